@@ -1,0 +1,48 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# uv makes the environment. Where it is not installed, pip puts a copy into .uv/ and nowhere else.
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+STAMP := .venv/.setup
+RUN := .venv/bin/
+
+.PHONY: help setup demo test lint format bench docs clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## Make .venv with everything that demo, test, lint and docs need
+
+.uv/bin/uv:
+	@python3 -m pip --version >/dev/null 2>&1 || \
+		{ echo "Neither uv nor pip is installed: apt install python3-pip, or see docs.astral.sh/uv"; exit 1; }
+	python3 -m pip install --quiet --disable-pip-version-check --target .uv uv
+
+$(STAMP): pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
+	$(UV) sync --locked --extra airflow
+	@touch $@
+
+demo: $(STAMP)  ## Run a week of real batches through Airflow and open with build/demo/reports
+	$(RUN)drift-monitor demo
+
+test: $(STAMP)  ## Run the tests
+	$(RUN)pytest
+
+lint: $(STAMP)  ## Check format, lint rules and types
+	$(RUN)ruff format --check .
+	$(RUN)ruff check .
+	$(RUN)mypy
+
+format: $(STAMP)  ## Format the code and mend what ruff can mend
+	$(RUN)ruff format .
+	$(RUN)ruff check --fix .
+
+bench: $(STAMP)  ## Measure speed against peers; writes benchmarks/results/
+	$(RUN)python benchmarks/scoring.py
+	$(RUN)python benchmarks/job.py
+
+docs: $(STAMP)  ## Build the user guide into build/docs
+	$(RUN)mkdocs build --strict --site-dir build/docs
+
+clean:  ## Remove the environment and everything built
+	rm -rf .venv .uv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,39 @@
+"""Adversarial detection and correction by matching prediction distributions.
+
+The method of Vacanti & Van Looveren, "Adversarial Detection and Correction by Matching Prediction
+Distributions" (2020). Names below are imported on first use, because TensorFlow takes seconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adversarial.bundle import Bundle, BundleError, InputSpec, read_bundle
+    from adversarial.detector import AdversarialDetector, Prediction
+    from adversarial.training import fit_autoencoder
+
+__all__ = [
+    "AdversarialDetector",
+    "Bundle",
+    "BundleError",
+    "InputSpec",
+    "Prediction",
+    "fit_autoencoder",
+    "read_bundle",
+]
+
+_MODULES = {
+    "AdversarialDetector": "detector",
+    "Bundle": "bundle",
+    "BundleError": "bundle",
+    "InputSpec": "bundle",
+    "Prediction": "detector",
+    "fit_autoencoder": "training",
+    "read_bundle": "bundle",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

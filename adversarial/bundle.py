@@ -1,0 +1,224 @@
+"""The detector bundle on disk: a directory of plain files, named and hashed in `detector.json`.
+
+Reading a bundle's description and its reference window needs no TensorFlow; loading the models is
+`adversarial.detector`'s work.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from adversarial.errors import DriftMonitorError
+
+MANIFEST = "detector.json"
+CLASSIFIER = "classifier.keras"
+AUTOENCODER = "autoencoder.keras"
+REFERENCE = "reference.parquet"
+
+
+class BundleError(DriftMonitorError):
+    """A detector bundle is missing, incomplete or altered."""
+
+
+class InputSpec(BaseModel):
+    """What one row is to the classifier.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of one row: (height, width, channels) of an image, or (features,).
+    value_range : (float, float)
+        The values that the bytes 0 and 255 of an image file or of an unsigned 8-bit tensor stand
+        for; those between are linear. Floating-point rows are taken as they are.
+    feature_names : tuple of str, optional
+        Names of the columns of a flat row, in order.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shape: tuple[int, ...] = Field(min_length=1)
+    value_range: tuple[float, float] = (0.0, 1.0)
+    feature_names: tuple[str, ...] | None = None
+
+
+class Manifest(BaseModel):
+    """The content of `detector.json`.
+
+    Attributes
+    ----------
+    threshold : float
+        t: a row is flagged where its score is above it. In nats.
+    fpr : float
+        ε_FPR, the share of normal rows that the threshold was chosen to flag.
+    temperature : float
+        T of the training target (Eq. 9).
+    ensemble_weights : tuple of float
+        One weight per autoencoder.
+    training : dict
+        Summary of the training run: rows, epochs, seed, losses.
+    sha256 : dict of str to str
+        SHA-256 of every other file of the bundle, by name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal["1"] = "1"
+    class_names: tuple[str, ...] = Field(min_length=2)
+    input: InputSpec
+    threshold: float = Field(ge=0, allow_inf_nan=False)
+    fpr: float = Field(gt=0, lt=1)
+    temperature: float = Field(gt=0)
+    ensemble_weights: tuple[float, ...] = (1.0,)
+    training: dict[str, Any] = {}
+    sha256: dict[str, str]
+
+    def to_json(self) -> str:
+        """Return the text of `detector.json`, its own SHA-256 in the last field."""
+        body = self.model_dump(mode="json")
+        digest = hashlib.sha256(_dumps(body).encode()).hexdigest()
+        return _dumps(body | {"manifest_sha256": digest})
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files are all present and unaltered; its models are not loaded.
+
+    Attributes
+    ----------
+    path : Path
+        The directory.
+    manifest : Manifest
+        The content of `detector.json`.
+    fingerprint : str
+        SHA-256 of `detector.json`, which holds those of the other files: names the detector.
+    """
+
+    path: Path
+    manifest: Manifest
+    fingerprint: str
+
+    def reference(self) -> pa.Table:
+        """Return the reference window: scores and outputs of rows known to be good."""
+        return pq.read_table(self.path / REFERENCE)
+
+
+def read_bundle(path: str | Path) -> Bundle:
+    """Read and verify the bundle in the directory `path`.
+
+    Raises
+    ------
+    BundleError
+        If the directory is not a bundle, or a file in it is missing, extra or altered. The message
+        names the file.
+    """
+    path = Path(path)
+    remedy = (
+        "restore the bundle from where it was saved, or train it again with 'drift-monitor fit'"
+    )
+    try:
+        text = (path / MANIFEST).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        what = "is not a detector bundle: it has no detector.json" if path.is_dir() else "not found"
+        raise BundleError(f"detector bundle {path} {what}; {remedy}") from None
+    except UnicodeDecodeError:
+        raise BundleError(f"{path / MANIFEST} has been altered (not UTF-8); {remedy}") from None
+    try:
+        fields = json.loads(text)
+        fields.pop("manifest_sha256", None)
+        manifest = Manifest.model_validate(fields)
+    except (json.JSONDecodeError, AttributeError, TypeError, ValidationError) as error:
+        reason = (
+            "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            if isinstance(error, ValidationError)
+            else str(error)
+        )
+        raise BundleError(f"{path / MANIFEST} cannot be read ({reason}); {remedy}") from None
+    if manifest.to_json() != text:
+        raise BundleError(
+            f"{path / MANIFEST} has been altered since it was saved: its content does not match "
+            f"the SHA-256 it carries; {remedy}"
+        )
+
+    present = {p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()} - {MANIFEST}
+    for name in sorted(manifest.sha256.keys() - present):
+        raise BundleError(f"{path / name} is missing from the detector bundle; {remedy}")
+    for name in sorted(present - manifest.sha256.keys()):
+        raise BundleError(
+            f"{path / name} does not belong to the detector bundle (detector.json does not list "
+            "it); remove it"
+        )
+    for name, expected in sorted(manifest.sha256.items()):
+        if _sha256(path / name) != expected:
+            raise BundleError(
+                f"{path / name} has been altered since the bundle was saved (SHA-256 differs from "
+                f"the one in detector.json); {remedy}"
+            )
+    return Bundle(path, manifest, hashlib.sha256(text.encode()).hexdigest())
+
+
+def write_bundle(
+    path: str | Path, fill: Callable[[Path], None], describe: Callable[[dict[str, str]], Manifest]
+) -> None:
+    """Write a bundle to the directory `path`, whole or not at all.
+
+    The files are written to a directory beside it, which is then renamed. A bundle that is already
+    there is replaced; anything else is not.
+
+    Parameters
+    ----------
+    path : str or Path
+        The directory to make.
+    fill : callable
+        Given a directory, writes every file but `detector.json`.
+    describe : callable
+        Given the SHA-256 of those files by name, returns the manifest.
+
+    Raises
+    ------
+    BundleError
+        If `path` exists and is not a bundle.
+    """
+    path = Path(path)
+    check_replaceable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        made = scratch / "new"
+        made.mkdir()
+        fill(made)
+        files = sorted(p for p in made.rglob("*") if p.is_file())
+        manifest = describe({p.relative_to(made).as_posix(): _sha256(p) for p in files})
+        (made / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+        if path.exists():
+            path.rename(scratch / "old")
+        made.rename(path)
+    finally:
+        if not path.exists() and (scratch / "old").exists():
+            (scratch / "old").rename(path)
+        shutil.rmtree(scratch)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise BundleError if `path` holds something that is not a bundle."""
+    if path.exists() and not (path / MANIFEST).exists() and (path.is_file() or any(path.iterdir())):
+        raise BundleError(
+            f"{path} exists and is not a detector bundle; name another directory or remove it"
+        )
+
+
+def _dumps(body: dict[str, Any]) -> str:
+    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,301 @@
+"""The adversarial detector: score, threshold, flag and correct (section 3 of the paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from adversarial.bundle import (
+    AUTOENCODER,
+    CLASSIFIER,
+    REFERENCE,
+    BundleError,
+    InputSpec,
+    Manifest,
+    read_bundle,
+    write_bundle,
+)
+from adversarial.errors import ModelError
+from adversarial.runtime import Outputs, Runtime, TensorFlowRuntime
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the detector says of n rows.
+
+    Attributes
+    ----------
+    score : (n,) float64
+        Adversarial score S(x) in nats, 0 to 16.2.
+    flagged : (n,) bool
+        S(x) > t.
+    prediction : (n,) int64
+        Class of the largest M(x).
+    corrected_prediction : (n,) int64
+        Class of the largest M(AE(x)) on flagged rows; `prediction` on the others.
+    confidence : (n,) float32
+        Largest M(x), 0 to 1.
+    """
+
+    score: NDArray[np.float64]
+    flagged: NDArray[np.bool_]
+    prediction: NDArray[np.int64]
+    corrected_prediction: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+
+
+class AdversarialDetector:
+    """A classifier M, an autoencoder AE trained to keep its predictions, and a threshold.
+
+    The score of Eq. 6, S(x) = D_KL(M(x) ‖ M(AE(x))), is computed on probabilities clipped once to
+    [1e-7, 1] and not rescaled (`adversarial.losses.kl_divergence`). The classifier is used as it
+    is handed in, in inference mode, and never changed.
+
+    Parameters
+    ----------
+    classifier : keras.Model
+        M, (n, *input_shape) to (n, n_classes) probabilities.
+    autoencoder : keras.Model
+        AE, (n, *input_shape) to the same shape.
+    class_names : sequence of str, optional
+        Names of the classes in the order of M's outputs; "0", "1", … when not given.
+    input_spec : InputSpec, optional
+        Shape and units of a row; the classifier's input shape and [0, 1] when not given.
+    threshold : float
+        t in nats; infinite until `threshold_from_fpr` sets it.
+    fpr : float, optional
+        ε_FPR that the threshold came from.
+    temperature : float
+        T that the autoencoder was trained with (Eq. 9). The score does not use it.
+    training : mapping, optional
+        Summary of the training run, kept in the bundle.
+    reference : pyarrow.Table, optional
+        The reference window, kept in the bundle.
+    runtime : Runtime, optional
+        What computes the outputs; one compiled TensorFlow graph when not given.
+
+    Examples
+    --------
+    >>> detector = AdversarialDetector.load("examples/fashion_mnist/detector")  # doctest: +SKIP
+    >>> detector.predict(x).flagged.mean()  # doctest: +SKIP
+    0.05
+    """
+
+    def __init__(
+        self,
+        classifier: keras.Model,
+        autoencoder: keras.Model,
+        *,
+        class_names: Sequence[str] | None = None,
+        input_spec: InputSpec | None = None,
+        threshold: float = float("inf"),
+        fpr: float | None = None,
+        temperature: float = 1.0,
+        training: Mapping[str, Any] | None = None,
+        reference: pa.Table | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
+        n_classes = classifier.output_shape[-1]
+        self.classifier = classifier
+        self.autoencoder = autoencoder
+        self.class_names = tuple(class_names or map(str, range(n_classes)))
+        self.input_spec = input_spec or InputSpec(shape=classifier.input_shape[1:])
+        self.threshold = threshold
+        self.fpr = fpr
+        self.temperature = temperature
+        self.training = dict(training or {})
+        self.reference = reference
+        if len(self.class_names) != n_classes:
+            raise ModelError(
+                f"{len(self.class_names)} class names for a classifier with {n_classes} outputs"
+            )
+        for name, model in (("classifier", classifier), ("autoencoder", autoencoder)):
+            if model.input_shape[1:] != self.input_spec.shape:
+                raise ModelError(
+                    f"the {name} takes rows of shape {model.input_shape[1:]}, the input spec says "
+                    f"{self.input_spec.shape}"
+                )
+        self._runtime = runtime or TensorFlowRuntime(classifier, autoencoder)
+
+    def score(self, x: NDArray[np.float32], batch_size: int = 512) -> NDArray[np.float64]:
+        """Return the adversarial score of each row (Eq. 6), (n,) float64 in nats.
+
+        Parameters
+        ----------
+        x : (n, *input_shape) array
+            Rows in the units the classifier takes.
+        batch_size : int
+            Rows per pass; bounds memory.
+
+        Raises
+        ------
+        ModelError
+            If the shape is wrong or a value is not finite; names the first such row.
+        """
+        return self._outputs(x, batch_size).score
+
+    def predict(self, x: NDArray[np.float32], batch_size: int = 512) -> Prediction:
+        """Return score, flag, prediction, corrected prediction and confidence of each row.
+
+        Parameters and errors as in `score`.
+        """
+        outputs = self._outputs(x, batch_size)
+        prediction = outputs.probabilities.argmax(axis=1)
+        flagged = outputs.score > self.threshold
+        corrected = np.where(flagged, outputs.corrected_probabilities.argmax(axis=1), prediction)
+        return Prediction(
+            score=outputs.score,
+            flagged=flagged,
+            prediction=prediction,
+            corrected_prediction=corrected,
+            confidence=outputs.probabilities.max(axis=1),
+        )
+
+    def reconstruct(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return AE(x), (n, *input_shape)."""
+        reconstruction: NDArray[np.float32] = keras.ops.convert_to_numpy(
+            self.autoencoder(x, training=False)
+        )
+        return reconstruction
+
+    def threshold_from_fpr(self, x: NDArray[np.float32], fpr: float) -> float:
+        """Set the threshold so that at most a share `fpr` of the normal rows `x` is flagged.
+
+        Parameters
+        ----------
+        x : (n, *input_shape) array
+            Normal rows that the autoencoder was not trained on.
+        fpr : float
+            ε_FPR, between 0 and 1.
+
+        Returns
+        -------
+        float
+            The threshold t, in nats: the smallest score in `x` with a share of at most `fpr` above.
+
+        Raises
+        ------
+        ModelError
+            If `fpr` is not between 0 and 1, or so small that none of these n rows may be flagged.
+        """
+        return self.threshold_from_scores(self.score(x), fpr)
+
+    def threshold_from_scores(self, scores: NDArray[np.float64], fpr: float) -> float:
+        """As `threshold_from_fpr`, from scores of normal rows, (n,)."""
+        if not 0 < fpr < 1:
+            raise ModelError(f"fpr is {fpr}: expected a share between 0 and 1")
+        if fpr * len(scores) < 1 - 1e-9:
+            raise ModelError(
+                f"a false positive rate of {fpr:g} cannot be set from {len(scores)} rows: give "
+                f"at least {int(np.ceil(1 / fpr))} normal rows or a larger rate"
+            )
+        # The tolerance keeps 0.07 · 100 = 7.000000000000001 and 0.29 · 100 = 28.999999999999996.
+        n_above = int(fpr * len(scores) + 1e-9)
+        self.threshold = float(np.sort(scores)[-1 - n_above])
+        self.fpr = fpr
+        return self.threshold
+
+    def save(self, path: str | Path) -> None:
+        """Write the bundle to the directory `path`, whole or not at all.
+
+        Raises
+        ------
+        ModelError
+            If the threshold or the reference window has not been set.
+        BundleError
+            If `path` exists and is not a bundle.
+        """
+        if self.fpr is None or self.reference is None:
+            raise ModelError(
+                "a bundle needs a threshold and a reference window: call threshold_from_fpr and "
+                "set `reference` before saving"
+            )
+        fpr, reference = self.fpr, self.reference
+
+        def fill(directory: Path) -> None:
+            _without_optimizer(self.classifier).save(directory / CLASSIFIER)
+            _without_optimizer(self.autoencoder).save(directory / AUTOENCODER)
+            pq.write_table(reference, directory / REFERENCE, compression="zstd")
+
+        def describe(sha256: dict[str, str]) -> Manifest:
+            return Manifest(
+                class_names=self.class_names,
+                input=self.input_spec,
+                threshold=self.threshold,
+                fpr=fpr,
+                temperature=self.temperature,
+                training=self.training,
+                sha256=sha256,
+            )
+
+        write_bundle(path, fill, describe)
+
+    @classmethod
+    def load(cls, path: str | Path) -> AdversarialDetector:
+        """Load the bundle in the directory `path`, in Keras safe mode.
+
+        Raises
+        ------
+        BundleError
+            If a file is missing, extra, altered or cannot be loaded safely; names the file.
+        """
+        bundle = read_bundle(path)
+        manifest = bundle.manifest
+        return cls(
+            load_model(bundle.path / CLASSIFIER),
+            load_model(bundle.path / AUTOENCODER),
+            class_names=manifest.class_names,
+            input_spec=manifest.input,
+            threshold=manifest.threshold,
+            fpr=manifest.fpr,
+            temperature=manifest.temperature,
+            training=manifest.training,
+            reference=bundle.reference(),
+        )
+
+    def _outputs(self, x: NDArray[np.float32], batch_size: int) -> Outputs:
+        if x.shape[1:] != self.input_spec.shape:
+            raise ModelError(
+                f"rows have shape {x.shape[1:]}: the detector takes {self.input_spec.shape}"
+            )
+        x = np.asarray(x, np.float32)
+        finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
+        if not finite.all():
+            raise ModelError(
+                f"row {int(finite.argmin())} has a value that is not finite: remove or repair it"
+            )
+        starts = range(0, max(1, len(x)), batch_size)
+        parts = [self._runtime(x[i : i + batch_size]) for i in starts]
+        return Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def load_model(path: Path) -> keras.Model:
+    """Load a `.keras` file in safe mode, without its optimiser.
+
+    Raises
+    ------
+    BundleError
+        If Keras cannot load it; gives Keras's reason.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds for one fact: this file is no safe model
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BundleError(f"{path} cannot be loaded as a Keras model: {reason}") from error
+
+
+def _without_optimizer(model: keras.Model) -> keras.Model:
+    """Return `model`, or an uncompiled copy: an optimiser would triple the file."""
+    if getattr(model, "optimizer", None) is None:
+        return model
+    copy = model.__class__.from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    return copy

@@ -1,0 +1,47 @@
+"""Objectives of the autoencoder, as functions of tensors (`keras.ops` only, so on any backend)."""
+
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+
+PROBABILITY_FLOOR = 1e-7
+"""Probabilities below this are raised to it before a logarithm is taken, once, and not rescaled."""
+
+
+def kl_divergence(p: Tensor, q: Tensor) -> Tensor:
+    """Kullback-Leibler divergence D_KL(p ‖ q) of each row, in nats (Eq. 5 and 6).
+
+    Both arguments are clipped to [1e-7, 1] first. Clipped rows may sum to slightly more than one,
+    which can push the sum below zero by at most 1e-7 per class; it is then returned as zero.
+
+    Parameters
+    ----------
+    p, q : (n, n_classes) tensors of one dtype
+        Probabilities.
+
+    Returns
+    -------
+    (n,) tensor
+        Between 0 and 16.2 (−ln 1e-7) nats.
+    """
+    p = ops.clip(p, PROBABILITY_FLOOR, 1.0)
+    q = ops.clip(q, PROBABILITY_FLOOR, 1.0)
+    return ops.maximum(ops.sum(p * ops.log(p / q), axis=-1), 0.0)
+
+
+def scale_temperature(p: Tensor, temperature: float) -> Tensor:
+    """Return p sharpened (T < 1) or softened (T > 1): p^(1/T), normalised (Eq. 9).
+
+    This is softmax(z / T) for the logits z behind p, which need not be known.
+
+    Parameters
+    ----------
+    p : (n, n_classes) tensor
+        Probabilities.
+    temperature : float
+        T, above 0; 1 returns the distribution unchanged.
+    """
+    scaled = ops.power(p, 1.0 / temperature)
+    return scaled / ops.sum(scaled, axis=-1, keepdims=True)

@@ -1,0 +1,417 @@
+"""Production batches: Parquet in, arrays ready to score out, in chunks of bounded size."""
+
+import glob
+import hashlib
+import io
+import json
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from adversarial.bundle import InputSpec
+from drift_monitor.config import DataConfig
+from drift_monitor.errors import BatchError, MissingBatchError
+
+DECODE_THREADS = 2
+CHUNKS_AHEAD = 2 * DECODE_THREADS
+_IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+@dataclass(frozen=True)
+class BatchFile:
+    """One Parquet file of a batch.
+
+    Attributes
+    ----------
+    path : str
+        Local path or URL.
+    rows : int
+        Rows in it.
+    sha256 : str
+        Of its bytes.
+    """
+
+    path: str
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that cannot be scored, and why."""
+
+    file: str
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive rows of one file.
+
+    Attributes
+    ----------
+    file : str
+        Path or URL of the file.
+    rows : (n,) int64
+        Numbers of the rows that can be scored, counted from 0 within the file.
+    x : (n, *shape) float32
+        Those rows, in the units the classifier takes.
+    columns : pyarrow.Table
+        The other columns of those rows, n long.
+    rejected : list of Rejected
+        The rows that cannot be scored.
+    """
+
+    file: str
+    rows: NDArray[np.int64]
+    x: NDArray[np.float32]
+    columns: pa.Table
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+class Batch:
+    """The Parquet files of one interval, checked against the monitor's columns, not yet read.
+
+    Parameters
+    ----------
+    path : str
+        Local path or fsspec URL, glob allowed; files are taken in the order of their names.
+    data : DataConfig
+        What the columns mean.
+    spec : InputSpec
+        What the classifier takes.
+
+    Raises
+    ------
+    BatchError
+        If there is no such file, a file is not Parquet or cut short, a column is missing or of the
+        wrong type or shape, or there are no rows; names the file and the remedy.
+    """
+
+    def __init__(self, path: str, data: DataConfig, spec: InputSpec) -> None:
+        self.data = data
+        self.spec = spec
+        if len(spec.shape) == 1 and spec.feature_names not in (None, tuple(data.input_columns)):
+            raise BatchError(
+                f"data.input lists {data.input_columns}, but the detector was fitted on "
+                f"{list(spec.feature_names or ())}: list the same columns in the same order"
+            )
+        self._paths = _resolve(path)
+        self.files: list[BatchFile] = []
+        for file in self._paths:
+            parquet = _open(file)
+            self._check_schema(file, parquet.schema_arrow)
+            self.files.append(BatchFile(file, parquet.metadata.num_rows, _sha256(file)))
+        if not self.n_rows:
+            raise BatchError(
+                f"{path} has no rows: a batch needs at least one; check the job that writes it, "
+                "or remove the file if there was no traffic"
+            )
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of all files together."""
+        return sum(file.rows for file in self.files)
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """Yield the rows in order, at most `size` at a time, decoded ahead by threads.
+
+        At most six chunks are held at once, whatever the batch's size.
+
+        Raises
+        ------
+        BatchError
+            If a file turns out to be damaged.
+        """
+        pending: deque[Future[Chunk]] = deque()
+        with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
+            for file, first_row, table in self._tables(size):
+                pending.append(pool.submit(self._decode, file, first_row, table))
+                if len(pending) > CHUNKS_AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+
+    def _tables(self, size: int) -> Iterator[tuple[str, int, pa.Table]]:
+        for file in self._paths:
+            first_row = 0
+            parquet = _open(file)
+            wanted = [*self.data.input_columns, *self._carried(parquet.schema_arrow)]
+            try:
+                for record_batch in parquet.iter_batches(
+                    size, columns=list(dict.fromkeys(wanted)), use_threads=False
+                ):
+                    yield file, first_row, pa.table(record_batch)
+                    first_row += record_batch.num_rows
+            except (pa.ArrowException, OSError) as error:
+                raise _damaged(file, error) from error
+
+    def _carried(self, schema: pa.Schema) -> list[str]:
+        """Return the columns beside the input that the monitor names and the file has."""
+        data = self.data
+        named = [data.row_id, data.timestamp, data.prediction, data.label, data.clean_prediction]
+        return [c for c in dict.fromkeys([*named, *data.segments]) if c and c in schema.names]
+
+    def _check_schema(self, file: str, schema: pa.Schema) -> None:
+        data = self.data
+        # A label may arrive later; every other column is promised.
+        promised = [data.row_id, data.timestamp, data.prediction, data.clean_prediction]
+        for column in [*data.input_columns, *promised, *data.segments]:
+            if column and column not in schema.names:
+                raise BatchError(
+                    f"{file} has no column {column!r}; it has {', '.join(schema.names)}. Name the "
+                    "right column in the monitor's 'data' section, or mend the job that writes the "
+                    "file"
+                )
+        shape = self.spec.shape
+        if len(data.input_columns) == 1 and not _is_number(schema.field(data.input_columns[0])):
+            column = schema.field(data.input_columns[0])
+            if _is_image(column.type):
+                if len(shape) != 3 or shape[2] not in _IMAGE_MODES:
+                    raise BatchError(
+                        f"{file}: column {column.name!r} holds image files, but the detector takes "
+                        f"rows of shape {shape}"
+                    )
+                return
+            found = _tensor_shape(column.type, data.shape)
+            if found is None:
+                raise BatchError(
+                    f"{file}: column {column.name!r} has type {column.type}; expected PNG or JPEG "
+                    "files (binary, or a struct with 'bytes'), a fixed-shape tensor, or a "
+                    "fixed-size list of numbers"
+                )
+            if found != shape:
+                remedy = "set data.shape" if data.shape is None else "mend data.shape"
+                raise BatchError(
+                    f"{file}: column {column.name!r} holds rows of shape {found}, but the detector "
+                    f"takes {shape}; {remedy} or name the right column"
+                )
+            return
+        for name in data.input_columns:
+            if not _is_number(schema.field(name)):
+                raise BatchError(
+                    f"{file}: column {name!r} has type {schema.field(name).type}; expected a number"
+                )
+        if shape != (len(data.input_columns),):
+            raise BatchError(
+                f"{file}: data.input lists {len(data.input_columns)} numeric columns, but the "
+                f"detector takes rows of shape {shape}"
+            )
+
+    def _decode(self, file: str, first_row: int, table: pa.Table) -> Chunk:
+        columns = self.data.input_columns
+        if len(columns) > 1 or _is_number(table.schema.field(columns[0])):
+            x, reasons = _flat_rows(table.select(columns))
+        elif _is_image(table.schema.field(columns[0]).type):
+            x, reasons = _images(table.column(columns[0]), self.spec)
+        else:
+            x, reasons = _tensors(table.column(columns[0]), self.spec)
+        finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
+        for row in np.flatnonzero(~finite):
+            reasons.setdefault(int(row), "a value is missing or not finite")
+        keep = np.ones(len(x), bool)
+        keep[list(reasons)] = False
+        carried = table.select(self._carried(table.schema))
+        return Chunk(
+            file=file,
+            rows=first_row + np.flatnonzero(keep),
+            x=x if keep.all() else x[keep],
+            columns=carried if keep.all() else carried.filter(pa.array(keep)),
+            rejected=[Rejected(file, first_row + row, reasons[row]) for row in sorted(reasons)],
+        )
+
+
+def class_names(path: str, label: str | None) -> list[str] | None:
+    """Return the class names that a Hugging Face Parquet file gives for its label, if any."""
+    schema = _open(_resolve(path)[0]).schema_arrow
+    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    feature = metadata.get("info", {}).get("features", {}).get(label, {})
+    names: list[str] | None = feature.get("names")
+    return names
+
+
+def class_indices(
+    column: pa.ChunkedArray, names: Sequence[str], what: str, chunk: Chunk
+) -> NDArray[np.int64]:
+    """Return a column of class names or class numbers as class numbers, −1 where it is null.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray
+        Strings (names) or integers (numbers from 0), n long.
+    names : sequence of str
+        The detector's class names.
+    what : str
+        The column's name, for the error.
+    chunk : Chunk
+        The rows that the column belongs to, for the error.
+
+    Raises
+    ------
+    BatchError
+        If a value is no class; names file, row and value.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_integer(column.type):
+        indices = np.asarray(pc.fill_null(column.cast(pa.int64()), -1))
+        known = (indices >= 0) & (indices < len(names))
+    elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        found = pc.index_in(column.cast(pa.string()), pa.array(names, pa.string()))
+        indices = np.asarray(pc.fill_null(found, -1), np.int64)
+        known = indices >= 0
+    elif pa.types.is_null(column.type):
+        return np.full(len(column), -1)
+    else:
+        raise BatchError(
+            f"{chunk.file}: column {what!r} has type {column.type}; expected class names or numbers"
+        )
+    unknown = ~known & np.asarray(column.is_valid())
+    if unknown.any():
+        at = int(unknown.argmax())
+        raise BatchError(
+            f"{chunk.file}, row {chunk.rows[at]}: column {what!r} is {column[at].as_py()!r}, which "
+            f"is no class of the detector ({', '.join(names)}, or 0 to {len(names) - 1}); name the "
+            "right column or fit a detector for these classes"
+        )
+    return indices
+
+
+def _resolve(path: str) -> list[str]:
+    if "://" in path:
+        try:
+            filesystem, inner = fsspec.core.url_to_fs(path)
+            files = [filesystem.unstrip_protocol(f) for f in sorted(filesystem.glob(inner))]
+        except (ImportError, OSError, ValueError) as error:
+            raise BatchError(f"{path} cannot be reached: {error}") from error
+    else:
+        files = sorted(glob.glob(path))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not files:
+        raise MissingBatchError(
+            f"{path} not found: check data.path in the monitor's YAML file, and that the job which "
+            "writes the batch has run"
+        )
+    return files
+
+
+def _open(path: str) -> pq.ParquetFile:
+    try:
+        # Without pre-buffering a column is read as it is decoded, not a whole row group ahead.
+        source = fsspec.open(path).open() if "://" in path else path
+        return pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: str, error: Exception) -> BatchError:
+    reason = str(error).strip().splitlines()[0]
+    return BatchError(
+        f"{path} cannot be read as Parquet ({reason}): it is damaged or cut short; write it again"
+    )
+
+
+def _sha256(path: str) -> str:
+    opened = fsspec.open(path, "rb") if "://" in path else Path(path).open("rb")  # noqa: SIM115
+    with opened as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _is_number(column: pa.Field) -> bool:
+    kind = column.type
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    )
+
+
+def _is_image(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        kind = kind.field("bytes").type
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _tensor_shape(kind: pa.DataType, declared: Sequence[int] | None) -> tuple[int, ...] | None:
+    if isinstance(kind, pa.FixedShapeTensorType):
+        return tuple(kind.shape) if kind.permutation is None else None
+    if pa.types.is_fixed_size_list(kind) and _is_number(kind.field(0)):
+        shape = tuple(declared) if declared else (kind.list_size,)
+        return shape if int(np.prod(shape)) == kind.list_size else (kind.list_size,)
+    return None
+
+
+def _flat_rows(table: pa.Table) -> tuple[NDArray[np.float32], dict[int, str]]:
+    columns = [np.asarray(c.cast(pa.float32(), safe=False)) for c in table.columns]
+    return np.stack(columns, axis=1).astype(np.float32), {}
+
+
+def _tensors(
+    column: pa.ChunkedArray, spec: InputSpec
+) -> tuple[NDArray[np.float32], dict[int, str]]:
+    storage = column.combine_chunks()
+    if isinstance(storage, pa.ExtensionArray):
+        storage = storage.storage
+    null_rows = np.flatnonzero(np.asarray(storage.is_null()))
+    reasons = {int(row): "input is null" for row in null_rows}
+    size = int(np.prod(spec.shape))
+    # A null slot still spans `size` values; `flatten` would drop them, `values` keeps the grid.
+    values = storage.values.slice(storage.offset * size, len(storage) * size)
+    x = np.asarray(values.cast(pa.float32(), safe=False)).reshape(len(storage), *spec.shape)
+    if pa.types.is_uint8(values.type):
+        x = _from_bytes(x, spec)
+    return x, reasons
+
+
+def _images(column: pa.ChunkedArray, spec: InputSpec) -> tuple[NDArray[np.float32], dict[int, str]]:
+    if pa.types.is_struct(column.type):
+        column = pc.struct_field(column, "bytes")
+    height, width, channels = spec.shape
+    pixels = np.zeros((len(column), height, width, channels), np.uint8)
+    reasons: dict[int, str] = {}
+    for row, encoded in enumerate(column.to_pylist()):
+        try:
+            pixels[row] = _decode_image(encoded, spec)
+        except _UndecodableError as error:
+            reasons[row] = str(error)
+    return _from_bytes(pixels, spec), reasons
+
+
+class _UndecodableError(Exception):
+    """One image cannot be scored; the message is the reason written to `rejected.parquet`."""
+
+
+def _decode_image(encoded: bytes | None, spec: InputSpec) -> NDArray[np.uint8]:
+    height, width, channels = spec.shape
+    if not encoded:
+        raise _UndecodableError("image is null or empty")
+    try:
+        with Image.open(io.BytesIO(encoded), formats=("PNG", "JPEG")) as image:
+            if image.size != (width, height):
+                raise _UndecodableError(
+                    f"image is {image.height}×{image.width}, expected {height}×{width}"
+                )
+            decoded = np.asarray(image.convert(_IMAGE_MODES[channels]))
+    # Pillow raises OSError for a damaged file, and SyntaxError or ValueError from some decoders.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _UndecodableError(f"image cannot be decoded: {error}") from error
+    return decoded.reshape(spec.shape)
+
+
+def _from_bytes(
+    pixels: NDArray[np.uint8] | NDArray[np.float32], spec: InputSpec
+) -> NDArray[np.float32]:
+    low, high = spec.value_range
+    scaled: NDArray[np.float32] = np.multiply(pixels, (high - low) / 255, dtype=np.float32)
+    return scaled + np.float32(low) if low else scaled

@@ -1,0 +1,264 @@
+"""A monitor: one YAML file that says which detector watches which production batches, and how."""
+
+import os
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from drift_monitor.errors import ConfigError
+
+Split = Literal["labels", "paired", "detector"]
+
+STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+CRONS = {"hour": "0 * * * *", "day": "0 0 * * *", "week": "0 0 * * 1"}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _beside_the_yaml(path: str, info: ValidationInfo) -> str:
+    """Resolve a relative local path against the directory of the YAML file; leave URLs alone."""
+    directory: Path | None = (info.context or {}).get("directory")
+    if directory is None or "://" in path:
+        return path
+    return os.path.normpath(directory / path)
+
+
+Location = Annotated[str, Field(min_length=1), AfterValidator(_beside_the_yaml)]
+
+
+class DataConfig(_Model):
+    """Where a batch lies and what its columns mean.
+
+    Attributes
+    ----------
+    path : str
+        Local path or fsspec URL of the Parquet files of one interval, glob allowed. `{date}` stands
+        for the interval's date (2026-11-20), `{start:%Y/%m/%d/%H}` for its start in any
+        `strftime` form. A relative path is taken from the YAML file's directory.
+    input : str or list of str
+        The column that holds the classifier's input (image files, or tensors), or the numeric
+        columns that form a flat row, in order.
+    shape : list of int, optional
+        Shape of a row, for a fixed-size list column that does not carry one.
+    row_id, timestamp, prediction, label, clean_prediction : str, optional
+        Columns with the row's id, its time, the prediction served in production, the ground truth
+        (may arrive later), and the prediction on the clean twin.
+    segments : list of str
+        Columns by whose values the report is broken down.
+    """
+
+    path: Location
+    input: str | list[str]
+    shape: list[int] | None = None
+    row_id: str | None = None
+    timestamp: str | None = None
+    prediction: str | None = None
+    label: str | None = None
+    clean_prediction: str | None = None
+    segments: list[str] = []
+
+    @model_validator(mode="after")
+    def _placeholders(self) -> Self:
+        sample = datetime(2026, 11, 20, tzinfo=UTC)
+        try:
+            self.path.format(date=sample.date(), start=sample)
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(
+                f"path has a placeholder that cannot be filled ({error}): use {{date}} or "
+                "{start:%Y-%m-%d}"
+            ) from None
+        return self
+
+    @property
+    def input_columns(self) -> list[str]:
+        """The input columns as a list."""
+        return [self.input] if isinstance(self.input, str) else self.input
+
+
+class Policy(_Model):
+    """What counts as drift and as harm.
+
+    Attributes
+    ----------
+    split : {"auto", "labels", "paired", "detector"}
+        How harmful is told from harmless. `auto`: `paired` where clean predictions and labels are
+        given, else `labels` where at least `min_rows` rows are labelled, else `detector`.
+    alpha : float
+        Family-wise error rate of the tests, and 1 − confidence of every interval.
+    min_effect : float
+        Smallest D that is called drift and not merely significant; 0 to 1.
+    harm_margin : float
+        Smallest rise of the harm rate over the reference's that is called harm; 0 to 1.
+    min_rows : int
+        Fewer scored rows give `insufficient_data`.
+    max_rejected : float
+        A larger share of rows that could not be scored gives `insufficient_data`.
+    """
+
+    split: Literal["auto"] | Split = "auto"
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    min_effect: float = Field(default=0.1, ge=0, le=1)
+    harm_margin: float = Field(default=0.01, ge=0, le=1)
+    min_rows: int = Field(default=100, ge=2)
+    max_rejected: float = Field(default=0.1, ge=0, le=1)
+
+
+class Interval(_Model):
+    """One data interval: half-open, in the monitor's time zone."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def id(self) -> str:
+        """Name of the interval's directory: `2026-11-20`, or `2026-11-20T06` for hours."""
+        return f"{self.start:%Y-%m-%d}" + (f"T{self.start:%H}" if self.is_hourly else "")
+
+    @property
+    def is_hourly(self) -> bool:
+        """Whether the interval is shorter than a day."""
+        return self.end - self.start < timedelta(hours=23)
+
+
+class Monitor(_Model):
+    """A monitored model.
+
+    Attributes
+    ----------
+    name : str
+        Letters, digits, `-`, `_` and `.`; the YAML file's name when not given.
+    detector : str
+        Directory of the detector bundle.
+    data : DataConfig
+        The production batches.
+    reports : str
+        Directory under which `<name>/<interval>/` is written.
+    every : {"hour", "day", "week"}
+        Length of an interval.
+    timezone : str
+        IANA name; intervals begin at this zone's midnight. Hourly intervals need UTC.
+    start_date : date
+        First interval that the schedule covers.
+    schedule : str or None
+        Cron expression by which Airflow runs the monitor for the interval that begins one tick
+        earlier: `0 6 * * *` processes a day at six the next morning. `auto` runs at each interval's
+        end; null never, while backfills and manual runs work all the same.
+    policy : Policy
+        What counts as drift and as harm.
+    examples : int
+        Rows shown in the report's gallery.
+    batch_size : int
+        Rows scored in one pass; bounds memory.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    detector: Location
+    data: DataConfig
+    reports: Location = Field(default="reports", validate_default=True)
+    every: Literal["hour", "day", "week"] = "day"
+    timezone: str = "UTC"
+    start_date: date = date(2026, 1, 1)
+    schedule: str | None = "auto"
+    policy: Policy = Policy()
+    examples: int = Field(default=12, ge=0, le=100)
+    batch_size: int = Field(default=512, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError):
+            raise ValueError(f"timezone {self.timezone!r} is not an IANA name") from None
+        if self.every == "hour" and self.timezone != "UTC":
+            raise ValueError("hourly intervals need timezone UTC: elsewhere an hour repeats")
+        if "://" in self.reports:
+            raise ValueError("reports must be a local directory")
+        return self
+
+    @property
+    def cron(self) -> str | None:
+        """The schedule as a cron expression, or None where there is none."""
+        return CRONS[self.every] if self.schedule == "auto" else self.schedule
+
+    @property
+    def directory(self) -> Path:
+        """Where the monitor's intervals are written."""
+        return Path(self.reports) / self.name
+
+    def interval(self, when: datetime | date) -> Interval:
+        """Return the interval that holds `when`.
+
+        A date, or a time without a zone, is of the monitor's zone. Weeks begin on Monday.
+        """
+        zone = ZoneInfo(self.timezone)
+        if not isinstance(when, datetime):
+            when = datetime.combine(when, time())
+        local = when.astimezone(zone) if when.tzinfo else when.replace(tzinfo=zone)
+        start = local.replace(minute=0, second=0, microsecond=0)
+        if self.every != "hour":
+            start = start.replace(hour=0)
+        if self.every == "week":
+            start -= timedelta(days=start.weekday())
+        return Interval(start=start, end=start + STEPS[self.every])
+
+    def intervals(self, start: datetime | date, end: datetime | date) -> list[Interval]:
+        """Return the intervals from the one that holds `start` to the one that holds `end`.
+
+        A date without a time stands for the whole day.
+        """
+        last = self.interval(end)
+        if self.every == "hour" and not isinstance(end, datetime):
+            last = self.interval(last.start + timedelta(hours=23))
+        found = [self.interval(start)]
+        while found[-1].start < last.start:
+            found.append(self.interval(found[-1].end))
+        return found
+
+    def batch_path(self, interval: Interval) -> str:
+        """Return the path, URL or glob of the interval's Parquet files."""
+        return self.data.path.format(date=interval.start.date(), start=interval.start)
+
+
+def load_monitor(path: str | Path) -> Monitor:
+    """Read a monitor from its YAML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or not YAML, or a field is missing, unknown or out of range; names
+        the file and every such field.
+    """
+    path = Path(path)
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} not found: name a monitor's YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        reason = re.sub(r"\s+", " ", str(error))
+        raise ConfigError(f"{path} is not a YAML file: {reason}") from None
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{path} holds no fields: expected 'detector:', 'data:' and so on")
+    context: dict[str, Any] = {"directory": path.resolve().parent}
+    try:
+        return Monitor.model_validate({"name": path.stem, **fields}, context=context)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'monitor'}: {e['msg']}" for e in error.errors()
+        )
+        raise ConfigError(f"{path}: {problems}") from None

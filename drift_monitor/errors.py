@@ -1,0 +1,19 @@
+"""Errors of the batch job; `adversarial.errors.DriftMonitorError` is their root."""
+
+from adversarial.errors import DriftMonitorError
+
+
+class ConfigError(DriftMonitorError):
+    """A monitor's YAML file is missing, malformed or contradicts the bundle."""
+
+
+class BatchError(DriftMonitorError):
+    """A production batch is missing, empty, unreadable or not of the declared form."""
+
+
+class MissingBatchError(BatchError):
+    """There is no file for the interval: perhaps not yet."""
+
+
+class StoreError(DriftMonitorError):
+    """A committed interval is missing or cannot be read."""

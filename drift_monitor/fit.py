@@ -1,0 +1,153 @@
+"""From a classifier and its training rows to a detector bundle."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from adversarial.bundle import InputSpec, check_replaceable
+from drift_monitor.batches import Batch, Chunk, class_names
+from drift_monitor.config import DataConfig
+from drift_monitor.errors import BatchError
+from drift_monitor.scoring import score_chunk
+
+REFERENCE_ROWS = 5_000
+REFERENCE_SHARE = 0.2
+
+
+def fit(
+    classifier_path: Path,
+    data: DataConfig,
+    output: Path,
+    *,
+    reference_data: str | None = None,
+    classes: Sequence[str] | None = None,
+    value_range: tuple[float, float] = (0.0, 1.0),
+    epochs: int = 10,
+    latent_dim: int | None = None,
+    fpr: float = 0.05,
+    temperature: float = 1.0,
+    seed: int = 0,
+    verbose: int | str = "auto",
+) -> Path:
+    """Train a detector for a classifier and write its bundle.
+
+    The reference window gives the threshold and is what batches are compared with. It is held out
+    from the autoencoder's training; hand in `reference_data` so that the classifier has not seen it
+    either: on rows it was trained on a classifier is surer than in production.
+
+    Parameters
+    ----------
+    classifier_path : Path
+        A `.keras` file with probabilities as output.
+    data : DataConfig
+        Training rows (`data.path`) and their columns.
+    output : Path
+        Directory of the bundle.
+    reference_data : str, optional
+        Path of the reference window; when not given, 20 % of the training rows, at most 5,000.
+    classes : sequence of str, optional
+        Class names; when not given, those in the file's Hugging Face metadata, else numbers.
+    value_range : (float, float)
+        What the bytes 0 and 255 of an image stand for in the classifier's input.
+    epochs, latent_dim, temperature, seed, verbose
+        As in `adversarial.training.fit_autoencoder` and `adversarial.architectures`.
+    fpr : float
+        ε_FPR: the share of the reference window that the threshold flags.
+
+    Returns
+    -------
+    Path
+        The bundle.
+
+    Raises
+    ------
+    DriftMonitorError
+        If the classifier cannot be loaded or is not supported, or the rows cannot be read.
+    """
+    check_replaceable(output)
+    import keras
+
+    from adversarial.architectures import default_autoencoder
+    from adversarial.detector import AdversarialDetector, load_model
+    from adversarial.training import fit_autoencoder
+
+    started = time.monotonic()
+    classifier = load_model(classifier_path)
+    spec = InputSpec(
+        shape=classifier.input_shape[1:],
+        value_range=value_range,
+        feature_names=None if isinstance(data.input, str) else tuple(data.input),
+    )
+    training = _read(data, spec)
+    if reference_data:
+        reference = _read(data.model_copy(update={"path": reference_data}), spec)
+    else:
+        training, reference = _hold_out(training, seed)
+    if classes is None:
+        classes = class_names(data.path, data.label)
+
+    x = np.concatenate([chunk.x for chunk in training])
+    keras.utils.set_random_seed(seed)
+    autoencoder = default_autoencoder(x, latent_dim=latent_dim, value_range=value_range)
+    history = fit_autoencoder(
+        classifier,
+        autoencoder,
+        x,
+        epochs=epochs,
+        temperature=temperature,
+        seed=seed,
+        verbose=verbose,
+    )
+
+    detector = AdversarialDetector(
+        classifier, autoencoder, class_names=classes, input_spec=spec, temperature=temperature
+    )
+    scores = np.concatenate([detector.score(chunk.x) for chunk in reference])
+    detector.threshold_from_scores(scores, fpr)
+    table = pa.concat_tables([score_chunk(detector, chunk, data) for chunk in reference])
+    detector.reference = table.drop_columns(
+        [c for c in ("file", "row", "row_id", "timestamp") if c in table.column_names]
+    )
+    detector.training = {
+        "rows": len(x),
+        "reference_rows": len(scores),
+        "reference": "given" if reference_data else "held out from the training rows",
+        "epochs": epochs,
+        "seed": seed,
+        "loss": history["loss"],
+        "val_loss": history.get("val_loss", []),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    detector.save(output)
+    return output
+
+
+def _read(data: DataConfig, spec: InputSpec) -> list[Chunk]:
+    chunks = [chunk for chunk in Batch(data.path, data, spec).chunks(4096) if len(chunk.x)]
+    if not chunks:
+        raise BatchError(f"{data.path}: no row can be used; mend the input column")
+    return chunks
+
+
+def _hold_out(chunks: list[Chunk], seed: int) -> tuple[list[Chunk], list[Chunk]]:
+    """Split rows at random into training and reference rows."""
+    n = sum(len(chunk.x) for chunk in chunks)
+    size = min(REFERENCE_ROWS, int(n * REFERENCE_SHARE))
+    held_out = np.zeros(n, bool)
+    held_out[np.random.default_rng(seed).choice(n, size, replace=False)] = True
+    parts = np.split(held_out, np.cumsum([len(chunk.x) for chunk in chunks])[:-1])
+    pairs = list(zip(chunks, parts, strict=True))
+    return [_rows(c, ~p) for c, p in pairs], [_rows(c, p) for c, p in pairs if p.any()]
+
+
+def _rows(chunk: Chunk, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Chunk:
+    return replace(
+        chunk,
+        rows=chunk.rows[keep],
+        x=chunk.x[keep],
+        columns=chunk.columns.filter(pa.array(keep)),
+    )

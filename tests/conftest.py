@@ -1,0 +1,79 @@
+"""A small classifier, its detector bundle, and monitors of it, for the tests that need them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.animals import CLASSES, SIDE, make_images, write_batch
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `.keras` classifier of the three classes, trained to about 100 %."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(16, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    images, labels = make_images(600, seed=0)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(images[..., None] / np.float32(255), labels, epochs=12, verbose=0)
+    path = tmp_path_factory.mktemp("classifier") / "classifier.keras"
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundle(classifier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector bundle for the classifier, fitted on 600 rows through the public function."""
+    from drift_monitor.config import DataConfig
+    from drift_monitor.fit import fit
+
+    directory = tmp_path_factory.mktemp("bundle")
+    images, labels = make_images(800, seed=1)
+    data = write_batch(directory / "train.parquet", images, labels)
+    return fit(
+        classifier_file,
+        DataConfig(path=str(data), input="image", label="label", segments=["site"]),
+        directory / "detector",
+        classes=CLASSES,
+        epochs=3,
+        verbose=0,
+    )
+
+
+MakeMonitor = Callable[..., Path]
+
+
+@pytest.fixture
+def make_monitor(bundle: Path, tmp_path: Path) -> MakeMonitor:
+    """Return a function that writes a monitor's YAML file into the test's directory."""
+
+    def make(name: str = "animals", **fields: object) -> Path:
+        data = {"path": "batches/{date}.parquet", "input": "image", "row_id": "id"}
+        data |= {"label": "label", "segments": ["site"]}
+        content = {
+            "detector": str(bundle),
+            "reports": "reports",
+            "data": data | dict(fields.pop("data", {})),  # type: ignore[call-overload]
+            **fields,
+        }
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+    return make
