@@ -1,0 +1,282 @@
+"""The `drift-monitor` command. Heavy imports wait until a command needs them."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adversarial.cli import run_app
+from adversarial.errors import DriftMonitorError
+
+if TYPE_CHECKING:
+    from drift_monitor.config import Interval, Monitor
+    from drift_monitor.job import Progress
+    from drift_monitor.report.model import Report
+
+app = typer.Typer(
+    help="Say whether drift harms a classifier's predictions, batch by batch.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+DATE_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H", "%Y-%m-%dT%H:%M"]
+FAIL_ON_EXIT_CODE = 3
+PROGRESS_LINE_SECONDS = 10
+
+MonitorFile = Annotated[Path, typer.Argument(metavar="MONITOR", help="YAML file of the monitor.")]
+DateOption = Annotated[
+    datetime, typer.Option(formats=DATE_FORMATS, help="Date (or hour) of the interval.")
+]
+
+
+class FailOn(StrEnum):
+    """Verdict that makes `run` and `backfill` exit with code 3."""
+
+    HARMFUL_DRIFT = "harmful_drift"
+
+
+FailOnOption = Annotated[
+    FailOn | None, typer.Option(help="Exit with code 3 where this is a verdict.")
+]
+
+
+@app.command()
+def fit(
+    classifier: Annotated[Path, typer.Option(help="Classifier, a .keras file.")],
+    data: Annotated[str, typer.Option(help="Training rows: Parquet path, glob or URL.")],
+    output: Annotated[Path, typer.Option(help="Directory of the bundle to write.")],
+    reference_data: Annotated[
+        str | None,
+        typer.Option(
+            help="Parquet of normal rows that the classifier was not trained on, for threshold "
+            "and reference window; a part of --data when not given."
+        ),
+    ] = None,
+    input_columns: Annotated[
+        str, typer.Option("--input", help="Input column, or numeric columns, comma-separated.")
+    ] = "image",
+    shape: Annotated[
+        str | None, typer.Option(help="Shape of a fixed-size list column, as 28,28,1.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Column with the ground truth.")] = None,
+    segments: Annotated[str, typer.Option(help="Segment columns, comma-separated.")] = "",
+    class_names: Annotated[
+        str | None, typer.Option(help="Class names in the order of the outputs, comma-separated.")
+    ] = None,
+    value_range: Annotated[
+        tuple[float, float], typer.Option(help="Values that the pixel bytes 0 and 255 stand for.")
+    ] = (0.0, 1.0),
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training rows.")] = 10,
+    latent_dim: Annotated[
+        int | None, typer.Option(min=1, help="Width of the bottleneck; 10 for images, 40 for rows.")
+    ] = None,
+    fpr: Annotated[float, typer.Option(help="Share of normal rows to flag.")] = 0.05,
+    temperature: Annotated[
+        float, typer.Option(help="Temperature of the target; below 1 sharpens it.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, split and shuffling.")] = 0,
+) -> None:
+    """Train a detector for a classifier and write its bundle."""
+    if not 0 < fpr < 1:
+        raise typer.BadParameter(f"{fpr} is not a share between 0 and 1", param_hint="--fpr")
+    if temperature <= 0:
+        raise typer.BadParameter(f"{temperature} is not above 0", param_hint="--temperature")
+    from drift_monitor.config import DataConfig
+    from drift_monitor.fit import fit as fit_detector
+
+    columns = _names(input_columns)
+    path = fit_detector(
+        classifier,
+        DataConfig(
+            path=data,
+            input=columns[0] if len(columns) == 1 else columns,
+            shape=[int(size) for size in shape.split(",")] if shape else None,
+            label=label,
+            segments=_names(segments),
+        ),
+        output,
+        reference_data=reference_data,
+        classes=_names(class_names) if class_names else None,
+        value_range=value_range,
+        epochs=epochs,
+        latent_dim=latent_dim,
+        fpr=fpr,
+        temperature=temperature,
+        seed=seed,
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+    typer.echo(f"Wrote the detector bundle {path}")
+
+
+@app.command()
+def run(monitor: MonitorFile, date: DateOption, fail_on: FailOnOption = None) -> None:
+    """Score one interval, report on it and commit the result."""
+    from drift_monitor.config import load_monitor
+    from drift_monitor.job import run_interval
+
+    config = load_monitor(monitor)
+    interval = config.interval(date)
+    with _progress(interval) as progress:
+        report = run_interval(config, interval, progress=progress)
+    _print_verdict(config, report)
+    if fail_on and report.verdict.verdict == fail_on:
+        raise typer.Exit(FAIL_ON_EXIT_CODE)
+
+
+@app.command()
+def backfill(
+    monitor: MonitorFile,
+    start: Annotated[datetime, typer.Option(formats=DATE_FORMATS, help="First date.")],
+    end: Annotated[datetime, typer.Option(formats=DATE_FORMATS, help="Last date, included.")],
+    overwrite: Annotated[bool, typer.Option(help="Run committed intervals again.")] = False,
+    fail_on: FailOnOption = None,
+) -> None:
+    """Run many intervals, the committed ones excepted. One that fails does not stop the others."""
+    if end < start:
+        raise typer.BadParameter(f"{end:%Y-%m-%d} is before --start", param_hint="--end")
+    from drift_monitor.config import load_monitor
+    from drift_monitor.job import run_interval
+    from drift_monitor.store import Store
+
+    config = load_monitor(monitor)
+    store = Store(config.directory)
+    intervals = config.intervals(start, end)
+    todo = [i for i in intervals if overwrite or not store.is_committed(i.id)]
+    if len(todo) < len(intervals):
+        typer.echo(f"Skipping {len(intervals) - len(todo)} committed intervals (see --overwrite)")
+    if not todo:
+        return
+    from adversarial.detector import AdversarialDetector
+
+    detector = AdversarialDetector.load(config.detector)
+    failed = 0
+    harmful = False
+    for interval in todo:
+        try:
+            with _progress(interval) as progress:
+                report = run_interval(config, interval, detector=detector, progress=progress)
+        except DriftMonitorError as error:
+            failed += 1
+            typer.secho(f"{interval.id}: Error: {error}", fg="red", err=True)
+            continue
+        _print_verdict(config, report)
+        harmful |= report.verdict.verdict == fail_on
+    if failed:
+        raise DriftMonitorError(
+            f"{failed} of {len(todo)} intervals failed; the reasons are above. Mend them and run "
+            "the same command again: it goes on with what is missing"
+        )
+    if harmful:
+        raise typer.Exit(FAIL_ON_EXIT_CODE)
+
+
+@app.command()
+def report(
+    monitor: MonitorFile,
+    date: Annotated[
+        datetime | None,
+        typer.Option(formats=DATE_FORMATS, help="Only this interval; all when not given."),
+    ] = None,
+) -> None:
+    """Write the HTML pages of committed intervals anew, without scoring."""
+    from drift_monitor.config import load_monitor
+    from drift_monitor.job import rerender, write_index
+    from drift_monitor.store import Store
+
+    config = load_monitor(monitor)
+    committed = Store(config.directory).committed()
+    for interval in [config.interval(date).id] if date else committed:
+        typer.echo(f"Wrote {rerender(config, interval)}")
+    typer.echo(f"Wrote {write_index(config)}")
+
+
+@app.command()
+def validate(
+    monitor: MonitorFile,
+    date: Annotated[
+        datetime | None, typer.Option(formats=DATE_FORMATS, help="Also check this batch's columns.")
+    ] = None,
+) -> None:
+    """Check a monitor's YAML file, its detector bundle and, with --date, one batch."""
+    from adversarial.bundle import read_bundle
+    from drift_monitor.config import load_monitor
+
+    config = load_monitor(monitor)
+    typer.echo(f"{monitor}: monitor {config.name!r}, every {config.every}, {config.timezone}")
+    bundle = read_bundle(config.detector)
+    typer.echo(f"{config.detector}: detector {bundle.fingerprint[:12]}, all files unaltered")
+    if date:
+        from drift_monitor.batches import Batch
+
+        path = config.batch_path(config.interval(date))
+        batch = Batch(path, config.data, bundle.manifest.input)
+        typer.echo(
+            f"{path}: {batch.n_rows:,} rows in {len(batch.files)} files, columns as declared"
+        )
+
+
+@app.command()
+def demo(
+    monitor: Annotated[
+        Path, typer.Argument(metavar="MONITOR", help="YAML file of the demo's monitor.")
+    ] = Path("monitors/fashion_mnist.yaml"),
+    example: Annotated[
+        Path, typer.Option(help="Directory of the quickstart's images and detector.")
+    ] = Path("examples/fashion_mnist"),
+) -> None:
+    """Make a week of production batches and run it through Airflow."""
+    from drift_monitor.airflow.demo import run_demo
+
+    if not run_demo(monitor, example):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 error, 2 usage, 3 asked for by --fail-on."""
+    run_app(app)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _print_verdict(monitor: "Monitor", report: "Report") -> None:
+    typer.echo(f"{report.interval}: {report.verdict.verdict}. {report.verdict.reason}")
+    typer.echo(f"  {monitor.directory / report.interval / 'report.html'}")
+
+
+@contextmanager
+def _progress(interval: "Interval") -> Iterator["Progress"]:
+    """Show rows done: a bar on a terminal, a plain line now and then elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with Progress(
+            *Progress.get_default_columns()[:2],
+            MofNCompleteColumn(),
+            TextColumn("rows"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        ) as bar:
+            task = bar.add_task(interval.id, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        return
+
+    from time import monotonic
+
+    last = monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        if monotonic() - last >= PROGRESS_LINE_SECONDS:
+            last = monotonic()
+            typer.echo(f"{interval.id}: {done:,} of {total:,} rows", err=True)
+
+    yield line

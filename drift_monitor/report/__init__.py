@@ -1,0 +1,1 @@
+"""The report: its model (`report.json`), plots, and HTML pages."""

@@ -1,0 +1,336 @@
+"""The batch job from Parquet to committed report, on the small data set."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from adversarial import AdversarialDetector
+from adversarial.errors import DriftMonitorError
+from drift_monitor.config import Interval, Monitor, load_monitor
+from drift_monitor.job import publish, rerender, run_interval, score_interval, write_report
+from drift_monitor.report import model
+from drift_monitor.report.model import Report, json_schema
+from drift_monitor.scoring import BatchScores, score_batch
+from tests.animals import make_images, png, write_batch
+from tests.conftest import MakeMonitor
+
+DAY = date(2026, 11, 20)
+
+
+def prepare(
+    make_monitor: MakeMonitor, n: int = 300, *, labelled: bool = True, **fields: object
+) -> tuple[Monitor, Interval]:
+    path = make_monitor(**fields)
+    images, labels = make_images(n, seed=4)
+    batch = path.parent / "batches" / f"{DAY}.parquet"
+    write_batch(batch, images, labels if labelled else None)
+    monitor = load_monitor(path)
+    return monitor, monitor.interval(DAY)
+
+
+def files(monitor: Monitor) -> dict[str, bytes]:
+    root = monitor.directory
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_an_interval_is_committed_with_all_its_files(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor)
+    run_interval(monitor, interval)
+    assert set(files(monitor)) == {
+        "index.html",
+        "2026-11-20/rejected.parquet",
+        "2026-11-20/report.html",
+        "2026-11-20/report.json",
+        "2026-11-20/run.json",
+        "2026-11-20/scores.parquet",
+    }
+    assert [p.name for p in monitor.directory.iterdir() if p.name.startswith(".")] == []
+
+
+def test_the_scores_are_those_of_the_detector_in_input_order(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor, batch_size=50)
+    run_interval(monitor, interval)
+    table = pq.read_table(monitor.directory / interval.id / "scores.parquet")
+    images, labels = make_images(300, seed=4)
+    detector = AdversarialDetector.load(monitor.detector)
+    expected = detector.predict(images[..., None] / np.float32(255))
+    assert table["row_id"].to_pylist() == [f"r{i}" for i in range(300)]
+    np.testing.assert_allclose(table["adversarial_score"], expected.score, atol=1e-6)
+    names = np.array(detector.class_names)
+    assert table["prediction"].to_pylist() == list(names[expected.prediction])
+    assert table["corrected_prediction"].to_pylist() == list(names[expected.corrected_prediction])
+    assert table["label"].to_pylist() == list(names[labels])
+    wrong = np.where(expected.prediction == labels, "harmless", "harmful")
+    assert table["outcome"].to_pylist() == list(wrong)
+    assert table.column_names == [
+        "row_id",
+        "prediction",
+        "confidence",
+        "adversarial_score",
+        "flagged",
+        "corrected_prediction",
+        "outcome",
+        "label",
+        "site",
+    ]
+
+
+def test_a_second_run_changes_no_byte_of_scores_and_report(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor)
+    run_interval(monitor, interval)
+    first = files(monitor)
+    run_interval(monitor, interval)
+    second = files(monitor)
+    first.pop("2026-11-20/run.json"), second.pop("2026-11-20/run.json")
+    assert first == second
+
+
+def test_the_three_steps_can_be_separate_processes(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor)
+    run_interval(monitor, interval)
+    whole = files(monitor)
+    staging = score_interval(monitor, interval, token="airflow")
+    write_report(load_monitor(monitor.directory.parents[1] / "animals.yaml"), interval, staging)
+    publish(monitor, interval, Path(str(staging)))
+    parts = files(monitor)
+    whole.pop("2026-11-20/run.json"), parts.pop("2026-11-20/run.json")
+    assert whole == parts
+
+
+def damaged_batch(path: Path) -> None:
+    """Ten rows, of which 2 is null, 5 is no image, and 7 is of another size."""
+    images, labels = make_images(10, seed=6)
+    cells: list[bytes | None] = [png(image) for image in images]
+    cells[2], cells[5], cells[7] = None, b"GIF89a...", png(images[7][:4])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table(
+        {
+            "id": [f"r{i}" for i in range(10)],
+            "image": pa.array(cells, pa.binary()),
+            "site": ["north"] * 10,
+            "label": labels,
+        }
+    )
+    pq.write_table(table, path)
+
+
+def test_rows_that_cannot_be_scored_are_written_with_their_reason(
+    make_monitor: MakeMonitor,
+) -> None:
+    path = make_monitor(policy={"min_rows": 5, "max_rejected": 0.5})
+    damaged_batch(path.parent / "batches" / f"{DAY}.parquet")
+    monitor = load_monitor(path)
+    report = run_interval(monitor, monitor.interval(DAY))
+    rejected = pq.read_table(monitor.directory / "2026-11-20" / "rejected.parquet").to_pylist()
+    assert [(r["row"], r["reason"].split(":")[0]) for r in rejected] == [
+        (2, "image is null or empty"),
+        (5, "image cannot be decoded"),
+        (7, "image is 4×8, expected 8×8"),
+    ]
+    assert (report.counts.read, report.counts.scored, report.counts.rejected) == (10, 7, 3)
+    assert "3 of 10 rows could not be scored" in report.detector_health.warnings[0]
+
+
+def test_a_batch_of_which_no_row_can_be_scored_is_reported_so(make_monitor: MakeMonitor) -> None:
+    path = make_monitor()
+    batch = path.parent / "batches" / f"{DAY}.parquet"
+    batch.parent.mkdir()
+    table = {"id": ["a", "b"], "image": [b"no", b"image"], "site": ["north", "south"]}
+    pq.write_table(pa.table(table), batch)
+    monitor = load_monitor(path)
+    report = run_interval(monitor, monitor.interval(DAY))
+    assert report.verdict.verdict == "insufficient_data"
+    assert (report.counts.read, report.counts.scored, report.counts.rejected) == (2, 0, 2)
+    assert pq.read_table(monitor.directory / "2026-11-20" / "scores.parquet").num_rows == 0
+    assert rerender(monitor, "2026-11-20").exists()
+
+
+def test_without_labels_the_detector_splits(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor, labelled=False)
+    report = run_interval(monitor, interval)
+    assert report.harm.split == "detector"
+    assert report.counts.labelled == 0
+
+
+def test_without_a_row_id_rows_are_named_by_file_and_number(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor, data={"row_id": None})
+    report = run_interval(monitor, interval)
+    table = pq.read_table(monitor.directory / interval.id / "scores.parquet")
+    assert table["row"].to_pylist() == list(range(300))
+    assert set(table["file"].to_pylist()) == {monitor.batch_path(interval)}
+    assert set(report.examples[0].row) == {"file", "row"}
+
+
+def test_the_examples_are_the_rows_of_highest_score(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor, examples=5, batch_size=32)
+    report = run_interval(monitor, interval)
+    table = pq.read_table(monitor.directory / interval.id / "scores.parquet")
+    order = np.argsort(-table["adversarial_score"].to_numpy(), kind="stable")[:5]
+    assert [e.row["row_id"] for e in report.examples] == [f"r{i}" for i in order]
+    assert all(e.image and e.image.startswith("data:image/png;base64,") for e in report.examples)
+
+
+def test_the_report_is_valid_under_the_published_schema(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor)
+    run_interval(monitor, interval)
+    published = Path(model.__file__).with_name("report.schema.json").read_text()
+    schema = json.loads(published)
+    content = json.loads((monitor.directory / interval.id / "report.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(content)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate({**content, "surprise": 1})
+
+
+def test_the_published_schema_is_that_of_the_model() -> None:
+    published = Path(model.__file__).with_name("report.schema.json").read_text()
+    assert published == json_schema(), "run: python -m drift_monitor.report.model"
+
+
+def test_a_page_is_rendered_again_from_the_committed_files_alone(
+    make_monitor: MakeMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor, interval = prepare(make_monitor)
+    run_interval(monitor, interval)
+    page = monitor.directory / interval.id / "report.html"
+    before = page.read_text()
+    page.unlink()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the bundle was read")
+
+    monkeypatch.setattr("drift_monitor.job.read_bundle", refuse)
+    assert rerender(monitor, interval.id) == page
+    assert page.read_text() == before
+
+
+def test_a_production_prediction_of_another_model_is_warned_of(make_monitor: MakeMonitor) -> None:
+    path = make_monitor(data={"prediction": "served"})
+    images, labels = make_images(200, seed=4)
+    batch = write_batch(path.parent / "batches" / f"{DAY}.parquet", images, labels)
+    table = pq.read_table(batch)
+    served = pa.array(["cat"] * 200)
+    pq.write_table(table.append_column("served", served), batch)
+    monitor = load_monitor(path)
+    report = run_interval(monitor, monitor.interval(DAY))
+    agreement = report.detector_health.logged_agreement
+    assert agreement is not None
+    assert agreement < 0.5
+    assert "may not hold the model" in report.detector_health.warnings[0]
+    # What was served is judged: every row that is no cat was served wrongly.
+    assert report.harm.current is not None
+    assert report.harm.current.rate == pytest.approx(float(np.mean(labels != 0)))
+    assert report.verdict.verdict == "harmful_drift"
+
+
+def test_an_error_while_scoring_leaves_nothing_behind(
+    make_monitor: MakeMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor, interval = prepare(make_monitor)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("drift_monitor.job.write_report", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        run_interval(monitor, interval)
+    assert not monitor.directory.exists()
+
+
+def test_an_error_in_a_second_run_leaves_the_first_committed(
+    make_monitor: MakeMonitor,
+) -> None:
+    monitor, interval = prepare(make_monitor)
+    run_interval(monitor, interval)
+    before = files(monitor)
+    batch = Path(monitor.batch_path(interval))
+    batch.write_bytes(batch.read_bytes()[:-50])
+    with pytest.raises(DriftMonitorError, match=r"2026-11-20\.parquet"):
+        run_interval(monitor, interval)
+    assert files(monitor) == before
+
+
+def test_flat_rows_are_scored_and_their_features_shown(tmp_path: Path) -> None:
+    import keras
+
+    from drift_monitor.config import DataConfig
+    from drift_monitor.fit import fit
+
+    rng = np.random.default_rng(0)
+
+    def table(n: int) -> pa.Table:
+        x = rng.normal([0, 100, -5], [1, 30, 2], (n, 3))
+        return pa.table({name: x[:, i] for i, name in enumerate(("age", "income", "delta"))})
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    model.save(tmp_path / "model.keras")
+    pq.write_table(table(500), tmp_path / "train.parquet")
+    columns = ["age", "income", "delta"]
+    data = DataConfig(path=str(tmp_path / "train.parquet"), input=columns)
+    fit(tmp_path / "model.keras", data, tmp_path / "detector", epochs=1, verbose=0)
+
+    pq.write_table(table(200), tmp_path / "2026-11-20.parquet")
+    monitor = Monitor(
+        name="rows",
+        detector=str(tmp_path / "detector"),
+        data=DataConfig(path=str(tmp_path / "{date}.parquet"), input=columns),
+        reports=str(tmp_path / "reports"),
+    )
+    report = run_interval(monitor, monitor.interval(DAY))
+    assert report.counts.scored == 200
+    assert {value.name for value in report.examples[0].values} == set(columns)
+    swapped = DataConfig(path=monitor.data.path, input=columns[::-1])
+    with pytest.raises(DriftMonitorError, match="same order"):
+        run_interval(monitor.model_copy(update={"data": swapped}), monitor.interval(DAY))
+
+
+def test_scoring_holds_a_bounded_number_of_rows(make_monitor: MakeMonitor) -> None:
+    """The stream is consumed as it is made: never more chunks are decoded than run ahead."""
+    from drift_monitor.batches import CHUNKS_AHEAD, Batch
+
+    monitor, interval = prepare(make_monitor, n=640)
+    detector = AdversarialDetector.load(monitor.detector)
+    batch = Batch(monitor.batch_path(interval), monitor.data, detector.input_spec)
+    decoded = 0
+    decode = batch._decode
+
+    def counting(*arguments: object) -> object:
+        nonlocal decoded
+        decoded += 1
+        return decode(*arguments)  # type: ignore[arg-type]
+
+    batch._decode = counting  # type: ignore[assignment, method-assign]
+    scored = 0
+    for table in score_batch(detector, batch, BatchScores(), batch_size=16):
+        scored += len(table)
+        assert decoded <= scored // 16 + CHUNKS_AHEAD + 1
+    assert scored == 640
+
+
+def test_counts_in_the_report_are_those_of_the_files(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor)
+    run_interval(monitor, interval)
+    directory = monitor.directory / interval.id
+    report = Report.model_validate_json((directory / "report.json").read_bytes())
+    table = pq.read_table(directory / "scores.parquet")
+    assert report.counts.flagged == pc.sum(table["flagged"]).as_py()
+    assert report.harm.current is not None
+    assert report.harm.current.harmful == table["outcome"].to_pylist().count("harmful")
+    assert report.tests[0].n_current == len(table)
+    assert sum(c.n for c in report.corrections) == sum(
+        flagged and before != after
+        for flagged, before, after in zip(
+            table["flagged"].to_pylist(),
+            table["prediction"].to_pylist(),
+            table["corrected_prediction"].to_pylist(),
+            strict=True,
+        )
+    )
