@@ -1,0 +1,1 @@
+"""What Airflow must be able to import. Importing this package alone imports no Airflow."""

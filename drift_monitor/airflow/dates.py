@@ -1,0 +1,73 @@
+"""Which batch a DAG run is about. Airflow has many dates; this is the one place that chooses."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from adversarial.errors import DriftMonitorError
+from drift_monitor.config import Interval, Monitor
+
+BATCH_DATE = "batch_date"
+
+
+def resolve_interval(monitor: Monitor, context: Mapping[str, Any]) -> Interval:
+    """Return the data interval that a DAG run processes.
+
+    The first of these that the run carries:
+
+    1. the parameter `batch_date`, given by hand;
+    2. the partition key;
+    3. in a run started by hand (`airflow dags test`, `airflow dags trigger -l`, REST), the logical
+       date. Airflow infers a data interval before that date, or before now, but who names a day
+       means that day. A moment inside an interval, such as the now of a click, names no day: the
+       last interval that was complete by then is taken;
+    4. the start of the data interval (scheduled runs and backfills).
+
+    Parameters
+    ----------
+    monitor : Monitor
+        Gives time zone and length of an interval.
+    context : mapping
+        Airflow's task context.
+
+    Raises
+    ------
+    DriftMonitorError
+        If the run carries no date, or one that cannot be read.
+    """
+    given = (context.get("params") or {}).get(BATCH_DATE)
+    if given:
+        return monitor.interval(_parse(given, BATCH_DATE))
+    dag_run = context["dag_run"]
+    if dag_run.partition_key:
+        return monitor.interval(_parse(dag_run.partition_key, "the partition key"))
+    if dag_run.run_type == "manual" and dag_run.logical_date is not None:
+        return _named_interval(monitor, dag_run.logical_date)
+    if dag_run.data_interval_start is not None:
+        return monitor.interval(dag_run.data_interval_start)
+    raise DriftMonitorError(
+        f"the DAG run carries no date: trigger it with the parameter {BATCH_DATE}, as in "
+        f'--conf \'{{"{BATCH_DATE}": "2026-11-20"}}\''
+    )
+
+
+def _named_interval(monitor: Monitor, logical_date: datetime) -> Interval:
+    interval = monitor.interval(logical_date)
+    if logical_date == interval.start:
+        return interval
+    # A bare date on Airflow's command line is midnight UTC, whatever the monitor's zone.
+    in_utc = logical_date.astimezone(UTC)
+    if in_utc.time() == time() and monitor.every != "hour":
+        return monitor.interval(in_utc.date())
+    return monitor.interval(interval.start - timedelta(seconds=1))
+
+
+def _parse(text: str, what: str) -> date | datetime:
+    try:
+        if len(text) == len("2026-11-20"):
+            return date.fromisoformat(text)
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise DriftMonitorError(
+            f"{what} is {text!r}: expected a date (2026-11-20) or a time (2026-11-20T06:00)"
+        ) from None
