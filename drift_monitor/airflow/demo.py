@@ -1,0 +1,141 @@
+"""`drift-monitor demo`: the quickstart's week through the real DAG, in a scratch Airflow home."""
+
+import os
+import shutil
+import time
+from datetime import UTC, datetime
+from datetime import time as clock_time
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from drift_monitor.config import Monitor, load_monitor
+from drift_monitor.demo import WEEK, Day, make_week
+from drift_monitor.errors import ConfigError
+from drift_monitor.report.html import VERDICTS
+from drift_monitor.report.model import Report, read_report
+from drift_monitor.store import REPORT
+
+
+def run_demo(monitor_file: Path, example: Path) -> bool:
+    """Make the week, run it through Airflow, print the verdicts.
+
+    Each day is one run of the monitor's DAG, in this process, against an SQLite metadata database
+    in a scratch AIRFLOW_HOME beside the reports; no scheduler or server is started.
+
+    Parameters
+    ----------
+    monitor_file : Path
+        The quickstart's monitor, in the directory that holds the monitors.
+    example : Path
+        Directory with `test.parquet`.
+
+    Returns
+    -------
+    bool
+        Whether every verdict is the right one.
+
+    Raises
+    ------
+    DriftMonitorError
+        If the quickstart's files are not there.
+    """
+    from adversarial.detector import AdversarialDetector
+
+    console = Console()
+    started = time.monotonic()
+    monitor = load_monitor(monitor_file)
+    images = example / "test.parquet"
+    if not images.exists():
+        raise ConfigError(
+            f"{images} not found: run the demo from a checkout of the repository, or name the "
+            "quickstart's directory with --example"
+        )
+    console.print(f"Making a week of production batches from {images} …")
+    make_week(images, AdversarialDetector.load(monitor.detector), monitor)
+
+    console.print("Running the DAG for each day …")
+    _set_up_airflow(Path(monitor.reports).parent / "airflow", monitor_file.resolve().parent)
+    reports = []
+    for day in WEEK:
+        _run_dag(monitor.name, day)
+        reports.append(_read(monitor, day))
+        verdict = VERDICTS[reports[-1].verdict.verdict]
+        console.print(f"  {day.date:%a %Y-%m-%d}  {verdict}", highlight=False)
+
+    _print_table(console, reports)
+    index = (monitor.directory / "index.html").resolve()
+    console.print(f"\nReports: {index}", soft_wrap=True, highlight=False)
+    console.print(f"Took {time.monotonic() - started:.0f} s", highlight=False)
+    wrong = [
+        day.date
+        for day, report in zip(WEEK, reports, strict=True)
+        if report.verdict.verdict != day.expected
+    ]
+    for date in wrong:
+        console.print(f"[red]Not the expected verdict: {date}[/red]")
+    return not wrong
+
+
+def _set_up_airflow(home: Path, monitors: Path) -> None:
+    """Point Airflow at a fresh home and database. Must come before Airflow's first import."""
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    home = home.resolve()
+    os.environ |= {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(monitors.parent / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        "DRIFT_MONITOR_MONITORS": str(monitors),
+    }
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+def _run_dag(dag_id: str, day: Day) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    from drift_monitor.airflow.dates import BATCH_DATE
+
+    # A fresh DagBag for every run: the configuration of a run stays in the DAG object's params.
+    bag = DagBag()
+    dag_run = bag.dags[dag_id].test(
+        logical_date=datetime.combine(day.date, clock_time(), UTC),
+        run_conf={BATCH_DATE: day.date.isoformat()},
+    )
+    failed = [ti.task_id for ti in dag_run.get_task_instances() if ti.state != "success"]
+    if failed:
+        raise RuntimeError(f"the DAG run for {day.date} failed in {', '.join(failed)}")
+
+
+def _read(monitor: Monitor, day: Day) -> Report:
+    return read_report(monitor.directory / monitor.interval(day.date).id / REPORT)
+
+
+def _print_table(console: Console, reports: list[Report]) -> None:
+    table = Table(box=box.SIMPLE)
+    for heading in ("Day", "What happened", "Split"):
+        table.add_column(heading)
+    for heading in ("Harm", "Ref.", "D"):
+        table.add_column(heading, justify="right")
+    table.add_column("Verdict", no_wrap=True)
+    for day, report in zip(WEEK, reports, strict=True):
+        harm = report.harm
+        right = report.verdict.verdict == day.expected
+        table.add_row(
+            f"{day.date:%a %d}",
+            day.what,
+            harm.split,
+            f"{harm.current.rate:.1%}" if harm.current else "–",
+            f"{harm.reference.rate:.1%}" if harm.reference else "–",
+            f"{report.tests[0].statistic or 0:.3f}",
+            f"[green]{VERDICTS[report.verdict.verdict]} ✓[/green]"
+            if right
+            else f"[red]{VERDICTS[report.verdict.verdict]} ✗[/red]",
+        )
+    console.print(table)
