@@ -46,11 +46,11 @@ def main() -> None:
 
 
 def run_app(application: typer.Typer) -> None:
-    """Run a Typer application: errors made for users as one paragraph on stderr, exit code 1."""
+    """Run a Typer application: foreseeable errors as one paragraph on stderr, exit code 1."""
     # TensorFlow writes pages about GPUs that are not there; errors still come as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         application()
-    except DriftMonitorError as error:
+    except (DriftMonitorError, OSError) as error:
         typer.secho(f"Error: {error}", fg="red", err=True)
         sys.exit(1)

@@ -107,7 +107,7 @@ class AdversarialDetector:
         self.classifier = classifier
         self.autoencoder = autoencoder
         self.class_names = tuple(class_names or map(str, range(n_classes)))
-        self.input_spec = input_spec or InputSpec(shape=classifier.input_shape[1:])
+        self.input_spec = input_spec or InputSpec(shape=row_shape(classifier))
         self.threshold = threshold
         self.fpr = fpr
         self.temperature = temperature
@@ -118,9 +118,9 @@ class AdversarialDetector:
                 f"{len(self.class_names)} class names for a classifier with {n_classes} outputs"
             )
         for name, model in (("classifier", classifier), ("autoencoder", autoencoder)):
-            if model.input_shape[1:] != self.input_spec.shape:
+            if row_shape(model) != self.input_spec.shape:
                 raise ModelError(
-                    f"the {name} takes rows of shape {model.input_shape[1:]}, the input spec says "
+                    f"the {name} takes rows of shape {row_shape(model)}, the input spec says "
                     f"{self.input_spec.shape}"
                 )
         self._runtime = runtime or TensorFlowRuntime(classifier, autoencoder)
@@ -275,6 +275,23 @@ class AdversarialDetector:
         starts = range(0, max(1, len(x)), batch_size)
         parts = [self._runtime(x[i : i + batch_size]) for i in starts]
         return Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def row_shape(model: keras.Model) -> tuple[int, ...]:
+    """Return the shape of one row that `model` takes.
+
+    Raises
+    ------
+    ModelError
+        If the model has several inputs, or takes rows of varying shape.
+    """
+    shape = model.input_shape
+    if not isinstance(shape, tuple) or not all(isinstance(size, int) for size in shape[1:]):
+        raise ModelError(
+            f"the model {model.name!r} takes input of shape {shape}: expected one input whose rows "
+            "have a fixed shape"
+        )
+    return shape[1:]
 
 
 def load_model(path: Path) -> keras.Model:

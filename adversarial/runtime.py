@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from adversarial.errors import ModelError
 from adversarial.losses import kl_divergence
 
 
@@ -43,9 +44,20 @@ class TensorFlowRuntime:
     ----------
     classifier, autoencoder : keras.Model
         M and AE. Called in inference mode; neither is changed.
+
+    Raises
+    ------
+    ModelError
+        If Keras runs on another backend.
     """
 
     def __init__(self, classifier: keras.Model, autoencoder: keras.Model) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise ModelError(
+                f"Keras runs on {keras.backend.backend()}, but the detector scores with "
+                "TensorFlow: unset KERAS_BACKEND"
+            )
+
         @tf.function(  # type: ignore[untyped-decorator]
             input_signature=[tf.TensorSpec([None, *classifier.input_shape[1:]], tf.float32)],
             jit_compile=False,

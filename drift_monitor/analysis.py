@@ -25,6 +25,7 @@ from drift_monitor.harm import (
 )
 from drift_monitor.ks import holm, ks_test, minimum_detectable_d
 from drift_monitor.report.model import Breakdown, Correction, Harm, HarmRate, KSTest
+from drift_monitor.scoring import segment_column
 
 DEFINITIONS: dict[Split, str] = {
     "labels": "harmful where the prediction differs from the label",
@@ -83,15 +84,15 @@ def analyse(
     split = _choose_split(current, reference, policy)
     outcome = _outcome(current, split, class_names)
     reference_outcome = _outcome(reference, split, class_names, is_reference=True)
+    sides = (current, reference, outcome, reference_outcome)
     return Findings(
         outcome=outcome,
         n_labelled=_n_valid(current, "label"),
         harm=_harm(outcome, reference_outcome, split, policy),
-        tests=_tests(current, reference, outcome, reference_outcome, split, policy),
+        tests=_tests(*sides, split, policy),
         localisation=[
-            part
-            for by in ("prediction", *segments)
-            for part in _break_down(by, current, reference, outcome, reference_outcome, policy)
+            *_break_down("prediction", "prediction", *sides, policy),
+            *(p for s in segments for p in _break_down(s, segment_column(s), *sides, policy)),
         ],
         corrections=_corrections(current),
     )
@@ -246,16 +247,17 @@ def _tests(
 
 def _break_down(
     by: str,
+    column: str,
     current: pa.Table,
     reference: pa.Table,
     outcome: Outcomes,
     reference_outcome: Outcomes,
     policy: Policy,
 ) -> list[Breakdown]:
-    """Return one part per value of the column `by`, in the order of the values' names."""
-    values = _strings(current, by)
-    has_reference = by in reference.column_names
-    reference_values = _strings(reference, by) if has_reference else np.array([], object)
+    """Return one part per value of a column, in the order of the values' names."""
+    values = _strings(current, column)
+    has_reference = column in reference.column_names
+    reference_values = _strings(reference, column) if has_reference else np.array([], object)
     parts = []
     for value in sorted({*values, *reference_values}):
         rows, reference_rows = values == value, reference_values == value

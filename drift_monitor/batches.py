@@ -2,7 +2,6 @@
 
 import glob
 import hashlib
-import io
 import json
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -16,15 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from PIL import Image
 
 from adversarial.bundle import InputSpec
 from drift_monitor.config import DataConfig
+from drift_monitor.decoding import IMAGE_MODES, decode_rows, is_image, is_number, tensor_shape
 from drift_monitor.errors import BatchError, MissingBatchError
 
 DECODE_THREADS = 2
 CHUNKS_AHEAD = 2 * DECODE_THREADS
-_IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 @dataclass(frozen=True)
@@ -174,17 +172,19 @@ class Batch:
                     "right column in the monitor's 'data' section, or mend the job that writes the "
                     "file"
                 )
+            if column and schema.names.count(column) > 1:
+                raise BatchError(f"{file} has several columns {column!r}; leave one of them")
         shape = self.spec.shape
-        if len(data.input_columns) == 1 and not _is_number(schema.field(data.input_columns[0])):
+        if len(data.input_columns) == 1 and not is_number(schema.field(data.input_columns[0])):
             column = schema.field(data.input_columns[0])
-            if _is_image(column.type):
-                if len(shape) != 3 or shape[2] not in _IMAGE_MODES:
+            if is_image(column.type):
+                if len(shape) != 3 or shape[2] not in IMAGE_MODES:
                     raise BatchError(
                         f"{file}: column {column.name!r} holds image files, but the detector takes "
                         f"rows of shape {shape}"
                     )
                 return
-            found = _tensor_shape(column.type, data.shape)
+            found = tensor_shape(column.type, data.shape)
             if found is None:
                 raise BatchError(
                     f"{file}: column {column.name!r} has type {column.type}; expected PNG or JPEG "
@@ -199,7 +199,7 @@ class Batch:
                 )
             return
         for name in data.input_columns:
-            if not _is_number(schema.field(name)):
+            if not is_number(schema.field(name)):
                 raise BatchError(
                     f"{file}: column {name!r} has type {schema.field(name).type}; expected a number"
                 )
@@ -210,16 +210,7 @@ class Batch:
             )
 
     def _decode(self, file: str, first_row: int, table: pa.Table) -> Chunk:
-        columns = self.data.input_columns
-        if len(columns) > 1 or _is_number(table.schema.field(columns[0])):
-            x, reasons = _flat_rows(table.select(columns))
-        elif _is_image(table.schema.field(columns[0]).type):
-            x, reasons = _images(table.column(columns[0]), self.spec)
-        else:
-            x, reasons = _tensors(table.column(columns[0]), self.spec)
-        finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
-        for row in np.flatnonzero(~finite):
-            reasons.setdefault(int(row), "a value is missing or not finite")
+        x, reasons = decode_rows(table.select(self.data.input_columns), self.spec)
         keep = np.ones(len(x), bool)
         keep[list(reasons)] = False
         carried = table.select(self._carried(table.schema))
@@ -265,7 +256,7 @@ def class_indices(
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_integer(column.type):
-        indices = np.asarray(pc.fill_null(column.cast(pa.int64()), -1))
+        indices = np.asarray(pc.fill_null(column.cast(pa.int64(), safe=False), -1))
         known = (indices >= 0) & (indices < len(names))
     elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         found = pc.index_in(column.cast(pa.string()), pa.array(names, pa.string()))
@@ -296,7 +287,7 @@ def _resolve(path: str) -> list[str]:
         except (ImportError, OSError, ValueError) as error:
             raise BatchError(f"{path} cannot be reached: {error}") from error
     else:
-        files = sorted(glob.glob(path))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        files = [path] if Path(path).is_file() else sorted(glob.glob(path))  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not files:
         raise MissingBatchError(
             f"{path} not found: check data.path in the monitor's YAML file, and that the job which "
@@ -328,90 +319,3 @@ def _sha256(path: str) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _is_number(column: pa.Field) -> bool:
-    kind = column.type
-    return bool(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-    )
-
-
-def _is_image(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-        kind = kind.field("bytes").type
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _tensor_shape(kind: pa.DataType, declared: Sequence[int] | None) -> tuple[int, ...] | None:
-    if isinstance(kind, pa.FixedShapeTensorType):
-        return tuple(kind.shape) if kind.permutation is None else None
-    if pa.types.is_fixed_size_list(kind) and _is_number(kind.field(0)):
-        shape = tuple(declared) if declared else (kind.list_size,)
-        return shape if int(np.prod(shape)) == kind.list_size else (kind.list_size,)
-    return None
-
-
-def _flat_rows(table: pa.Table) -> tuple[NDArray[np.float32], dict[int, str]]:
-    columns = [np.asarray(c.cast(pa.float32(), safe=False)) for c in table.columns]
-    return np.stack(columns, axis=1).astype(np.float32), {}
-
-
-def _tensors(
-    column: pa.ChunkedArray, spec: InputSpec
-) -> tuple[NDArray[np.float32], dict[int, str]]:
-    storage = column.combine_chunks()
-    if isinstance(storage, pa.ExtensionArray):
-        storage = storage.storage
-    null_rows = np.flatnonzero(np.asarray(storage.is_null()))
-    reasons = {int(row): "input is null" for row in null_rows}
-    size = int(np.prod(spec.shape))
-    # A null slot still spans `size` values; `flatten` would drop them, `values` keeps the grid.
-    values = storage.values.slice(storage.offset * size, len(storage) * size)
-    x = np.asarray(values.cast(pa.float32(), safe=False)).reshape(len(storage), *spec.shape)
-    if pa.types.is_uint8(values.type):
-        x = _from_bytes(x, spec)
-    return x, reasons
-
-
-def _images(column: pa.ChunkedArray, spec: InputSpec) -> tuple[NDArray[np.float32], dict[int, str]]:
-    if pa.types.is_struct(column.type):
-        column = pc.struct_field(column, "bytes")
-    height, width, channels = spec.shape
-    pixels = np.zeros((len(column), height, width, channels), np.uint8)
-    reasons: dict[int, str] = {}
-    for row, encoded in enumerate(column.to_pylist()):
-        try:
-            pixels[row] = _decode_image(encoded, spec)
-        except _UndecodableError as error:
-            reasons[row] = str(error)
-    return _from_bytes(pixels, spec), reasons
-
-
-class _UndecodableError(Exception):
-    """One image cannot be scored; the message is the reason written to `rejected.parquet`."""
-
-
-def _decode_image(encoded: bytes | None, spec: InputSpec) -> NDArray[np.uint8]:
-    height, width, channels = spec.shape
-    if not encoded:
-        raise _UndecodableError("image is null or empty")
-    try:
-        with Image.open(io.BytesIO(encoded), formats=("PNG", "JPEG")) as image:
-            if image.size != (width, height):
-                raise _UndecodableError(
-                    f"image is {image.height}×{image.width}, expected {height}×{width}"
-                )
-            decoded = np.asarray(image.convert(_IMAGE_MODES[channels]))
-    # Pillow raises OSError for a damaged file, and SyntaxError or ValueError from some decoders.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _UndecodableError(f"image cannot be decoded: {error}") from error
-    return decoded.reshape(spec.shape)
-
-
-def _from_bytes(
-    pixels: NDArray[np.uint8] | NDArray[np.float32], spec: InputSpec
-) -> NDArray[np.float32]:
-    low, high = spec.value_range
-    scaled: NDArray[np.float32] = np.multiply(pixels, (high - low) / 255, dtype=np.float32)
-    return scaled + np.float32(low) if low else scaled

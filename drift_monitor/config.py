@@ -33,10 +33,38 @@ class _Model(BaseModel):
 
 def _beside_the_yaml(path: str, info: ValidationInfo) -> str:
     """Resolve a relative local path against the directory of the YAML file; leave URLs alone."""
-    directory: Path | None = (info.context or {}).get("directory")
-    if directory is None or "://" in path:
-        return path
-    return os.path.normpath(directory / path)
+    return _resolve(path, str((info.context or {}).get("directory", "")))
+
+
+def _pattern_beside_the_yaml(path: str, info: ValidationInfo) -> str:
+    """As `_beside_the_yaml` for a path with placeholders; braces in the directory are its own."""
+    sample = datetime(2026, 11, 20, tzinfo=UTC)
+    try:
+        path.format(date=sample.date(), start=sample)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"a placeholder cannot be filled ({error}): use {{date}} or {{start:%Y-%m-%d}}"
+        ) from None
+    directory = str((info.context or {}).get("directory", ""))
+    return _resolve(path, directory.replace("{", "{{").replace("}", "}}"))
+
+
+def _resolve(path: str, directory: str) -> str:
+    return os.path.normpath(Path(directory, path)) if directory and "://" not in path else path
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        raise ValueError(f"{name!r} is not an IANA name such as Europe/Berlin") from None
+    return name
+
+
+def _local(path: str) -> str:
+    if "://" in path:
+        raise ValueError("expected a local directory")
+    return path
 
 
 Location = Annotated[str, Field(min_length=1), AfterValidator(_beside_the_yaml)]
@@ -63,8 +91,8 @@ class DataConfig(_Model):
         Columns by whose values the report is broken down.
     """
 
-    path: Location
-    input: str | list[str]
+    path: Annotated[str, Field(min_length=1), AfterValidator(_pattern_beside_the_yaml)]
+    input: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
     shape: list[int] | None = None
     row_id: str | None = None
     timestamp: str | None = None
@@ -72,18 +100,6 @@ class DataConfig(_Model):
     label: str | None = None
     clean_prediction: str | None = None
     segments: list[str] = []
-
-    @model_validator(mode="after")
-    def _placeholders(self) -> Self:
-        sample = datetime(2026, 11, 20, tzinfo=UTC)
-        try:
-            self.path.format(date=sample.date(), start=sample)
-        except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(
-                f"path has a placeholder that cannot be filled ({error}): use {{date}} or "
-                "{start:%Y-%m-%d}"
-            ) from None
-        return self
 
     @property
     def input_columns(self) -> list[str]:
@@ -170,9 +186,11 @@ class Monitor(_Model):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     detector: Location
     data: DataConfig
-    reports: Location = Field(default="reports", validate_default=True)
+    reports: Annotated[Location, AfterValidator(_local)] = Field(
+        default="reports", validate_default=True
+    )
     every: Literal["hour", "day", "week"] = "day"
-    timezone: str = "UTC"
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     start_date: date = date(2026, 1, 1)
     schedule: str | None = "auto"
     policy: Policy = Policy()
@@ -181,14 +199,8 @@ class Monitor(_Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        try:
-            ZoneInfo(self.timezone)
-        except (KeyError, ValueError):
-            raise ValueError(f"timezone {self.timezone!r} is not an IANA name") from None
         if self.every == "hour" and self.timezone != "UTC":
             raise ValueError("hourly intervals need timezone UTC: elsewhere an hour repeats")
-        if "://" in self.reports:
-            raise ValueError("reports must be a local directory")
         return self
 
     @property
@@ -212,7 +224,7 @@ class Monitor(_Model):
         local = when.astimezone(zone) if when.tzinfo else when.replace(tzinfo=zone)
         start = local.replace(minute=0, second=0, microsecond=0)
         if self.every != "hour":
-            start = start.replace(hour=0)
+            start = start.replace(hour=0, fold=0)
         if self.every == "week":
             start -= timedelta(days=start.weekday())
         return Interval(start=start, end=start + STEPS[self.every])
@@ -249,7 +261,9 @@ def load_monitor(path: str | Path) -> Monitor:
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path} not found: name a monitor's YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or no such date
         reason = re.sub(r"\s+", " ", str(error))
         raise ConfigError(f"{path} is not a YAML file: {reason}") from None
     if not isinstance(fields, dict):

@@ -72,13 +72,13 @@ def fit(
     import keras
 
     from adversarial.architectures import default_autoencoder
-    from adversarial.detector import AdversarialDetector, load_model
+    from adversarial.detector import AdversarialDetector, load_model, row_shape
     from adversarial.training import fit_autoencoder
 
     started = time.monotonic()
     classifier = load_model(classifier_path)
     spec = InputSpec(
-        shape=classifier.input_shape[1:],
+        shape=row_shape(classifier),
         value_range=value_range,
         feature_names=None if isinstance(data.input, str) else tuple(data.input),
     )
@@ -130,6 +130,11 @@ def _read(data: DataConfig, spec: InputSpec) -> list[Chunk]:
     chunks = [chunk for chunk in Batch(data.path, data, spec).chunks(4096) if len(chunk.x)]
     if not chunks:
         raise BatchError(f"{data.path}: no row can be used; mend the input column")
+    if data.label and data.label not in chunks[0].columns.column_names:
+        raise BatchError(
+            f"{chunks[0].file} has no column {data.label!r}: name the right label column, or leave "
+            "it out to fit without labels"
+        )
     return chunks
 
 

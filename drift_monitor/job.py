@@ -26,6 +26,7 @@ from drift_monitor import __version__
 from drift_monitor.analysis import Findings, analyse
 from drift_monitor.batches import Batch
 from drift_monitor.config import Interval, Monitor
+from drift_monitor.errors import StoreError
 from drift_monitor.harm import LEFT_OUT
 from drift_monitor.report.html import render_index, render_report
 from drift_monitor.report.model import (
@@ -235,10 +236,16 @@ def rerender(monitor: Monitor, interval: str) -> Path:
 
 
 def write_index(monitor: Monitor) -> Path:
-    """Write the monitor's `index.html` anew from its committed reports."""
+    """Write the monitor's `index.html` anew from its committed reports; names unreadable ones."""
     store = Store(monitor.directory)
-    reports = [read_report(monitor.directory / name / REPORT) for name in store.committed()]
-    store.write(monitor.directory / "index.html", render_index(monitor.name, reports))
+    reports, unreadable = [], []
+    for name in store.committed():
+        try:
+            reports.append(read_report(monitor.directory / name / REPORT))
+        except StoreError as error:  # one damaged report must not stop the others' index
+            unreadable.append(str(error))
+    page = render_index(monitor.name, reports, unreadable)
+    store.write(monitor.directory / "index.html", page)
     return monitor.directory / "index.html"
 
 

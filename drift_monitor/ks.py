@@ -76,6 +76,11 @@ def ks_test(
         except RuntimeWarning:  # SciPy warns where it cannot finish the exact computation
             method = "asymptotic"
             result = stats.ks_2samp(reference, current, method="asymp")
+    p_value = float(result.pvalue)
+    if method == "asymptotic":
+        # Of all orderings of the two samples two have D = 1: no p-value can be smaller.
+        log_orderings = math.lgamma(n + m + 1) - math.lgamma(n + 1) - math.lgamma(m + 1)
+        p_value = max(p_value, 2 * math.exp(-log_orderings))
     band = sum(math.sqrt(math.log(4 / alpha) / (2 * size)) for size in (n, m))
     statistic = float(result.statistic)
     return KSResult(
@@ -83,7 +88,7 @@ def ks_test(
         low=max(0.0, statistic - band),
         high=min(1.0, statistic + band),
         location=float(result.statistic_location),
-        p_value=float(result.pvalue),
+        p_value=p_value,
         method=method,
         n_reference=n,
         n_current=m,

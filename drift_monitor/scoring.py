@@ -15,6 +15,21 @@ from drift_monitor.config import DataConfig
 if TYPE_CHECKING:
     from adversarial.detector import AdversarialDetector
 
+SCORE_COLUMNS = {
+    "row_id",
+    "file",
+    "row",
+    "timestamp",
+    "prediction",
+    "confidence",
+    "adversarial_score",
+    "flagged",
+    "corrected_prediction",
+    "outcome",
+    "logged_prediction",
+    "label",
+    "clean_prediction",
+}
 REJECTED_SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
 
 
@@ -119,8 +134,16 @@ def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig)
         classes = class_indices(chunk.columns[source], detector.class_names, source, chunk)
         columns[name] = names.take(pa.array(classes, mask=classes < 0))
     for segment in data.segments:
-        columns[segment] = chunk.columns[segment].cast(pa.string())
+        columns[segment_column(segment)] = chunk.columns[segment].cast(pa.string())
     return pa.table(columns)
+
+
+def segment_column(segment: str) -> str:
+    """Return the name of a segment's column in a score table.
+
+    It is the segment's own, or `segment_<name>` where a score column has that name.
+    """
+    return f"segment_{segment}" if segment in SCORE_COLUMNS else segment
 
 
 def rejected_table(rejected: list[Rejected]) -> pa.Table:

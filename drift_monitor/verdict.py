@@ -103,8 +103,8 @@ def _harm_text(harm: Harm) -> str:
     above = difference.low > 0
     beyond = difference.estimate >= harm.margin
     conclusion = {
-        (True, True): f"above the margin of {100 * harm.margin:g} points",
-        (True, False): f"within the margin of {100 * harm.margin:g} points",
+        (True, True): f"above the {100 * harm.margin:g}-point margin",
+        (True, False): f"within the {100 * harm.margin:g}-point margin",
         (False, True): "not distinguishable from none",
         (False, False): "not above",
     }[above, beyond]

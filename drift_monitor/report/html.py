@@ -36,7 +36,7 @@ def render_report(report: Report, scores: pa.Table) -> str:
     )
 
 
-def render_index(monitor: str, reports: Sequence[Report]) -> str:
+def render_index(monitor: str, reports: Sequence[Report], unreadable: Sequence[str]) -> str:
     """Return a monitor's index: its intervals, the latest first.
 
     Parameters
@@ -45,11 +45,18 @@ def render_index(monitor: str, reports: Sequence[Report]) -> str:
         Name of the monitor.
     reports : sequence of Report
         Committed reports in the order of time.
+    unreadable : sequence of str
+        Why other reports could not be read.
     """
     return (
         _environment()
         .get_template("index.html.j2")
-        .render(monitor=monitor, reports=list(reversed(reports)), verdicts=VERDICTS)
+        .render(
+            monitor=monitor,
+            reports=list(reversed(reports)),
+            unreadable=unreadable,
+            verdicts=VERDICTS,
+        )
     )
 
 

@@ -249,3 +249,19 @@ def test_models_that_do_not_fit_together_are_refused(
     wrong = {"class_names": ["a", "b"], "input_spec": InputSpec(shape=(4, 4, 1))}
     with pytest.raises(ModelError):
         AdversarialDetector(detector.classifier, detector.autoencoder, **{field: wrong[field]})
+
+
+@pytest.mark.parametrize("shape", [(None, None, 1), (8, None, 1)])
+def test_a_classifier_of_rows_of_varying_shape_is_refused(
+    detector: AdversarialDetector, shape: tuple[int | None, ...]
+) -> None:
+    varying = keras.Sequential(
+        [
+            keras.Input(shape),
+            keras.layers.Conv2D(2, 3),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    with pytest.raises(ModelError, match="fixed shape"):
+        AdversarialDetector(varying, detector.autoencoder)

@@ -300,7 +300,8 @@ def test_a_test_without_rows_is_skipped_and_leaves_the_family() -> None:
 
 
 def test_a_batch_without_rows_skips_every_test() -> None:
-    findings = compare(LABELLED.slice(0, 0), LABELLED, segments=["label"])
+    table = LABELLED.append_column("site", LABELLED["label"])
+    findings = compare(table.slice(0, 0), table, segments=["site"])
     assert all(test.skipped for test in findings.tests)
     assert findings.harm.current is None
     assert findings.corrections == []
@@ -308,13 +309,18 @@ def test_a_batch_without_rows_skips_every_test() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shift", "min_effect", "detected"),
-    [(0.0, 0.0, False), (0.5, 0.1, True), (0.5, 0.9, False)],
+    ("n", "shift", "min_effect", "detected"),
+    [
+        (800, 0.0, 0.0, False),
+        (800, 0.5, 0.1, True),
+        (800, 0.5, 0.9, False),
+        (20, 0.5, 0.1, False),  # D = 0.45, adjusted p = 0.067
+    ],
 )
 def test_drift_needs_significance_and_the_minimum_effect(
-    shift: float, min_effect: float, detected: bool
+    n: int, shift: float, min_effect: float, detected: bool
 ) -> None:
-    current, reference = population(800, seed=1, shift=shift), population(800, seed=2)
+    current, reference = population(n, seed=1, shift=shift), population(n, seed=2)
     test = compare(current, reference, split="detector", min_effect=min_effect).tests[0]
     assert test.drift_detected == detected
 

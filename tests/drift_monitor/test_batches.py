@@ -23,8 +23,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from adversarial.bundle import InputSpec
-from drift_monitor.batches import Batch, Chunk, _tensors, class_indices, class_names
+from drift_monitor.batches import Batch, Chunk, class_indices, class_names
 from drift_monitor.config import DataConfig
+from drift_monitor.decoding import decode_rows
 from drift_monitor.errors import BatchError, MissingBatchError
 
 Pixels = NDArray[np.uint8]
@@ -240,7 +241,7 @@ def test_chunks_and_row_groups_do_not_change_what_is_read(
 def test_a_sliced_tensor_column_with_nulls_keeps_rows_and_values_together(cuts: list[int]) -> None:
     column = fixed_size_list([[0, 0], None, [2, 2], [3, 3], None, [5, 5]], 2)
     parts = [column[start:end] for start, end in itertools.pairwise(cuts)]
-    x, reasons = _tensors(pa.chunked_array(parts), FLAT)
+    x, reasons = decode_rows(pa.table({"x": pa.chunked_array(parts)}), FLAT)
     assert sorted(reasons) == [0, 3]
     assert x[[1, 2, 4]].tolist() == [[2, 2], [3, 3], [5, 5]]
 
@@ -321,7 +322,7 @@ def image_column(kinds: list[str]) -> pa.Table:
 def struct_column(kinds: list[str]) -> pa.Table:
     rows = [IMAGE_ROWS[k](i) for i, k in enumerate(kinds)]
     structs = [None if i % 2 and r is None else {"bytes": r} for i, r in enumerate(rows)]
-    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    kind = pa.struct([("path", pa.string()), ("bytes", pa.binary())])
     return pa.table({"x": pa.array(structs, kind)})
 
 

@@ -281,6 +281,7 @@ def test_without_reference_data_a_part_of_the_training_rows_is_held_out(
         ({"--classifier": "nothing.keras"}, "nothing.keras"),
         ({"--data": "nothing.parquet"}, "nothing.parquet"),
         ({"--input": "picture"}, "'picture'"),
+        ({"--label": "truth"}, "'truth'"),
         ({"--class-names": "a,b"}, "2 class names"),
         ({"--fpr": "0.0001"}, "10000 normal rows"),
     ],

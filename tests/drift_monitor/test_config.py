@@ -347,10 +347,6 @@ def test_a_range_may_be_given_by_times(
     assert (found[0].id, found[-1].id) == (first, last)
 
 
-def test_a_range_that_ends_before_it_begins_is_empty() -> None:
-    assert monitor().intervals(date(2026, 11, 20), date(2026, 11, 10)) == []
-
-
 @pytest.mark.parametrize(
     ("start", "end", "name"),
     [

