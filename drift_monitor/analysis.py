@@ -100,10 +100,10 @@ def analyse(
 
 def _choose_split(current: pa.Table, reference: pa.Table, policy: Policy) -> Split:
     labelled = _n_valid(current, "label")
-    paired = _n_valid(current, "clean_prediction")
+    paired = min(labelled, _n_valid(current, "clean_prediction"))
     labelled_reference = _n_valid(reference, "label")
     if policy.split == "auto":
-        if paired and labelled:
+        if paired >= policy.min_rows:
             return "paired"
         return "labels" if labelled >= policy.min_rows and labelled_reference else "detector"
     if policy.split == "labels" and not labelled_reference:

@@ -172,9 +172,19 @@ class Batch:
                     "right column in the monitor's 'data' section, or mend the job that writes the "
                     "file"
                 )
-            if column and schema.names.count(column) > 1:
+        for column in [*data.input_columns, *self._carried(schema)]:
+            if schema.names.count(column) > 1:
                 raise BatchError(f"{file} has several columns {column!r}; leave one of them")
-        shape = self.spec.shape
+        for segment in data.segments:
+            if pa.types.is_nested(schema.field(segment).type):
+                raise BatchError(
+                    f"{file}: segment {segment!r} has type {schema.field(segment).type}; expected "
+                    "text, numbers or dates"
+                )
+        self._check_input(file, schema)
+
+    def _check_input(self, file: str, schema: pa.Schema) -> None:
+        data, shape = self.data, self.spec.shape
         if len(data.input_columns) == 1 and not is_number(schema.field(data.input_columns[0])):
             column = schema.field(data.input_columns[0])
             if is_image(column.type):
@@ -235,12 +245,12 @@ def class_names(path: str, label: str | None) -> list[str] | None:
 def class_indices(
     column: pa.ChunkedArray, names: Sequence[str], what: str, chunk: Chunk
 ) -> NDArray[np.int64]:
-    """Return a column of class names or class numbers as class numbers, −1 where it is null.
+    """Return a column of class names or class numbers as class numbers, −1 where it has none.
 
     Parameters
     ----------
     column : pyarrow.ChunkedArray
-        Strings (names) or integers (numbers from 0), n long.
+        Strings (names) or whole numbers from 0, n long. Null, NaN and −1 stand for no class.
     names : sequence of str
         The detector's class names.
     what : str
@@ -253,14 +263,21 @@ def class_indices(
     BatchError
         If a value is no class; names file, row and value.
     """
+    found = column
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if pa.types.is_uint64(column.type):  # the largest would wrap round to −1
+        column = pc.min_element_wise(column, pa.scalar(2**32, pa.uint64()), skip_nulls=False)
+    if pa.types.is_floating(column.type):  # pandas writes whole numbers with gaps as floats
+        usable = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), 2.0**31))
+        column = pc.if_else(pc.is_nan(column), None, pc.if_else(usable, column, -2.0))
+        column = column.cast(pa.int64())
     if pa.types.is_integer(column.type):
-        indices = np.asarray(pc.fill_null(column.cast(pa.int64(), safe=False), -1))
-        known = (indices >= 0) & (indices < len(names))
+        indices = np.asarray(pc.fill_null(column.cast(pa.int64()), -1))
+        known = (indices >= -1) & (indices < len(names))
     elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        found = pc.index_in(column.cast(pa.string()), pa.array(names, pa.string()))
-        indices = np.asarray(pc.fill_null(found, -1), np.int64)
+        positions = pc.index_in(column.cast(pa.string()), pa.array(names, pa.string()))
+        indices = np.asarray(pc.fill_null(positions, -1), np.int64)
         known = indices >= 0
     elif pa.types.is_null(column.type):
         return np.full(len(column), -1)
@@ -272,7 +289,7 @@ def class_indices(
     if unknown.any():
         at = int(unknown.argmax())
         raise BatchError(
-            f"{chunk.file}, row {chunk.rows[at]}: column {what!r} is {column[at].as_py()!r}, which "
+            f"{chunk.file}, row {chunk.rows[at]}: column {what!r} is {found[at].as_py()!r}, which "
             f"is no class of the detector ({', '.join(names)}, or 0 to {len(names) - 1}); name the "
             "right column or fit a detector for these classes"
         )
@@ -283,11 +300,14 @@ def _resolve(path: str) -> list[str]:
     if "://" in path:
         try:
             filesystem, inner = fsspec.core.url_to_fs(path)
-            files = [filesystem.unstrip_protocol(f) for f in sorted(filesystem.glob(inner))]
-        except (ImportError, OSError, ValueError) as error:
+            pattern = f"{inner}/*.parquet" if filesystem.isdir(inner) else inner
+            files = [filesystem.unstrip_protocol(f) for f in sorted(filesystem.glob(pattern))]
+        except Exception as error:  # each kind of storage has errors of its own
             raise BatchError(f"{path} cannot be reached: {error}") from error
+    elif Path(path).is_dir():
+        files = sorted(map(str, Path(path).glob("*.parquet")))
     else:
-        files = [path] if Path(path).is_file() else sorted(glob.glob(path))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        files = [path] if Path(path).is_file() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not files:
         raise MissingBatchError(
             f"{path} not found: check data.path in the monitor's YAML file, and that the job which "
@@ -306,6 +326,8 @@ def _open(path: str) -> pq.ParquetFile:
 
 
 def _damaged(path: str, error: Exception) -> BatchError:
+    if isinstance(error, PermissionError):
+        return BatchError(f"{path} cannot be read: permission denied; let this user read it")
     reason = str(error).strip().splitlines()[0]
     return BatchError(
         f"{path} cannot be read as Parquet ({reason}): it is damaged or cut short; write it again"

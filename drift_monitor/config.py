@@ -76,7 +76,8 @@ class DataConfig(_Model):
     Attributes
     ----------
     path : str
-        Local path or fsspec URL of the Parquet files of one interval, glob allowed. `{date}` stands
+        Local path or fsspec URL of the Parquet files of one interval: a file, a directory or a
+        glob. `{date}` stands
         for the interval's date (2026-11-20), `{start:%Y/%m/%d/%H}` for its start in any
         `strftime` form. A relative path is taken from the YAML file's directory.
     input : str or list of str
@@ -113,8 +114,8 @@ class Policy(_Model):
     Attributes
     ----------
     split : {"auto", "labels", "paired", "detector"}
-        How harmful is told from harmless. `auto`: `paired` where clean predictions and labels are
-        given, else `labels` where at least `min_rows` rows are labelled, else `detector`.
+        How harmful is told from harmless. `auto`: `paired` where at least `min_rows` rows have
+        clean predictions and labels, else `labels` where as many are labelled, else `detector`.
     alpha : float
         Family-wise error rate of the tests, and 1 − confidence of every interval.
     min_effect : float
@@ -184,7 +185,7 @@ class Monitor(_Model):
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    detector: Location
+    detector: Annotated[Location, AfterValidator(_local)]
     data: DataConfig
     reports: Annotated[Location, AfterValidator(_local)] = Field(
         default="reports", validate_default=True

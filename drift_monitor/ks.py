@@ -99,7 +99,7 @@ def minimum_detectable_d(n: int, m: int, alpha: float = 0.05) -> float:
     """Return the D of two populations that the test at level α finds with 80 % power.
 
     The critical value of D, plus the 80 % quantile of the empirical distance at one point, whose
-    variance is at most (1/n + 1/m)/4: an upper bound, asymptotic in n and m.
+    variance is at most (1/n + 1/m)/4: an upper bound, asymptotic in n and m; 1 where it exceeds 1.
 
     Examples
     --------

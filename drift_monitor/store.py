@@ -77,5 +77,8 @@ class Store:
     def write(self, path: Path, text: str) -> None:
         """Replace a derived file in one step, so that no reader sees half of it."""
         scratch = path.with_name(f".{path.name}.{os.getpid()}")
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(path)
+        try:
+            scratch.write_text(text, encoding="utf-8")
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ def decide(counts: Counts, harm: Harm, tests: list[KSTest], policy: Policy) -> V
     if (
         harm.difference is not None
         and harm.difference.low > 0
-        and harm.difference.estimate >= policy.harm_margin
+        and _reaches(harm.difference.estimate, policy.harm_margin)
     ):
         return VerdictInfo(
             verdict="harmful_drift",
@@ -101,7 +101,7 @@ def _harm_text(harm: Harm) -> str:
     if current is None or reference is None or difference is None:
         raise ValueError("a verdict on harm needs both rates")
     above = difference.low > 0
-    beyond = difference.estimate >= harm.margin
+    beyond = _reaches(difference.estimate, harm.margin)
     conclusion = {
         (True, True): f"above the {100 * harm.margin:g}-point margin",
         (True, False): f"within the {100 * harm.margin:g}-point margin",
@@ -113,6 +113,10 @@ def _harm_text(harm: Harm) -> str:
         f"({100 * difference.estimate:+.1f} points, {harm.confidence:.0%} interval "
         f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}): {conclusion}."
     )
+
+
+def _reaches(difference: float, margin: float) -> bool:
+    return difference >= margin - 1e-12  # 60/1000 − 50/1000 is 0.00999…
 
 
 def _test_text(tests: list[KSTest]) -> str:

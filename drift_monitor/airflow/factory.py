@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException
+from croniter import croniter
 
 from adversarial.errors import DriftMonitorError
 from drift_monitor.airflow.dates import BATCH_DATE, resolve_interval
@@ -40,12 +41,21 @@ def build_dags(monitors: Path) -> dict[str, DAG]:
 
 
 def build_dag(path: Path, monitor: Monitor) -> DAG:
-    """Return the DAG of one monitor.
+    """Return the DAG of one monitor, whose YAML file is `path`.
 
     The number of attempts at a task is the cluster's (`[core] default_task_retries`); only a batch
     that is not there yet, and errors nobody foresaw, are worth another attempt, so errors that need
     a person fail at once. A verdict never fails a task.
+
+    Raises
+    ------
+    ConfigError
+        If the schedule is not a cron expression.
     """
+    if monitor.cron and not croniter.is_valid(monitor.cron):
+        raise ConfigError(
+            f"{path}: schedule {monitor.cron!r} is not a cron expression such as '0 6 * * *'"
+        )
     with DAG(
         dag_id=monitor.name,
         description=f"Drift reports on {monitor.data.path}",

@@ -61,10 +61,12 @@ def test_a_broken_monitor_does_not_take_the_others_down(
 ) -> None:
     directory = make_monitor("cats").parent
     (directory / "dogs.yaml").write_text("detector: x\ndata: {path: a, input: b}\ntypo: 1\n")
+    make_monitor("owls", schedule="at six")
     bag = parse(directory, monkeypatch)
     assert not bag.import_errors
-    assert set(bag.dags) == {"cats", "dogs.invalid"}
+    assert set(bag.dags) == {"cats", "dogs.invalid", "owls.invalid"}
     assert "typo" in (bag.dags["dogs.invalid"].doc_md or "")
+    assert "'at six'" in (bag.dags["owls.invalid"].doc_md or "")
 
 
 @pytest.mark.usefixtures("airflow_database")

@@ -657,6 +657,9 @@ def chunk_of(n: int) -> Chunk:
         pa.array([2, None, 0, 1], pa.uint64()),
         pa.array([2, None, 0, 1]).dictionary_encode(),
         pa.array([1, 2, None, 0, 1])[1:],
+        pa.array([2.0, None, 0.0, 1.0]),
+        pa.array([2.0, float("nan"), 0.0, 1.0], pa.float32()),
+        pa.array([2, -1, 0, 1]),
     ],
     ids=lambda column: f"{column.type}{'-sliced' * bool(column.offset)}",
 )
@@ -680,7 +683,9 @@ def test_a_column_of_nulls_has_no_classes() -> None:
         (pa.array(["dog", "cat", None, "cow"])[1:], "'cow'"),
         (pa.array(["cat", None, "Cat"]), "'Cat'"),
         (pa.array([0, None, 3]), "3"),
-        (pa.array([0, None, -1]), "-1"),
+        (pa.array([0, None, -2]), "-2"),
+        (pa.array([0, None, 1.5]), "1.5"),
+        (pa.array([0, None, 1e30]), "1e+30"),
         (pa.array([0, None, 2**64 - 1], pa.uint64()), str(2**64 - 1)),
     ],
     ids=lambda case: str(case.type) if isinstance(case, pa.Array) else case,
@@ -712,3 +717,19 @@ def test_class_names_come_from_the_hugging_face_metadata(tmp_path: Path) -> None
 def test_a_file_without_such_metadata_gives_no_class_names(tmp_path: Path) -> None:
     pq.write_table(pa.table({"label": [0, 1]}), tmp_path / "x.parquet")
     assert class_names(str(tmp_path / "x.parquet"), "label") is None
+
+
+def test_a_directory_stands_for_the_parquet_files_in_it(tmp_path: Path) -> None:
+    directory = tmp_path / "day.parquet"
+    (directory / "nested").mkdir(parents=True)
+    for name in ("b.parquet", "a.parquet", "_SUCCESS", "nested/c.parquet"):
+        pq.write_table(pa.table({"x": fixed_size_list([[1, 2]], 2)}), directory / name)
+    found = [Path(file.path).name for file in batch(directory, FLAT).files]
+    assert found == ["a.parquet", "b.parquet"]
+
+
+def test_a_segment_of_lists_is_refused(tmp_path: Path) -> None:
+    table = pa.table({"x": fixed_size_list([[1, 2]], 2), "tags": [["a", "b"]]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(BatchError, match="'tags' has type list"):
+        batch(tmp_path / "x.parquet", FLAT, segments=["tags"])

@@ -56,12 +56,21 @@ def test_paths_are_taken_from_the_directory_of_the_yaml_and_urls_stay(
 ) -> None:
     directory = tmp_path / "monitors"
     directory.mkdir()
-    write(directory / "m.yaml", merged({"data": {"path": path}, "detector": path}))
+    write(directory / "m.yaml", merged({"data": {"path": path}}))
     monkeypatch.chdir(tmp_path)
     found = load_monitor("monitors/m.yaml" if relative else directory / "m.yaml")
     expected = resolved.format(dir=directory, parent=tmp_path)
     assert found.data.path == expected
-    assert found.detector == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "resolved"), [("d", "{dir}/d"), ("../d", "{parent}/d"), ("/d", "/d")]
+)
+def test_the_detector_is_taken_from_the_directory_of_the_yaml(
+    path: str, resolved: str, tmp_path: Path
+) -> None:
+    found = load_monitor(write(tmp_path / "m.yaml", merged({"detector": path})))
+    assert found.detector == resolved.format(dir=tmp_path, parent=tmp_path.parent)
 
 
 @pytest.mark.parametrize(
