@@ -51,8 +51,9 @@ def test_there_is_one_dag_per_monitor_with_its_three_tasks(
     assert tasks["score_batch"].downstream_task_ids == {"write_report"}
     assert tasks["write_report"].downstream_task_ids == {"publish"}
     assert set(tasks) == {"score_batch", "write_report", "publish"}
-    assert bag.dags["dogs"].timetable.summary == "30 6 * * *"
-    assert bag.dags["owls"].timetable.summary == "None"
+    assert bag.dags["cats"].timetable.expression == "0 0 * * *"
+    assert bag.dags["dogs"].timetable.expression == "30 6 * * *"
+    assert bag.dags["owls"].schedule is None
 
 
 @pytest.mark.usefixtures("airflow_database")
