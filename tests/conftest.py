@@ -64,8 +64,8 @@ def make_monitor(bundle: Path, tmp_path: Path) -> MakeMonitor:
     """Return a function that writes a monitor's YAML file into the test's directory."""
 
     def make(name: str = "animals", **fields: object) -> Path:
-        data = {"path": "batches/{date}.parquet", "input": "image", "row_id": "id"}
-        data |= {"label": "label", "segments": ["site"]}
+        data: dict[str, object] = {"path": "batches/{date}.parquet", "input": "image"}
+        data |= {"row_id": "id", "label": "label", "segments": ["site"]}
         content = {
             "detector": str(bundle),
             "reports": "reports",

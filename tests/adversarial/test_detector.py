@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from adversarial import AdversarialDetector
+from adversarial import AdversarialDetector, InputSpec
 from adversarial.bundle import BundleError
 from adversarial.errors import ModelError
 from adversarial.losses import PROBABILITY_FLOOR
@@ -102,7 +102,7 @@ def test_using_the_detector_changes_no_model(detector: AdversarialDetector) -> N
 
 def test_another_runtime_can_score_the_same_models(detector: AdversarialDetector) -> None:
     def runtime(x: np.ndarray) -> Outputs:
-        p = np.tile(np.float32([0.2, 0.5, 0.3]), (len(x), 1))
+        p = np.tile(np.array([0.2, 0.5, 0.3], np.float32), (len(x), 1))
         return Outputs(p, p, np.arange(len(x), dtype=np.float64))
 
     other = AdversarialDetector(
@@ -240,15 +240,12 @@ def test_a_threshold_edited_by_hand_is_refused(
         AdversarialDetector.load(tmp_path / "bundle")
 
 
-@pytest.mark.parametrize("field", ["class_names", "input_spec"])
-def test_models_that_do_not_fit_together_are_refused(
-    detector: AdversarialDetector, field: str
-) -> None:
-    from adversarial import InputSpec
-
-    wrong = {"class_names": ["a", "b"], "input_spec": InputSpec(shape=(4, 4, 1))}
-    with pytest.raises(ModelError):
-        AdversarialDetector(detector.classifier, detector.autoencoder, **{field: wrong[field]})
+def test_models_that_do_not_fit_together_are_refused(detector: AdversarialDetector) -> None:
+    models = (detector.classifier, detector.autoencoder)
+    with pytest.raises(ModelError, match="2 class names for a classifier with 3 outputs"):
+        AdversarialDetector(*models, class_names=["a", "b"])
+    with pytest.raises(ModelError, match=r"\(8, 8, 1\), the input spec says \(4, 4, 1\)"):
+        AdversarialDetector(*models, input_spec=InputSpec(shape=(4, 4, 1)))
 
 
 @pytest.mark.parametrize("shape", [(None, None, 1), (8, None, 1)])

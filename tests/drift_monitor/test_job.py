@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -60,7 +61,7 @@ def test_the_scores_are_those_of_the_detector_in_input_order(make_monitor: MakeM
     table = pq.read_table(monitor.directory / interval.id / "scores.parquet")
     images, labels = make_images(300, seed=4)
     detector = AdversarialDetector.load(monitor.detector)
-    expected = detector.predict(images[..., None] / np.float32(255))
+    expected = detector.predict((images[..., None] / 255).astype(np.float32))
     assert table["row_id"].to_pylist() == [f"r{i}" for i in range(300)]
     np.testing.assert_allclose(table["adversarial_score"], expected.score, atol=1e-6)
     names = np.array(detector.class_names)
@@ -80,6 +81,15 @@ def test_the_scores_are_those_of_the_detector_in_input_order(make_monitor: MakeM
         "label",
         "site",
     ]
+
+
+def test_the_scores_can_be_read_by_pandas(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor)
+    report = run_interval(monitor, interval)
+    frame = pd.read_parquet(monitor.directory / interval.id / "scores.parquet")
+    assert frame["flagged"].dtype == bool
+    assert frame["flagged"].sum() == report.counts.flagged
+    assert frame.groupby("site").size().to_dict() == {"north": 200, "south": 100}
 
 
 def test_a_second_run_changes_no_byte_of_scores_and_report(make_monitor: MakeMonitor) -> None:
