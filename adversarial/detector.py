@@ -305,8 +305,11 @@ def load_model(path: Path) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds for one fact: this file is no safe model
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise BundleError(f"{path} cannot be loaded as a Keras model: {reason}") from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0]
+        raise BundleError(
+            f"{path} cannot be loaded in Keras safe mode: {reason.rstrip('.')}. Expected a .keras "
+            "file without Lambda layers and custom objects; use built-in layers and save it again"
+        ) from error
 
 
 def _without_optimizer(model: keras.Model) -> keras.Model:

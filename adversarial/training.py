@@ -100,7 +100,7 @@ def fit_autoencoder(
             f"the autoencoder maps {autoencoder.input_shape[1:]} to "
             f"{autoencoder.output_shape[1:]}, but the rows are {x.shape[1:]}"
         )
-    target = classifier.predict(x, batch_size=1024, verbose=verbose)
+    target = classifier.predict(x, batch_size=1024, verbose=0)
     check_probabilities(target)
     if temperature != 1.0:
         target = ops.convert_to_numpy(scale_temperature(target, temperature))

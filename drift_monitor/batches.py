@@ -113,14 +113,19 @@ class Batch:
             self.files.append(BatchFile(file, parquet.metadata.num_rows, _sha256(file)))
         if not self.n_rows:
             raise BatchError(
-                f"{path} has no rows: a batch needs at least one; check the job that writes it, "
-                "or remove the file if there was no traffic"
+                f"{path} has no rows: a batch needs at least one; check the job that writes it"
             )
 
     @property
     def n_rows(self) -> int:
         """Rows of all files together."""
         return sum(file.rows for file in self.files)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the monitor names no label column, or some file has it."""
+        label = self.data.label
+        return not label or any(label in _open(file).schema_arrow.names for file in self._paths)
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Yield the rows in order, at most `size` at a time, decoded ahead by threads.
@@ -181,6 +186,16 @@ class Batch:
                     f"{file}: segment {segment!r} has type {schema.field(segment).type}; expected "
                     "text, numbers or dates"
                 )
+        if data.row_id and pa.types.is_nested(schema.field(data.row_id).type):
+            raise BatchError(
+                f"{file}: row id {data.row_id!r} has type {schema.field(data.row_id).type}; "
+                "expected text or numbers"
+            )
+        if data.timestamp and not _is_time(schema.field(data.timestamp).type):
+            raise BatchError(
+                f"{file}: timestamp {data.timestamp!r} has type "
+                f"{schema.field(data.timestamp).type}; expected a timestamp or a date"
+            )
         self._check_input(file, schema)
 
     def _check_input(self, file: str, schema: pa.Schema) -> None:
@@ -296,6 +311,10 @@ def class_indices(
     return indices
 
 
+def _is_time(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind))
+
+
 def _resolve(path: str) -> list[str]:
     if "://" in path:
         try:
@@ -304,10 +323,11 @@ def _resolve(path: str) -> list[str]:
             files = [filesystem.unstrip_protocol(f) for f in sorted(filesystem.glob(pattern))]
         except Exception as error:  # each kind of storage has errors of its own
             raise BatchError(f"{path} cannot be reached: {error}") from error
-    elif Path(path).is_dir():
-        files = sorted(map(str, Path(path).glob("*.parquet")))
     else:
-        files = [path] if Path(path).is_file() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - path may be absolute
+        found = [path] if Path(path).exists() else matches
+        inside = [sorted(Path(f).glob("*.parquet")) if Path(f).is_dir() else [f] for f in found]
+        files = [str(f) for part in inside for f in part]
     if not files:
         raise MissingBatchError(
             f"{path} not found: check data.path in the monitor's YAML file, and that the job which "

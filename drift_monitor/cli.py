@@ -86,10 +86,14 @@ def fit(
         raise typer.BadParameter(f"{fpr} is not a share between 0 and 1", param_hint="--fpr")
     if temperature <= 0:
         raise typer.BadParameter(f"{temperature} is not above 0", param_hint="--temperature")
+    columns = _names(input_columns)
+    if not columns:
+        raise typer.BadParameter("name at least one column", param_hint="--input")
+    if shape and not all(size.strip().isdigit() for size in shape.split(",")):
+        raise typer.BadParameter(f"{shape!r} is not a shape such as 28,28,1", param_hint="--shape")
     from drift_monitor.config import DataConfig
     from drift_monitor.fit import fit as fit_detector
 
-    columns = _names(input_columns)
     path = fit_detector(
         classifier,
         DataConfig(
@@ -160,7 +164,7 @@ def backfill(
         try:
             with _progress(interval) as progress:
                 report = run_interval(config, interval, detector=detector, progress=progress)
-        except DriftMonitorError as error:
+        except (DriftMonitorError, OSError) as error:
             failed += 1
             typer.secho(f"{interval.id}: Error: {error}", fg="red", err=True)
             continue
@@ -204,9 +208,16 @@ def validate(
 ) -> None:
     """Check a monitor's YAML file, its detector bundle and, with --date, one batch."""
     from adversarial.bundle import read_bundle
-    from drift_monitor.config import load_monitor
+    from drift_monitor.config import STEPS, load_monitor
+    from drift_monitor.errors import ConfigError
 
     config = load_monitor(monitor)
+    first, second = config.intervals(config.start_date, config.start_date + 7 * STEPS["day"])[:2]
+    if config.batch_path(first) == config.batch_path(second):
+        raise ConfigError(
+            f"{monitor}: data.path reads the same files for {first.id} and {second.id}: put the "
+            "interval into it, as {date} or {start:%Y-%m-%dT%H}"
+        )
     typer.echo(f"{monitor}: monitor {config.name!r}, every {config.every}, {config.timezone}")
     bundle = read_bundle(config.detector)
     typer.echo(f"{config.detector}: detector {bundle.fingerprint[:12]}, all files unaltered")
@@ -218,6 +229,11 @@ def validate(
         typer.echo(
             f"{path}: {batch.n_rows:,} rows in {len(batch.files)} files, columns as declared"
         )
+        if not batch.has_labels:
+            typer.echo(
+                f"  but no column {config.data.label!r} (data.label): without labels harm is "
+                "judged by the detector"
+            )
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """A monitor: one YAML file that says which detector watches which production batches, and how."""
 
+import glob
 import os
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,6 +23,7 @@ from pydantic import (
 from drift_monitor.errors import ConfigError
 
 Split = Literal["labels", "paired", "detector"]
+SplitOption = Literal["auto", "labels", "paired", "detector"]
 
 STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 CRONS = {"hour": "0 * * * *", "day": "0 0 * * *", "week": "0 0 * * 1"}
@@ -45,7 +47,7 @@ def _pattern_beside_the_yaml(path: str, info: ValidationInfo) -> str:
         raise ValueError(
             f"a placeholder cannot be filled ({error}): use {{date}} or {{start:%Y-%m-%d}}"
         ) from None
-    directory = str((info.context or {}).get("directory", ""))
+    directory = glob.escape(str((info.context or {}).get("directory", "")))
     return _resolve(path, directory.replace("{", "{{").replace("}", "}}"))
 
 
@@ -59,6 +61,12 @@ def _zone(name: str) -> str:
     except (KeyError, OSError, ValueError):
         raise ValueError(f"{name!r} is not an IANA name such as Europe/Berlin") from None
     return name
+
+
+def _cron(schedule: str) -> str:
+    if schedule != "auto" and not re.fullmatch(r"@[a-z]+|\S+( \S+){4}", schedule):
+        raise ValueError(f"{schedule!r} is neither 'auto' nor a cron expression such as 0 6 * * *")
+    return schedule
 
 
 def _local(path: str) -> str:
@@ -128,7 +136,7 @@ class Policy(_Model):
         A larger share of rows that could not be scored gives `insufficient_data`.
     """
 
-    split: Literal["auto"] | Split = "auto"
+    split: SplitOption = "auto"
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     min_effect: float = Field(default=0.1, ge=0, le=1)
     harm_margin: float = Field(default=0.01, ge=0, le=1)
@@ -193,7 +201,7 @@ class Monitor(_Model):
     every: Literal["hour", "day", "week"] = "day"
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     start_date: date = date(2026, 1, 1)
-    schedule: str | None = "auto"
+    schedule: Annotated[str, AfterValidator(_cron)] | None = "auto"
     policy: Policy = Policy()
     examples: int = Field(default=12, ge=0, le=100)
     batch_size: int = Field(default=512, ge=1)
@@ -248,6 +256,16 @@ class Monitor(_Model):
         return self.data.path.format(date=interval.start.date(), start=interval.start)
 
 
+_MESSAGES = {
+    "extra_forbidden": "there is no such field; docs/configuration.md lists them",
+    "missing": "is required",
+    "string_pattern_mismatch": (
+        "expected letters, digits, '-', '_' and '.' (it is the file's name where 'name' is not set)"
+    ),
+}
+"""Words for the commonest mistakes, by pydantic's type of error."""
+
+
 def load_monitor(path: str | Path) -> Monitor:
     """Read a monitor from its YAML file.
 
@@ -266,7 +284,7 @@ def load_monitor(path: str | Path) -> Monitor:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or no such date
         reason = re.sub(r"\s+", " ", str(error))
-        raise ConfigError(f"{path} is not a YAML file: {reason}") from None
+        raise ConfigError(f"{path} cannot be read as YAML: {reason}") from None
     if not isinstance(fields, dict):
         raise ConfigError(f"{path} holds no fields: expected 'detector:', 'data:' and so on")
     context: dict[str, Any] = {"directory": path.resolve().parent}
@@ -274,6 +292,7 @@ def load_monitor(path: str | Path) -> Monitor:
         return Monitor.model_validate({"name": path.stem, **fields}, context=context)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'monitor'}: {e['msg']}" for e in error.errors()
-        )
+            f"{'.'.join(map(str, e['loc'])) or 'monitor'}: {_MESSAGES.get(e['type'], e['msg'])}"
+            for e in error.errors()
+        ).replace("Value error, ", "")
         raise ConfigError(f"{path}: {problems}") from None

@@ -34,7 +34,8 @@ def decode_rows(table: pa.Table, spec: InputSpec) -> tuple[NDArray[np.float32], 
     """
     column = table.schema.field(0)
     reasons: dict[int, str] = {}
-    if len(table.schema) > 1 or is_number(column):
+    flat = len(table.schema) > 1 or is_number(column)
+    if flat:
         x = _flat_rows(table)
     elif is_image(column.type):
         x, reasons = _images(table.column(0), spec)
@@ -42,7 +43,8 @@ def decode_rows(table: pa.Table, spec: InputSpec) -> tuple[NDArray[np.float32], 
         x, reasons = _tensors(table.column(0), spec)
     finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
     for row in np.flatnonzero(~finite):
-        reasons.setdefault(int(row), "a value is missing or not finite")
+        what = table.column_names[np.isfinite(x[row]).argmin()] if flat else "a value"
+        reasons.setdefault(int(row), f"{what} is missing or not finite")
     return x, reasons
 
 

@@ -57,7 +57,7 @@ class Day:
 _WEEK: tuple[tuple[str, bool, VerdictName], ...] = (
     ("clean", True, "no_drift"),
     ("clean", False, "no_drift"),
-    ("more easy classes", True, "harmless_drift"),
+    ("easier classes", True, "harmless_drift"),
     ("clean", False, "no_drift"),
     (f"noise, σ = {NOISE:g}", False, "harmful_drift"),
     (f"{ATTACK_SHARE:.0%} FGSM attacks", False, "harmful_drift"),

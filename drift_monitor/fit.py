@@ -1,5 +1,6 @@
 """From a classifier and its training rows to a detector bundle."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from adversarial.bundle import InputSpec, check_replaceable
-from drift_monitor.batches import Batch, Chunk, class_names
+from adversarial.errors import ModelError
+from drift_monitor.batches import Batch, Chunk, class_indices, class_names
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError
 from drift_monitor.scoring import score_chunk
@@ -89,6 +91,7 @@ def fit(
         training, reference = _hold_out(training, seed)
     if classes is None:
         classes = class_names(data.path, data.label)
+    _check_before_training(reference, data, classes, classifier.output_shape[-1], fpr)
 
     x = np.concatenate([chunk.x for chunk in training])
     keras.utils.set_random_seed(seed)
@@ -136,6 +139,37 @@ def _read(data: DataConfig, spec: InputSpec) -> list[Chunk]:
             "it out to fit without labels"
         )
     return chunks
+
+
+def _check_before_training(
+    reference: list[Chunk],
+    data: DataConfig,
+    classes: Sequence[str] | None,
+    n_outputs: int,
+    fpr: float,
+) -> None:
+    """Find what would otherwise fail only after the training."""
+    if classes is not None and len(classes) != n_outputs:
+        raise ModelError(
+            f"{len(classes)} class names ({', '.join(classes)}) for a classifier with {n_outputs} "
+            "outputs: give one name per output, in their order"
+        )
+    n_rows = sum(len(chunk.x) for chunk in reference)
+    if fpr * n_rows < 1 - 1e-9:
+        raise ModelError(
+            f"a false positive rate of {fpr:g} cannot be set from {n_rows} reference rows: give at "
+            f"least {math.ceil(1 / fpr)} normal rows or a larger rate"
+        )
+    if data.label:
+        names = classes or [str(number) for number in range(n_outputs)]
+        for chunk in reference:
+            try:
+                class_indices(chunk.columns[data.label], names, data.label, chunk)
+            except BatchError as error:
+                raise BatchError(
+                    f"{error}. For labels given by name, pass --class-names with the names in the "
+                    "order of the classifier's outputs"
+                ) from None
 
 
 def _hold_out(chunks: list[Chunk], seed: int) -> tuple[list[Chunk], list[Chunk]]:

@@ -11,6 +11,7 @@ import os
 import platform
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from adversarial.bundle import InputSpec, read_bundle
 from drift_monitor import __version__
 from drift_monitor.analysis import Findings, analyse
 from drift_monitor.batches import Batch
-from drift_monitor.config import Interval, Monitor
+from drift_monitor.config import DataConfig, Interval, Monitor
 from drift_monitor.errors import StoreError
 from drift_monitor.harm import LEFT_OUT
 from drift_monitor.report.html import render_index, render_report
@@ -54,6 +55,7 @@ ROW_GROUP_ROWS = 65_536
 QUANTILES = 501
 THUMBNAIL_PIXELS = 128
 FEATURES_SHOWN = 8
+REASONS_SHOWN = 3
 AGREEMENT_EXPECTED = 0.99
 
 Progress = Callable[[int, int], None]
@@ -122,12 +124,17 @@ def score_interval(
 def write_report(monitor: Monitor, interval: Interval, staging: Path) -> Report:
     """Judge the scores in a staging directory; complete them and add `report.json` and the page."""
     started = time.monotonic()
+    if not (staging / SCORING).exists():
+        raise StoreError(
+            f"{staging} is gone: the interval has been published, or its run was cleaned up; score "
+            "it again (in Airflow, clear the run from score_batch on)"
+        )
     bundle = read_bundle(monitor.detector)
     manifest = bundle.manifest
     reference = bundle.reference()
     summary = json.loads((staging / SCORING).read_text(encoding="utf-8"))
     scores = pq.read_table(staging / SCORES)
-    rejected = pq.read_metadata(staging / REJECTED).num_rows
+    rejected = Counter(pq.read_table(staging / REJECTED)["reason"].to_pylist())
 
     findings = analyse(
         scores, reference, manifest.class_names, monitor.data.segments, monitor.policy
@@ -136,7 +143,7 @@ def write_report(monitor: Monitor, interval: Interval, staging: Path) -> Report:
     counts = Counts(
         read=summary["n_read"],
         scored=len(scores),
-        rejected=rejected,
+        rejected=rejected.total(),
         flagged=int(np.count_nonzero(np.asarray(scores["flagged"]))),
         labelled=findings.n_labelled,
     )
@@ -172,7 +179,7 @@ def write_report(monitor: Monitor, interval: Interval, staging: Path) -> Report:
         localisation=findings.localisation,
         corrections=findings.corrections,
         examples=[_example(fields, scores) for fields in summary["examples"]],
-        detector_health=_health(counts, scores, reference),
+        detector_health=_health(counts, scores, reference, rejected, monitor.data),
         policy=monitor.policy.model_dump(mode="json"),
     )
     run = {
@@ -193,16 +200,21 @@ def write_report(monitor: Monitor, interval: Interval, staging: Path) -> Report:
 def publish(monitor: Monitor, interval: Interval, staging: Path) -> Path:
     """Commit what a staging directory holds and bring the monitor's index up to date.
 
+    Once done it may be called again: a retry finds the interval committed.
+
     Returns
     -------
     Path
         The interval's directory.
     """
     store = Store(monitor.directory)
-    (staging / SCORING).unlink()
-    published = store.publish(staging, interval.id)
+    if staging.exists():
+        (staging / SCORING).unlink(missing_ok=True)
+        store.publish(staging, interval.id)
+    elif not store.is_committed(interval.id):
+        raise StoreError(f"{staging} is gone and {interval.id} is not committed: score it again")
     write_index(monitor)
-    return published
+    return monitor.directory / interval.id
 
 
 def run_interval(
@@ -238,14 +250,15 @@ def rerender(monitor: Monitor, interval: str) -> Path:
 def write_index(monitor: Monitor) -> Path:
     """Write the monitor's `index.html` anew from its committed reports; names unreadable ones."""
     store = Store(monitor.directory)
-    reports, unreadable = [], []
-    for name in store.committed():
-        try:
-            reports.append(read_report(monitor.directory / name / REPORT))
-        except StoreError as error:  # one damaged report must not stop the others' index
-            unreadable.append(str(error))
-    page = render_index(monitor.name, reports, unreadable)
-    store.write(monitor.directory / "index.html", page)
+    with store.locked():
+        reports, unreadable = [], []
+        for name in store.committed():
+            try:
+                reports.append(read_report(monitor.directory / name / REPORT))
+            except StoreError as error:  # one damaged report must not stop the others' index
+                unreadable.append(str(error))
+        page = render_index(monitor.name, reports, unreadable)
+        store.write(monitor.directory / "index.html", page)
     return monitor.directory / "index.html"
 
 
@@ -284,6 +297,8 @@ def _with_outcome(scores: pa.Table, findings: Findings) -> pa.Table:
     words = pa.array(["harmless", "harmful"]).take(
         pa.array(codes.astype(np.int64), mask=codes == LEFT_OUT)
     )
+    if "outcome" in scores.column_names:  # an earlier attempt at this report got as far as here
+        scores = scores.drop_columns("outcome")
     at = scores.schema.get_field_index("corrected_prediction") + 1
     return scores.add_column(at, "outcome", words)
 
@@ -331,7 +346,7 @@ def _example(fields: dict[str, Any], scores: pa.Table) -> Example:
     row = scores.slice(fields["position"], 1).to_pylist()[0]
     reference = ["row_id"] if "row_id" in row else ["file", "row"]
     return Example(
-        row={name: row[name] for name in reference},
+        row={name: "(missing)" if row[name] is None else row[name] for name in reference},
         prediction=row["prediction"],
         corrected_prediction=row["corrected_prediction"],
         confidence=row["confidence"],
@@ -345,7 +360,13 @@ def _example(fields: dict[str, Any], scores: pa.Table) -> Example:
     )
 
 
-def _health(counts: Counts, scores: pa.Table, reference: pa.Table) -> Health:
+def _health(
+    counts: Counts,
+    scores: pa.Table,
+    reference: pa.Table,
+    rejected: Counter[str],
+    data: DataConfig,
+) -> Health:
     warnings = []
     agreement = None
     if "logged_prediction" in scores.column_names:
@@ -361,9 +382,17 @@ def _health(counts: Counts, scores: pa.Table, reference: pa.Table) -> Health:
                     "production, or its input is prepared differently there."
                 )
     if counts.rejected:
+        reasons = "; ".join(
+            f"{reason} ({n:,})" for reason, n in rejected.most_common(REASONS_SHOWN)
+        )
         warnings.append(
-            f"{counts.rejected:,} of {counts.read:,} rows could not be scored; "
-            "rejected.parquet says which and why."
+            f"{counts.rejected:,} of {counts.read:,} rows could not be scored: {reasons}. "
+            "rejected.parquet lists them."
+        )
+    if data.label and counts.scored and not counts.labelled:
+        warnings.append(
+            f"No row has a label in column {data.label!r} (data.label), so harm is judged by the "
+            "detector alone."
         )
     return Health(
         flagged_share_reference=float(np.mean(np.asarray(reference["flagged"]))),

@@ -30,6 +30,7 @@ SCORE_COLUMNS = {
     "label",
     "clean_prediction",
 }
+TIMESTAMP = pa.timestamp("us", "UTC")
 REJECTED_SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
 
 
@@ -104,18 +105,19 @@ def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig)
     Columns: the row id (or `file` and `row` where there is none), the timestamp if any,
     `prediction`, `confidence`, `adversarial_score`, `flagged`, `corrected_prediction`, and, where
     the monitor names them, `logged_prediction`, `label`, `clean_prediction` and the segments.
-    Classes are given by name. `prediction` is the classifier's own, computed here.
+    Row ids are text, timestamps UTC. Classes are given by name. `prediction` is the classifier's
+    own, computed here.
     """
     result = detector.predict(chunk.x)
     names = pa.array(detector.class_names, pa.string())
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     if data.row_id:
-        columns["row_id"] = chunk.columns[data.row_id]
+        columns["row_id"] = chunk.columns[data.row_id].cast(pa.string())
     else:
         columns["file"] = pa.repeat(chunk.file, len(chunk.rows))
         columns["row"] = pa.array(chunk.rows)
     if data.timestamp:
-        columns["timestamp"] = chunk.columns[data.timestamp]
+        columns["timestamp"] = chunk.columns[data.timestamp].cast(TIMESTAMP, safe=False)
     columns["prediction"] = names.take(pa.array(result.prediction))
     columns["confidence"] = pa.array(result.confidence)
     columns["adversarial_score"] = pa.array(result.score)

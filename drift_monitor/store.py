@@ -1,8 +1,14 @@
 """Results on disk: `<reports>/<monitor>/<interval>/`, committed by its `report.json`."""
 
+import fcntl
 import os
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from drift_monitor.errors import StoreError
 
 SCORES = "scores.parquet"
 REJECTED = "rejected.parquet"
@@ -10,6 +16,8 @@ REPORT = "report.json"
 PAGE = "report.html"
 RUN = "run.json"
 _STAGING = ".staging-"
+ABANDONED_AFTER = 2 * 24 * 3600
+"""Seconds after which a staging directory is taken to belong to no run."""
 
 
 class Store:
@@ -35,8 +43,24 @@ class Store:
         earlier one left.
         """
         path = self.directory / f"{_STAGING}{interval}-{token}"
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"reports cannot be written to {self.directory}: {error.strerror}; mend 'reports' "
+                "in the monitor's YAML file or the directory's permissions"
+            ) from error
         return path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the monitor's directory for oneself among all processes of this machine."""
+        descriptor = os.open(self.directory, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def discard(self, staging: Path) -> None:
         """Remove a staging directory, and the monitor's own where nothing else is in it."""
@@ -67,12 +91,20 @@ class Store:
             The interval's directory.
         """
         target = self.directory / interval
-        target.mkdir(parents=True, exist_ok=True)
-        (target / REPORT).unlink(missing_ok=True)
-        for path in sorted(staging.iterdir(), key=lambda path: path.name == REPORT):
-            path.replace(target / path.name)
-        staging.rmdir()
+        with self.locked():
+            target.mkdir(parents=True, exist_ok=True)
+            (target / REPORT).unlink(missing_ok=True)
+            for path in sorted(staging.iterdir(), key=lambda path: path.name == REPORT):
+                path.replace(target / path.name)
+            staging.rmdir()
+            self._sweep()
         return target
+
+    def _sweep(self) -> None:
+        """Remove what runs that were killed have left."""
+        for path in self.directory.glob(f"{_STAGING}*"):
+            if time.time() - path.stat().st_mtime > ABANDONED_AFTER:
+                shutil.rmtree(path, ignore_errors=True)
 
     def write(self, path: Path, text: str) -> None:
         """Replace a derived file in one step, so that no reader sees half of it."""

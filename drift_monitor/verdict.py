@@ -22,7 +22,11 @@ def decide(counts: Counts, harm: Harm, tests: list[KSTest], policy: Policy) -> V
             verdict="insufficient_data",
             rule=missing[0],
             reason=missing[1],
-            next_action="Check the job that writes the batch, then run the interval again.",
+            next_action=(
+                "Run the interval again when its labels are there."
+                if counts.scored >= policy.min_rows and harm.split != "detector"
+                else "Check the job that writes the batch, then run the interval again."
+            ),
         )
     harm_text = _harm_text(harm)
     if (

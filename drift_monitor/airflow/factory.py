@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException
-from croniter import croniter
+from croniter import CroniterError, croniter
 
 from adversarial.errors import DriftMonitorError
 from drift_monitor.airflow.dates import BATCH_DATE, resolve_interval
@@ -30,17 +31,16 @@ def build_dags(monitors: Path) -> dict[str, DAG]:
     dags: dict[str, DAG] = {}
     for path in sorted(monitors.glob("*.yaml")):
         try:
-            monitor = load_monitor(path)
-            if monitor.name in dags:
-                raise ConfigError(f"{path}: another file names its monitor {monitor.name!r} too")
-            dags[monitor.name] = build_dag(path, monitor)
-        except DriftMonitorError as error:
-            log.warning("%s", error)
-            dags[f"{path.stem}.invalid"] = _invalid_dag(path, str(error))
+            dag = build_dag(path, load_monitor(path), taken=dags.keys())
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others run
+            message = str(error) if isinstance(error, DriftMonitorError) else f"{path}: {error!r}"
+            log.warning("%s", message)
+            dag = _invalid_dag(path, message)
+        dags[dag.dag_id] = dag
     return dags
 
 
-def build_dag(path: Path, monitor: Monitor) -> DAG:
+def build_dag(path: Path, monitor: Monitor, taken: Collection[str] = ()) -> DAG:
     """Return the DAG of one monitor, whose YAML file is `path`.
 
     The number of attempts at a task is the cluster's (`[core] default_task_retries`); only a batch
@@ -50,12 +50,18 @@ def build_dag(path: Path, monitor: Monitor) -> DAG:
     Raises
     ------
     ConfigError
-        If the schedule is not a cron expression.
+        If the schedule is not a cron expression, or the name is `taken`.
     """
-    if monitor.cron and not croniter.is_valid(monitor.cron):
+    if monitor.name in taken:
+        raise ConfigError(f"{path}: another file names its monitor {monitor.name!r} too")
+    try:
+        if monitor.cron:
+            croniter(monitor.cron).get_next()
+    except CroniterError:
         raise ConfigError(
-            f"{path}: schedule {monitor.cron!r} is not a cron expression such as '0 6 * * *'"
-        )
+            f"{path}: schedule {monitor.cron!r} is not a cron expression that ever comes due, such "
+            "as '0 6 * * *'"
+        ) from None
     with DAG(
         dag_id=monitor.name,
         description=f"Drift reports on {monitor.data.path}",
@@ -150,7 +156,7 @@ def _log_progress() -> Callable[[int, int], None]:
 
 def _invalid_dag(path: Path, message: str) -> DAG:
     with DAG(
-        dag_id=f"{path.stem}.invalid",
+        dag_id=re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)[:200] + ".invalid",
         description=f"{path} has an error",
         schedule=None,
         start_date=datetime(2026, 1, 1, tzinfo=UTC),

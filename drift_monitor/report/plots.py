@@ -116,7 +116,7 @@ def score_histogram(
         )
         axes.axvline(max(threshold, SCORE_FLOOR), color=_MUTED, linestyle=":", label="threshold t")
         axes.set_ylabel("rows")
-        axes.legend(loc="upper left")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0)
 
     return _svg("histogram", draw)
 

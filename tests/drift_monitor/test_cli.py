@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -143,6 +144,8 @@ def test_bad_input_is_one_paragraph_that_names_file_and_remedy(
         ("backfill", "m.yaml", "--start", "2026-11-20", "--end", "2026-11-19"),
         ("fit", "--fpr", "1.5", "--classifier", "c", "--data", "d", "--output", "o"),
         ("unheard-of",),
+        ("fit", "--input", ",", "--classifier", "c", "--data", "d", "--output", "o"),
+        ("fit", "--shape", "3x1", "--classifier", "c", "--data", "d", "--output", "o"),
     ],
 )
 def test_wrong_usage_exits_with_2(invoke: Invoke, words: tuple[str, ...]) -> None:
@@ -227,6 +230,8 @@ def test_validate_checks_config_bundle_and_batch(invoke: Invoke, make_monitor: M
     code, out, _ = invoke("validate", monitor, "--date", DAY)
     assert code == 0
     assert "150 rows in 1 files, columns as declared" in out
+    write_batch(batch(monitor), make_images(150, seed=4)[0])
+    assert "no column 'label' (data.label)" in invoke("validate", monitor, "--date", DAY)[1]
     no_input_column(monitor)
     code, _, err = invoke("validate", monitor, "--date", DAY)
     assert code == 1
@@ -283,6 +288,7 @@ def test_without_reference_data_a_part_of_the_training_rows_is_held_out(
         ({"--input": "picture"}, "'picture'"),
         ({"--label": "truth"}, "'truth'"),
         ({"--class-names": "a,b"}, "2 class names"),
+        ({"--label": "site"}, "pass --class-names"),
         ({"--fpr": "0.0001"}, "10000 normal rows"),
     ],
 )
@@ -315,3 +321,24 @@ def test_adversarial_inspect_describes_a_bundle(
     assert not stopped.value.code
     assert read_bundle(bundle).fingerprint in out
     assert "cat, dog, owl" in out
+
+
+def test_validate_finds_a_path_that_is_the_same_for_every_interval(
+    invoke: Invoke, make_monitor: MakeMonitor
+) -> None:
+    code, _, err = invoke("validate", make_monitor(data={"path": "batches/all.parquet"}))
+    assert code == 1
+    assert "data.path reads the same files" in err
+
+
+def test_a_run_that_is_terminated_leaves_nothing_behind(make_monitor: MakeMonitor) -> None:
+    monitor = make_monitor(batch_size=1)
+    batch(monitor, n=20_000)
+    command = [str(Path(sys.executable).with_name("drift-monitor")), "run", str(monitor)]
+    process = subprocess.Popen([*command, "--date", DAY], stderr=subprocess.DEVNULL)
+    directory = load_monitor(monitor).directory
+    while process.poll() is None and not list(directory.glob(".staging-*/scores.parquet")):
+        time.sleep(0.1)
+    process.terminate()
+    assert process.wait(60) == 143
+    assert not directory.exists()

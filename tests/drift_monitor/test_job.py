@@ -145,7 +145,8 @@ def test_rows_that_cannot_be_scored_are_written_with_their_reason(
         (7, "image is 4×8, expected 8×8"),
     ]
     assert (report.counts.read, report.counts.scored, report.counts.rejected) == (10, 7, 3)
-    assert "3 of 10 rows could not be scored" in report.detector_health.warnings[0]
+    warning = report.detector_health.warnings[0]
+    assert warning.startswith("3 of 10 rows could not be scored: image is null or empty (1); ")
 
 
 def test_a_batch_of_which_no_row_can_be_scored_is_reported_so(make_monitor: MakeMonitor) -> None:
@@ -167,6 +168,7 @@ def test_without_labels_the_detector_splits(make_monitor: MakeMonitor) -> None:
     report = run_interval(monitor, interval)
     assert report.harm.split == "detector"
     assert report.counts.labelled == 0
+    assert "No row has a label in column 'label'" in report.detector_health.warnings[0]
 
 
 def test_without_a_row_id_rows_are_named_by_file_and_number(make_monitor: MakeMonitor) -> None:
@@ -371,3 +373,58 @@ def test_markup_in_the_data_is_shown_as_text(make_monitor: MakeMonitor) -> None:
     page = (monitor.directory / "2026-11-20" / "report.html").read_text()
     assert "<script" not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 13
+
+
+def test_a_report_that_was_cut_off_can_be_written_again(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor)
+    run_interval(monitor, interval)
+    whole = files(monitor)
+    staging = score_interval(monitor, interval, token="again")
+    write_report(monitor, interval, staging)
+    (staging / "report.json").unlink()
+    write_report(monitor, interval, staging)
+    publish(monitor, interval, staging)
+    publish(monitor, interval, staging)
+    again = files(monitor)
+    whole.pop("2026-11-20/run.json"), again.pop("2026-11-20/run.json")
+    assert whole == again
+    with pytest.raises(DriftMonitorError, match="clear the run from score_batch"):
+        write_report(monitor, interval, staging)
+
+
+@pytest.mark.parametrize(
+    ("ids", "times"),
+    [
+        (pa.array(range(150)), pa.array([0] * 150, pa.timestamp("ms"))),
+        (pa.array([None] * 150, pa.string()), pa.array([None] * 150)),
+        (pa.array([f"{n}" for n in range(150)]), pa.array([0] * 150, pa.date32())),
+    ],
+    ids=["numbers", "nulls", "dates"],
+)
+def test_files_of_a_batch_may_write_ids_and_times_differently(
+    make_monitor: MakeMonitor, ids: pa.Array, times: pa.Array
+) -> None:
+    """The second file has the ids and times of the case, the first has text and nanoseconds."""
+    path = make_monitor(data={"path": "batches/{date}-*.parquet", "timestamp": "served"})
+    images, labels = make_images(150, seed=4)
+    for part in (0, 1):
+        batch = write_batch(path.parent / "batches" / f"{DAY}-{part}.parquet", images, labels)
+        table = pq.read_table(batch).drop_columns("id")
+        plain = pa.array([0] * 150, pa.timestamp("ns", "Europe/Berlin"))
+        table = table.append_column("served", times if part else plain)
+        table = table.append_column("id", ids if part else pa.array([f"a{n}" for n in range(150)]))
+        pq.write_table(table, batch)
+    monitor = load_monitor(path)
+    report = run_interval(monitor, monitor.interval(DAY))
+    assert report.counts.scored == 300
+    scores = pq.read_table(monitor.directory / "2026-11-20" / "scores.parquet")
+    assert scores["row_id"].to_pylist()[150:] == [
+        None if i.as_py() is None else str(i) for i in ids
+    ]
+
+
+def test_reports_that_cannot_be_written_are_said_to_be_so(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor)
+    Path(monitor.reports).write_text("a file")
+    with pytest.raises(DriftMonitorError, match="mend 'reports'"):
+        run_interval(monitor, interval)

@@ -1,5 +1,8 @@
 """The store: an interval is committed whole, or not at all."""
 
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -135,3 +138,23 @@ def test_a_derived_file_is_replaced_in_one_step(store: Store) -> None:
         assert reader.read() == "old"
     assert page.read_text(encoding="utf-8") == "größer"
     assert [path.name for path in store.directory.iterdir()] == ["index.html"]
+
+
+def test_runs_that_publish_at_once_are_never_mixed(store: Store) -> None:
+    for turn in range(30):
+        stagings = [staged(store, content=f"{name}{turn}") for name in "ab"]
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda staging: store.publish(staging, DAY), stagings))
+        contents = {(store.directory / DAY / n).read_text().removeprefix(n) for n in FILES}
+        assert len(contents) == 1
+
+
+def test_staging_directories_of_killed_runs_are_swept_and_those_of_running_ones_kept(
+    store: Store,
+) -> None:
+    abandoned, running = staged(store, content="abandoned"), staged(store, content="running")
+    long_ago = time.time() - 7 * 24 * 3600
+    os.utime(abandoned, (long_ago, long_ago))
+    store.publish(staged(store), DAY)
+    assert not abandoned.exists()
+    assert running.exists()

@@ -1,0 +1,53 @@
+"""Worker of `job.py`: the whole job, and the compiled scoring loop alone, in one process."""
+
+import argparse
+import inspect
+from datetime import date
+
+import numpy as np
+from workers import serve
+
+from adversarial.detector import AdversarialDetector
+from adversarial.runtime import TensorFlowRuntime
+from drift_monitor.batches import Batch
+from drift_monitor.config import load_monitor
+from drift_monitor.job import run_interval
+
+
+def main() -> None:
+    """Load the detector and decode the rows, then serve."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("monitor", help="YAML file of the monitor")
+    parser.add_argument("small_monitor", help="YAML file of a monitor of few rows, to warm up")
+    parser.add_argument("date", type=date.fromisoformat, help="date of the interval")
+    arguments = parser.parse_args()
+
+    monitor = load_monitor(arguments.monitor)
+    small_monitor = load_monitor(arguments.small_monitor)
+    interval = monitor.interval(arguments.date)
+    detector = AdversarialDetector.load(monitor.detector)
+    runtime = TensorFlowRuntime(detector.classifier, detector.autoencoder)
+    pass_rows: int = min(
+        monitor.batch_size, inspect.signature(detector.predict).parameters["batch_size"].default
+    )
+
+    batch = Batch(monitor.batch_path(interval), monitor.data, detector.input_spec)
+    x = np.concatenate([chunk.x for chunk in batch.chunks(monitor.batch_size)])
+
+    def warm_up() -> int:
+        run_interval(small_monitor, interval, detector=detector)
+        runtime(x[:pass_rows])
+        return pass_rows
+
+    def job() -> int:
+        return run_interval(monitor, interval, detector=detector).counts.scored
+
+    def loop() -> int:
+        starts = range(0, len(x), pass_rows)
+        return sum(len(runtime(x[i : i + pass_rows]).score) for i in starts)
+
+    serve({"warm_up": warm_up, "job": job, "loop": loop})
+
+
+if __name__ == "__main__":
+    main()

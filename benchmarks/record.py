@@ -1,0 +1,73 @@
+"""The record of a benchmark: `results/<name>.txt` to read, `results/<name>.json` to compute on."""
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+RESULTS = Path(__file__).parent / "results"
+
+
+class Ratios(NamedTuple):
+    """Pairwise ratios of rounds that were taken in turn."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> Ratios:
+    """Return the median, least and greatest of the ratios of one round's two measurements."""
+    found = [a / b for a, b in zip(numerators, denominators, strict=True)]
+    return Ratios(statistics.median(found), min(found), max(found))
+
+
+def verdict(reached: bool) -> str:
+    """Return the word for a target."""
+    return "reached" if reached else "MISSED"
+
+
+def write_record(name: str, text: str, figures: dict[str, Any]) -> None:
+    """Print the table and write both files.
+
+    Parameters
+    ----------
+    name : str
+        The benchmark's name.
+    text : str
+        The table.
+    figures : dict
+        What was measured, and of what; the machine is added.
+    """
+    machine = _machine()
+    text = f"{text.rstrip()}\n\nMeasured on {machine['cores']} cores of {machine['processor']}.\n"
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.txt").write_text(text, encoding="utf-8")
+    body = json.dumps({"benchmark": name, "machine": machine, **figures}, indent=2)
+    (RESULTS / f"{name}.json").write_text(body + "\n", encoding="utf-8")
+    print(text, end="")
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    """Return the processor's model: Linux alone tells it, and in one file."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return platform.processor() or platform.machine()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.machine())

@@ -1,0 +1,35 @@
+"""Worker of `scoring.py`: this project's detector."""
+
+import argparse
+import inspect
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from workers import serve
+
+from adversarial.detector import AdversarialDetector
+
+
+def main() -> None:
+    """Load the detector and the images, then serve."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("detector", help="directory of the bundle")
+    parser.add_argument("images", help=".npy file of the images, (n, 28, 28, 1) float32")
+    arguments = parser.parse_args()
+
+    detector = AdversarialDetector.load(arguments.detector)
+    x = np.load(arguments.images)
+
+    def about() -> dict[str, Any]:
+        return {
+            "name": "drift-monitor",
+            "batch_size": inspect.signature(detector.score).parameters["batch_size"].default,
+            "tensorflow": tf.__version__,
+        }
+
+    serve({"about": about, "score": lambda: detector.score(x)})
+
+
+if __name__ == "__main__":
+    main()
