@@ -63,13 +63,15 @@ def test_a_broken_monitor_does_not_take_the_others_down(
     directory = make_monitor("cats").parent
     (directory / "dogs.yaml").write_text("detector: x\ndata: {path: a, input: b}\ntypo: 1\n")
     make_monitor("owls", schedule="at six")
-    make_monitor("my owls", schedule="0 0 31 2 *", name="rare")
-    make_monitor("cats again", name="cats")
+    february = make_monitor("thirty-first of February", schedule="0 0 31 2 *")
+    february.write_text(february.read_text() + "name: february\n")
+    namesake = make_monitor("namesake")
+    namesake.write_text(namesake.read_text() + "name: cats\n")
     bag = parse(directory, monkeypatch)
     assert not bag.import_errors
-    # "cats again.yaml" comes before "cats.yaml".
     assert set(bag.dags) == {
-        *("cats", "cats.invalid", "dogs.invalid", "owls.invalid", "my_owls.invalid")
+        *("cats", "dogs.invalid", "namesake.invalid", "owls.invalid"),
+        "thirty-first_of_February.invalid",
     }
     assert "typo" in (bag.dags["dogs.invalid"].doc_md or "")
     assert "'at six'" in (bag.dags["owls.invalid"].doc_md or "")
