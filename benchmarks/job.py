@@ -40,6 +40,16 @@ WRONG_EVERY = 12
 """Every twelfth logged prediction is another class than the label."""
 
 
+class Speed(NamedTuple):
+    """Rounds of the job and of the loop."""
+
+    rows_per_pass: int
+    """Batch size of both."""
+    job: list[float]
+    """Seconds of each round."""
+    loop: list[float]
+
+
 class Run(NamedTuple):
     """One run of the command."""
 
@@ -117,37 +127,34 @@ def run_command(monitor: Path, rows: int) -> Run:
     return Run(rows, seconds, usage.ru_maxrss * unit / 2**20)
 
 
-def measure_speed(
-    monitor: Path, small_monitor: Path, rows: int, rounds: int
-) -> tuple[list[float], list[float]]:
-    """Return the seconds of the job and of the loop, taken in turn."""
+def measure_speed(monitor: Path, small_monitor: Path, rows: int, rounds: int) -> Speed:
+    """Time the job and the loop in turn."""
     worker_file = Path(__file__).with_name("job_worker.py")
     command = [sys.executable, str(worker_file), str(monitor), str(small_monitor), DATE]
-    job: list[float] = []
-    loop: list[float] = []
     with Worker(command) as worker:
-        worker.ask("warm_up")
+        speed = Speed(worker.ask("warm_up").value, [], [])
         for turn in range(rounds):
-            for task, seconds in (("job", job), ("loop", loop)):
+            for task, seconds in (("job", speed.job), ("loop", speed.loop)):
                 answer = worker.ask(task)
                 if answer.value != rows:
                     raise SystemExit(f"{task} scored {answer.value:,} of {rows:,} rows")
                 seconds.append(answer.seconds)
-            print(f"round {turn + 1}: {job[-1]:.1f} s, {loop[-1]:.1f} s", file=sys.stderr)
-    return job, loop
+            print(
+                f"round {turn + 1}: {speed.job[-1]:.1f} s, {speed.loop[-1]:.1f} s", file=sys.stderr
+            )
+    return speed
 
 
-def table(
-    job: list[float], loop: list[float], share: Ratios, small: Run, large: Run, growth: float
-) -> str:
+def table(speed: Speed, share: Ratios, small: Run, large: Run, growth: float) -> str:
     """Return the text of the result."""
     rows = small.rows
     lines = [
-        f"{rows:,} PNG rows after start-up; median of {len(job)} rounds, taken in turn",
+        f"{rows:,} PNG rows after start-up, {speed.rows_per_pass} rows to a pass; median of "
+        f"{len(speed.job)} rounds, taken in turn",
         "",
         f"{'':30}{'rows/s':>10}",
-        f"{'whole job':30}{rows / statistics.median(job):10,.0f}",
-        f"{'compiled scoring loop alone':30}{rows / statistics.median(loop):10,.0f}",
+        f"{'whole job':30}{rows / statistics.median(speed.job):10,.0f}",
+        f"{'compiled scoring loop alone':30}{rows / statistics.median(speed.loop):10,.0f}",
         "",
         f"The job runs at {share} of the loop's speed: median of the rounds' ratios (least to "
         "greatest).",
@@ -181,13 +188,14 @@ def main() -> None:
     large = run_command(large_monitor, arguments.large_rows)
     growth = large.peak_mib / small.peak_mib
     small_monitor = write_monitor(arguments.images, arguments.detector, WARM_UP_ROWS)
-    job, loop = measure_speed(monitor, small_monitor, rows, arguments.rounds)
-    share = ratios(loop, job)
+    speed = measure_speed(monitor, small_monitor, rows, arguments.rounds)
+    share = ratios(speed.loop, speed.job)
 
     figures: dict[str, Any] = {
         "rows": rows,
-        "job_seconds": job,
-        "loop_seconds": loop,
+        "rows_per_pass": speed.rows_per_pass,
+        "job_seconds": speed.job,
+        "loop_seconds": speed.loop,
         "share": share._asdict(),
         "share_target": SPEED_TARGET,
         "share_reached": share.median >= SPEED_TARGET,
@@ -196,7 +204,7 @@ def main() -> None:
         "memory_target": MEMORY_TARGET,
         "memory_reached": growth <= MEMORY_TARGET,
     }
-    write_record("job", table(job, loop, share, small, large, growth), figures)
+    write_record("job", table(speed, share, small, large, growth), figures)
 
 
 if __name__ == "__main__":

@@ -59,8 +59,8 @@ _WEEK: tuple[tuple[str, bool, VerdictName], ...] = (
     ("clean", False, "no_drift"),
     ("easier classes", True, "harmless_drift"),
     ("clean", False, "no_drift"),
-    (f"noise, σ = {NOISE:g}", False, "harmful_drift"),
-    (f"{ATTACK_SHARE:.0%} FGSM attacks", False, "harmful_drift"),
+    (f"noise, σ {NOISE:g}", False, "harmful_drift"),
+    (f"{ATTACK_SHARE:.0%} attacked", False, "harmful_drift"),
     ("clean", True, "no_drift"),
 )
 WEEK = tuple(Day(FIRST_DAY + timedelta(days=i), *fields) for i, fields in enumerate(_WEEK))
