@@ -4,8 +4,13 @@ The method of Vacanti & Van Looveren, "Adversarial Detection and Correction by M
 Distributions" (2020). Names below are imported on first use, because TensorFlow takes seconds.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+# TensorFlow leaves oneDNN's kernels off on CPUs without AVX-512, where they score about 1.5 times
+# and train about twice as fast. It reads the variable once, when it is first imported.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 if TYPE_CHECKING:
     from adversarial.bundle import Bundle, BundleError, InputSpec, read_bundle

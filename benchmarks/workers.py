@@ -42,7 +42,8 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+            # This project turns oneDNN on; a peer gets the same kernels.
+            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"},
         )
         self._tasks = cast("TextIO", self._process.stdin)
         self._answers = cast("TextIO", self._process.stdout)
