@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 from adversarial.errors import ModelError
 
 
-def fashion_mnist_classifier(n_classes: int = 10) -> keras.Model:
-    """Return the paper's Fashion-MNIST classifier (Appendix A), untrained.
+def mnist_classifier(n_classes: int = 10) -> keras.Model:
+    """Return the paper's MNIST classifier (Appendix A), untrained.
 
-    Two blocks, each of two 2×2 convolutions (64, then 32 filters), max-pooling and 30 % dropout;
-    a dense layer of 256 units with 50 % dropout; softmax.
+    Two 2×2 convolutions (64 and 32 filters), each followed by max-pooling and 30 % dropout; a dense
+    layer of 256 units with 50 % dropout; softmax.
 
     Parameters
     ----------
@@ -29,23 +30,125 @@ def fashion_mnist_classifier(n_classes: int = 10) -> keras.Model:
     keras.Model
         Maps (n, 28, 28, 1) images in [0, 1] to (n, n_classes) probabilities.
     """
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            layers.Conv2D(64, 2, padding="same", activation="relu"),
-            layers.Conv2D(64, 2, padding="same", activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Dropout(0.3),
-            layers.Conv2D(32, 2, padding="same", activation="relu"),
-            layers.Conv2D(32, 2, padding="same", activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Dropout(0.3),
-            layers.Flatten(),
-            layers.Dense(256, activation="relu"),
-            layers.Dropout(0.5),
-            layers.Dense(n_classes, activation="softmax"),
-        ],
-        name="fashion_mnist_classifier",
+    return _convolutional_classifier((28, 28, 1), n_classes, 1, "mnist_classifier")
+
+
+def fashion_mnist_classifier(n_classes: int = 10) -> keras.Model:
+    """Return the paper's Fashion-MNIST classifier (Appendix A), untrained.
+
+    As `mnist_classifier`, but with two convolutions in each of the two blocks.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    keras.Model
+        Maps (n, 28, 28, 1) images in [0, 1] to (n, n_classes) probabilities.
+    """
+    return _convolutional_classifier((28, 28, 1), n_classes, 2, "fashion_mnist_classifier")
+
+
+def cifar10_classifier(n_classes: int = 10) -> keras.Model:
+    """Return the paper's simple CIFAR-10 classifier (Appendix A), untrained.
+
+    The Fashion-MNIST architecture behind a standardisation of each image.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    keras.Model
+        Maps (n, 32, 32, 3) images in [0, 1] to (n, n_classes) probabilities.
+    """
+    return _convolutional_classifier(
+        (32, 32, 3), n_classes, 2, "cifar10_classifier", standardize=True
+    )
+
+
+def _convolutional_classifier(
+    shape: tuple[int, int, int],
+    n_classes: int,
+    convolutions: int,
+    name: str,
+    *,
+    standardize: bool = False,
+) -> keras.Model:
+    """Return the paper's classifier with `convolutions` convolutions in each of its two blocks."""
+    x = inputs = keras.Input(shape)
+    if standardize:
+        x = image_standardization()(x)
+    for filters in (64, 32):
+        for _ in range(convolutions):
+            x = layers.Conv2D(filters, 2, padding="same", activation="relu")(x)
+        x = layers.Dropout(0.3)(layers.MaxPooling2D(2)(x))
+    x = layers.Dense(256, activation="relu")(layers.Flatten()(x))
+    x = layers.Dropout(0.5)(x)
+    return keras.Model(inputs, layers.Dense(n_classes, activation="softmax")(x), name=name)
+
+
+def cifar10_resnet(n_classes: int = 10, depth: int = 56) -> keras.Model:
+    """Return the residual network for CIFAR-10, ResNet-56 as the paper has it, untrained.
+
+    He et al., "Deep Residual Learning for Image Recognition" (2016), section 4.2: a 3×3
+    convolution, then three stages of (depth − 2) / 6 blocks with 16, 32 and 64 filters; batch
+    normalisation, weight decay 1e-4, shortcuts of 1×1 convolutions where the size changes.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of classes.
+    depth : int
+        Number of weighted layers, 6 · k + 2.
+
+    Returns
+    -------
+    keras.Model
+        Maps (n, 32, 32, 3) images in [0, 1] to (n, n_classes) probabilities.
+    """
+    blocks, remainder = divmod(depth - 2, 6)
+    if remainder or blocks < 1:
+        raise ModelError(f"depth is {depth}: expected 6 · k + 2, as 20, 56 or 110")
+
+    def convolve(x: Any, filters: int, size: int, strides: int) -> Any:
+        x = layers.Conv2D(
+            filters,
+            size,
+            strides=strides,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            kernel_regularizer=keras.regularizers.L2(1e-4),
+        )(x)
+        return layers.BatchNormalization()(x)
+
+    x = inputs = keras.Input((32, 32, 3))
+    x = layers.ReLU()(convolve(image_standardization()(x), 16, 3, 1))
+    for stage, filters in enumerate((16, 32, 64)):
+        for block in range(blocks):
+            strides = 2 if stage and not block else 1
+            residual = layers.ReLU()(convolve(x, filters, 3, strides))
+            residual = convolve(residual, filters, 3, 1)
+            shortcut = x if strides == 1 else convolve(x, filters, 1, strides)
+            x = layers.ReLU()(layers.Add()([residual, shortcut]))
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dense(n_classes, activation="softmax", kernel_initializer="he_normal")(x)
+    return keras.Model(inputs, x, name=f"cifar10_resnet{depth}")
+
+
+def image_standardization() -> keras.layers.Layer:
+    """Return a layer that gives each image mean 0 and variance 1 over all its values.
+
+    It has no weights. An image of one colour becomes zero: one grey level squared, (1/255)², is
+    added to the variance of images in [0, 1].
+    """
+    return layers.LayerNormalization(
+        axis=(1, 2, 3), center=False, scale=False, epsilon=(1 / 255) ** 2
     )
 
 
@@ -94,6 +197,45 @@ def image_autoencoder(
     if value_range != (0.0, 1.0):
         x = layers.Rescaling(high - low, low)(x)
     return keras.Model(inputs, x, name="image_autoencoder")
+
+
+def cifar10_autoencoder(latent_dim: int = 40, l1: float = 1e-5) -> keras.Model:
+    """Return the paper's CIFAR-10 autoencoder (Appendix A), untrained.
+
+    Encoder: 4×4 convolutions with 32, 64 and 256 filters, stride 2, then a linear latent layer.
+    Decoder: a dense layer of 4·4·128 = 2,048 units, then transposed 4×4 convolutions with 256, 64
+    and 3 filters, stride 2. Every convolution's kernel is under L1 regularisation.
+
+    Parameters
+    ----------
+    latent_dim : int
+        Width of the bottleneck.
+    l1 : float
+        Factor of the L1 regularisation.
+
+    Returns
+    -------
+    keras.Model
+        Maps (n, 32, 32, 3) images in [0, 1] to the same shape. The input is standardised image by
+        image; the output is unbounded, in units that the classifier's own standardisation removes.
+    """
+    convolution: dict[str, Any] = {
+        "kernel_size": 4,
+        "strides": 2,
+        "padding": "same",
+        "kernel_regularizer": keras.regularizers.L1(l1),
+    }
+    x = inputs = keras.Input((32, 32, 3))
+    x = image_standardization()(x)
+    for filters in (32, 64, 256):
+        x = layers.Conv2D(filters, activation="relu", **convolution)(x)
+    x = layers.Dense(latent_dim, name="latent")(layers.Flatten()(x))
+    x = layers.Dense(4 * 4 * 128, activation="relu")(x)
+    x = layers.Reshape((4, 4, 128))(x)
+    for filters in (256, 64):
+        x = layers.Conv2DTranspose(filters, activation="relu", **convolution)(x)
+    x = layers.Conv2DTranspose(3, **convolution)(x)
+    return keras.Model(inputs, x, name="cifar10_autoencoder")
 
 
 def dense_autoencoder(x_train: NDArray[np.float32], latent_dim: int = 40) -> keras.Model:

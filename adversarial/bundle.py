@@ -62,7 +62,7 @@ class Manifest(BaseModel):
     temperature : float
         T of the training target (Eq. 9).
     ensemble_weights : tuple of float
-        One weight per autoencoder.
+        w_j of Eq. 10 and 11, one per autoencoder; the classifier's own vote has the rest to 1.
     training : dict
         Summary of the training run: rows, epochs, seed, losses.
     sha256 : dict of str to str
@@ -77,7 +77,7 @@ class Manifest(BaseModel):
     threshold: float = Field(ge=0, allow_inf_nan=False)
     fpr: float = Field(gt=0, lt=1)
     temperature: float = Field(gt=0)
-    ensemble_weights: tuple[float, ...] = (1.0,)
+    ensemble_weights: tuple[float, ...] = Field((1.0,), min_length=1)
     training: dict[str, Any] = {}
     sha256: dict[str, str]
 
@@ -163,6 +163,11 @@ def read_bundle(path: str | Path) -> Bundle:
                 f"the one in detector.json); {remedy}"
             )
     return Bundle(path, manifest, hashlib.sha256(text.encode()).hexdigest())
+
+
+def autoencoder_files(n: int) -> list[str]:
+    """Return the names of a bundle's `n` autoencoders: a file, or a directory of them."""
+    return [AUTOENCODER] if n == 1 else [f"autoencoders/{j}.keras" for j in range(n)]
 
 
 def write_bundle(

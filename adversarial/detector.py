@@ -14,15 +14,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from adversarial.bundle import (
-    AUTOENCODER,
     CLASSIFIER,
     REFERENCE,
     BundleError,
     InputSpec,
     Manifest,
+    autoencoder_files,
     read_bundle,
     write_bundle,
 )
+from adversarial.ensemble import check_weights, combine_scores, vote
 from adversarial.errors import ModelError
 from adversarial.runtime import Outputs, Runtime, TensorFlowRuntime
 
@@ -40,7 +41,8 @@ class Prediction:
     prediction : (n,) int64
         Class of the largest M(x).
     corrected_prediction : (n,) int64
-        Class of the largest M(AE(x)) on flagged rows; `prediction` on the others.
+        Class of the largest M(AE(x)), or of an ensemble's vote, on flagged rows; `prediction` on
+        the others.
     confidence : (n,) float32
         Largest M(x), 0 to 1.
     """
@@ -55,6 +57,9 @@ class Prediction:
 class AdversarialDetector:
     """A classifier M, an autoencoder AE trained to keep its predictions, and a threshold.
 
+    Several autoencoders make an ensemble (Eq. 10 and 11): its score is the weighted mean of theirs,
+    and on flagged rows they and the classifier vote (`adversarial.ensemble`).
+
     The score of Eq. 6, S(x) = D_KL(M(x) ‖ M(AE(x))), is computed on probabilities clipped once to
     [1e-7, 1] and not rescaled (`adversarial.losses.kl_divergence`). The classifier is used as it
     is handed in, in inference mode, and never changed.
@@ -63,8 +68,11 @@ class AdversarialDetector:
     ----------
     classifier : keras.Model
         M, (n, *input_shape) to (n, n_classes) probabilities.
-    autoencoder : keras.Model
-        AE, (n, *input_shape) to the same shape.
+    autoencoder : keras.Model or sequence of keras.Model
+        AE, (n, *input_shape) to the same shape; several are an ensemble.
+    weights : sequence of float, optional
+        w_j of an ensemble's autoencoders; the classifier's own vote has the weight 1 − Σ w_j. Equal
+        shares of 1 when not given.
     class_names : sequence of str, optional
         Names of the classes in the order of M's outputs; "0", "1", … when not given.
     input_spec : InputSpec, optional
@@ -92,8 +100,9 @@ class AdversarialDetector:
     def __init__(
         self,
         classifier: keras.Model,
-        autoencoder: keras.Model,
+        autoencoder: keras.Model | Sequence[keras.Model],
         *,
+        weights: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
         input_spec: InputSpec | None = None,
         threshold: float = float("inf"),
@@ -105,7 +114,10 @@ class AdversarialDetector:
     ) -> None:
         n_classes = classifier.output_shape[-1]
         self.classifier = classifier
-        self.autoencoder = autoencoder
+        self.autoencoders = tuple(
+            [autoencoder] if isinstance(autoencoder, keras.Model) else autoencoder
+        )
+        self.weights = check_weights(weights, len(self.autoencoders))
         self.class_names = tuple(class_names or map(str, range(n_classes)))
         self.input_spec = input_spec or InputSpec(shape=row_shape(classifier))
         self.threshold = threshold
@@ -117,13 +129,16 @@ class AdversarialDetector:
             raise ModelError(
                 f"{len(self.class_names)} class names for a classifier with {n_classes} outputs"
             )
-        for name, model in (("classifier", classifier), ("autoencoder", autoencoder)):
+        for name, model in (
+            ("classifier", classifier),
+            *(("autoencoder", autoencoder) for autoencoder in self.autoencoders),
+        ):
             if row_shape(model) != self.input_spec.shape:
                 raise ModelError(
                     f"the {name} takes rows of shape {row_shape(model)}, the input spec says "
                     f"{self.input_spec.shape}"
                 )
-        self._runtime = runtime or TensorFlowRuntime(classifier, autoencoder)
+        self._runtime = runtime or TensorFlowRuntime(classifier, self.autoencoders)
 
     def score(self, x: NDArray[np.float32], batch_size: int = 512) -> NDArray[np.float64]:
         """Return the adversarial score of each row (Eq. 6), (n,) float64 in nats.
@@ -140,7 +155,7 @@ class AdversarialDetector:
         ModelError
             If the shape is wrong or a value is not finite; names the first such row.
         """
-        return self._outputs(x, batch_size).score
+        return combine_scores(self._outputs(x, batch_size).scores, self.weights)
 
     def predict(self, x: NDArray[np.float32], batch_size: int = 512) -> Prediction:
         """Return score, flag, prediction, corrected prediction and confidence of each row.
@@ -149,20 +164,22 @@ class AdversarialDetector:
         """
         outputs = self._outputs(x, batch_size)
         prediction = outputs.probabilities.argmax(axis=1)
-        flagged = outputs.score > self.threshold
-        corrected = np.where(flagged, outputs.corrected_probabilities.argmax(axis=1), prediction)
+        score = combine_scores(outputs.scores, self.weights)
+        flagged = score > self.threshold
+        voted = vote(outputs.probabilities, outputs.corrected_probabilities, self.weights)
         return Prediction(
-            score=outputs.score,
+            score=score,
             flagged=flagged,
             prediction=prediction,
-            corrected_prediction=corrected,
+            corrected_prediction=np.where(flagged, voted, prediction),
             confidence=outputs.probabilities.max(axis=1),
         )
 
     def reconstruct(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return AE(x), (n, *input_shape)."""
+        """Return AE(x), (n, *input_shape); of an ensemble that of the greatest weight."""
+        autoencoder = self.autoencoders[int(np.argmax(self.weights))]
         reconstruction: NDArray[np.float32] = keras.ops.convert_to_numpy(
-            self.autoencoder(x, training=False)
+            autoencoder(x, training=False)
         )
         return reconstruction
 
@@ -222,7 +239,11 @@ class AdversarialDetector:
 
         def fill(directory: Path) -> None:
             _without_optimizer(self.classifier).save(directory / CLASSIFIER)
-            _without_optimizer(self.autoencoder).save(directory / AUTOENCODER)
+            for name, autoencoder in zip(
+                autoencoder_files(len(self.autoencoders)), self.autoencoders, strict=True
+            ):
+                (directory / name).parent.mkdir(exist_ok=True)
+                _without_optimizer(autoencoder).save(directory / name)
             pq.write_table(reference, directory / REFERENCE, compression="zstd")
 
         def describe(sha256: dict[str, str]) -> Manifest:
@@ -232,6 +253,7 @@ class AdversarialDetector:
                 threshold=self.threshold,
                 fpr=fpr,
                 temperature=self.temperature,
+                ensemble_weights=self.weights,
                 training=self.training,
                 sha256=sha256,
             )
@@ -251,7 +273,11 @@ class AdversarialDetector:
         manifest = bundle.manifest
         return cls(
             load_model(bundle.path / CLASSIFIER),
-            load_model(bundle.path / AUTOENCODER),
+            [
+                load_model(bundle.path / name)
+                for name in autoencoder_files(len(manifest.ensemble_weights))
+            ],
+            weights=manifest.ensemble_weights,
             class_names=manifest.class_names,
             input_spec=manifest.input,
             threshold=manifest.threshold,

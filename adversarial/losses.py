@@ -45,3 +45,37 @@ def scale_temperature(p: Tensor, temperature: float) -> Tensor:
     """
     scaled = ops.power(p, 1.0 / temperature)
     return scaled / ops.sum(scaled, axis=-1, keepdims=True)
+
+
+def squared_error(x: Tensor, reconstruction: Tensor) -> Tensor:
+    """Mean squared error of each row: the objective of the paper's baseline, AE^MSE.
+
+    Parameters
+    ----------
+    x, reconstruction : (n, *input_shape) tensors
+        A row and AE(x), in the units of the classifier's input.
+
+    Returns
+    -------
+    (n,) tensor
+        Mean over a row's values.
+    """
+    return ops.mean(ops.square(x - reconstruction), axis=tuple(range(1, len(x.shape))))
+
+
+def project(features: Tensor, projection: Tensor) -> Tensor:
+    """Return softmax(h · W), a hidden layer's features as a distribution (Eq. 7).
+
+    Parameters
+    ----------
+    features : (n, n_features) tensor
+        h, the flattened output of a hidden layer.
+    projection : (n_features, dimension) tensor
+        W, which is ψ in the paper.
+
+    Returns
+    -------
+    (n, dimension) tensor
+        Probabilities.
+    """
+    return ops.softmax(ops.matmul(features, projection), axis=-1)

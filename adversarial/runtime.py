@@ -1,9 +1,10 @@
 """The seam between a detector and what computes its outputs: one call, one pass.
 
-Another runtime (a different inference engine for the same two models) is a callable of the same
+Another runtime (a different inference engine for the same models) is a callable of the same
 signature as `TensorFlowRuntime`.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import keras
@@ -21,9 +22,9 @@ class Outputs(NamedTuple):
     probabilities: NDArray[np.float32]
     """M(x), (n, n_classes)."""
     corrected_probabilities: NDArray[np.float32]
-    """M(AE(x)), (n, n_classes)."""
-    score: NDArray[np.float64]
-    """D_KL(M(x) ‖ M(AE(x))) in nats, (n,); Eq. 6."""
+    """M(AE_j(x)) of m autoencoders, (n, m, n_classes)."""
+    scores: NDArray[np.float64]
+    """D_KL(M(x) ‖ M(AE_j(x))) in nats, (n, m); Eq. 6."""
 
 
 class Runtime(Protocol):
@@ -42,8 +43,10 @@ class TensorFlowRuntime:
 
     Parameters
     ----------
-    classifier, autoencoder : keras.Model
-        M and AE. Called in inference mode; neither is changed.
+    classifier : keras.Model
+        M.
+    autoencoders : sequence of keras.Model
+        AE_j. All are called in inference mode; none is changed.
 
     Raises
     ------
@@ -51,7 +54,7 @@ class TensorFlowRuntime:
         If Keras runs on another backend.
     """
 
-    def __init__(self, classifier: keras.Model, autoencoder: keras.Model) -> None:
+    def __init__(self, classifier: keras.Model, autoencoders: Sequence[keras.Model]) -> None:
         if keras.backend.backend() != "tensorflow":
             raise ModelError(
                 f"Keras runs on {keras.backend.backend()}, but the detector scores with "
@@ -64,12 +67,19 @@ class TensorFlowRuntime:
         )
         def outputs(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             p = classifier(x, training=False)
-            q = classifier(autoencoder(x, training=False), training=False)
-            return p, q, kl_divergence(tf.cast(p, tf.float64), tf.cast(q, tf.float64))
+            q = tf.stack(
+                [
+                    classifier(autoencoder(x, training=False), training=False)
+                    for autoencoder in autoencoders
+                ],
+                axis=1,
+            )
+            scores = kl_divergence(tf.cast(p, tf.float64)[:, None], tf.cast(q, tf.float64))
+            return p, q, scores
 
         self._outputs = outputs
 
     def __call__(self, x: NDArray[np.float32]) -> Outputs:
         """Return the outputs for `x`, (n, *input_shape)."""
-        p, q, score = self._outputs(tf.convert_to_tensor(x, tf.float32))
-        return Outputs(p.numpy(), q.numpy(), score.numpy())
+        p, q, scores = self._outputs(tf.convert_to_tensor(x, tf.float32))
+        return Outputs(p.numpy(), q.numpy(), scores.numpy())

@@ -26,7 +26,7 @@ def main() -> None:
     small_monitor = load_monitor(arguments.small_monitor)
     interval = monitor.interval(arguments.date)
     detector = AdversarialDetector.load(monitor.detector)
-    runtime = TensorFlowRuntime(detector.classifier, detector.autoencoder)
+    runtime = TensorFlowRuntime(detector.classifier, detector.autoencoders)
     pass_rows: int = min(
         monitor.batch_size, inspect.signature(detector.predict).parameters["batch_size"].default
     )
@@ -44,7 +44,7 @@ def main() -> None:
 
     def loop() -> int:
         starts = range(0, len(x), pass_rows)
-        return sum(len(runtime(x[i : i + pass_rows]).score) for i in starts)
+        return sum(len(runtime(x[i : i + pass_rows]).scores) for i in starts)
 
     serve({"warm_up": warm_up, "job": job, "loop": loop})
 

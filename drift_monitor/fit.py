@@ -75,7 +75,7 @@ def fit(
 
     from adversarial.architectures import default_autoencoder
     from adversarial.detector import AdversarialDetector, load_model, row_shape
-    from adversarial.training import fit_autoencoder
+    from adversarial.training import Objective, fit_autoencoder
 
     started = time.monotonic()
     classifier = load_model(classifier_path)
@@ -96,12 +96,12 @@ def fit(
     x = np.concatenate([chunk.x for chunk in training])
     keras.utils.set_random_seed(seed)
     autoencoder = default_autoencoder(x, latent_dim=latent_dim, value_range=value_range)
-    history = fit_autoencoder(
+    trained = fit_autoencoder(
         classifier,
         autoencoder,
         x,
         epochs=epochs,
-        temperature=temperature,
+        objective=Objective(temperature=temperature),
         seed=seed,
         verbose=verbose,
     )
@@ -121,8 +121,9 @@ def fit(
         "reference": "given" if reference_data else "held out from the training rows",
         "epochs": epochs,
         "seed": seed,
-        "loss": history["loss"],
-        "val_loss": history.get("val_loss", []),
+        "precision": trained.precision,
+        "loss": trained.history["loss"],
+        "val_loss": trained.history.get("val_loss", []),
         "seconds": round(time.monotonic() - started, 1),
     }
     detector.save(output)

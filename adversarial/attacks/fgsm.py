@@ -18,14 +18,14 @@ class FGSM:
 
     Parameters
     ----------
-    epsilon : float
-        ε, the L∞ norm of the step, in the units of x.
-    bounds : (float, float)
+    epsilon : float or (n_features,) array
+        ε, the L∞ norm of the step, in the units of x; for flat rows one per feature if need be.
+    bounds : (float, float) or pair of (n_features,) arrays
         Smallest and largest value of x.
     """
 
-    epsilon: float
-    bounds: tuple[float, float] = (0.0, 1.0)
+    epsilon: float | NDArray[np.float32]
+    bounds: tuple[float | NDArray[np.float32], float | NDArray[np.float32]] = (0.0, 1.0)
 
     def run(
         self, model: keras.Model, x: NDArray[np.float32], y: NDArray[np.int64]
@@ -59,5 +59,7 @@ class FGSM:
         for start in range(0, len(x), BATCH):
             rows = slice(start, start + BATCH)
             sign = gradient_sign(tf.constant(x[rows]), tf.constant(y[rows])).numpy()
-            attacked[rows] = np.clip(x[rows] + np.float32(self.epsilon) * sign, low, high)
+            attacked[rows] = np.clip(
+                x[rows] + np.asarray(self.epsilon, np.float32) * sign, low, high
+            )
         return attacked

@@ -26,7 +26,7 @@ def test_score_agrees_with_float64_numpy(detector: AdversarialDetector) -> None:
     x = np.concatenate([rows(300), np.random.default_rng(0).random((300, 8, 8, 1))])
     x = x.astype(np.float32)
     p = np.asarray(detector.classifier(x, training=False), np.float64)
-    reconstruction = detector.autoencoder(x, training=False)
+    reconstruction = detector.autoencoders[0](x, training=False)
     q = np.asarray(detector.classifier(reconstruction, training=False), np.float64)
     p, q = np.clip(p, PROBABILITY_FLOOR, 1), np.clip(q, PROBABILITY_FLOOR, 1)
     np.testing.assert_allclose(detector.score(x), (p * np.log(p / q)).sum(axis=1), atol=1e-5)
@@ -90,7 +90,7 @@ def test_no_rows_give_no_scores(detector: AdversarialDetector) -> None:
 
 
 def test_using_the_detector_changes_no_model(detector: AdversarialDetector) -> None:
-    models = (detector.classifier, detector.autoencoder)
+    models = (detector.classifier, detector.autoencoders[0])
     before = [[w.copy() for w in model.get_weights()] for model in models]
     trainable = [[layer.trainable for layer in model.layers] for model in models]
     detector.predict(rows(20))
@@ -103,10 +103,10 @@ def test_using_the_detector_changes_no_model(detector: AdversarialDetector) -> N
 def test_another_runtime_can_score_the_same_models(detector: AdversarialDetector) -> None:
     def runtime(x: np.ndarray) -> Outputs:
         p = np.tile(np.array([0.2, 0.5, 0.3], np.float32), (len(x), 1))
-        return Outputs(p, p, np.arange(len(x), dtype=np.float64))
+        return Outputs(p, p[:, None], np.arange(len(x), dtype=np.float64)[:, None])
 
     other = AdversarialDetector(
-        detector.classifier, detector.autoencoder, threshold=1.5, runtime=runtime
+        detector.classifier, detector.autoencoders[0], threshold=1.5, runtime=runtime
     )
     np.testing.assert_array_equal(other.predict(rows(4)).flagged, [False, False, True, True])
 
@@ -129,7 +129,7 @@ def test_the_bundle_of_a_compiled_classifier_holds_no_optimiser(
     compiled = keras.saving.load_model(classifier_file)
     assert compiled.optimizer is not None
     AdversarialDetector(
-        compiled, detector.autoencoder, threshold=1.0, fpr=0.05, reference=detector.reference
+        compiled, detector.autoencoders[0], threshold=1.0, fpr=0.05, reference=detector.reference
     ).save(tmp_path / "bundle")
     assert compiled.optimizer is not None
     size = (tmp_path / "bundle" / "classifier.keras").stat().st_size
@@ -141,7 +141,7 @@ def test_the_bundle_of_a_compiled_classifier_holds_no_optimiser(
 def test_a_detector_without_a_threshold_is_not_saved(
     detector: AdversarialDetector, tmp_path: Path
 ) -> None:
-    unfinished = AdversarialDetector(detector.classifier, detector.autoencoder)
+    unfinished = AdversarialDetector(detector.classifier, detector.autoencoders[0])
     with pytest.raises(ModelError, match="threshold"):
         unfinished.save(tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
@@ -188,7 +188,7 @@ def test_a_model_with_a_lambda_layer_is_refused(
         ]
     )
     AdversarialDetector(
-        unsafe, detector.autoencoder, threshold=1.0, fpr=0.05, reference=detector.reference
+        unsafe, detector.autoencoders[0], threshold=1.0, fpr=0.05, reference=detector.reference
     ).save(tmp_path / "bundle")
     with pytest.raises(BundleError, match=r"classifier\.keras"):
         AdversarialDetector.load(tmp_path / "bundle")
@@ -241,7 +241,7 @@ def test_a_threshold_edited_by_hand_is_refused(
 
 
 def test_models_that_do_not_fit_together_are_refused(detector: AdversarialDetector) -> None:
-    models = (detector.classifier, detector.autoencoder)
+    models = (detector.classifier, detector.autoencoders[0])
     with pytest.raises(ModelError, match="2 class names for a classifier with 3 outputs"):
         AdversarialDetector(*models, class_names=["a", "b"])
     with pytest.raises(ModelError, match=r"\(8, 8, 1\), the input spec says \(4, 4, 1\)"):
@@ -261,4 +261,4 @@ def test_a_classifier_of_rows_of_varying_shape_is_refused(
         ]
     )
     with pytest.raises(ModelError, match="fixed shape"):
-        AdversarialDetector(varying, detector.autoencoder)
+        AdversarialDetector(varying, detector.autoencoders[0])

@@ -1,13 +1,17 @@
+import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import keras
 import numpy as np
 import pytest
 
 from adversarial.architectures import default_autoencoder, dense_autoencoder, image_autoencoder
+from adversarial.checkpoints import CheckpointError
 from adversarial.errors import ModelError
 from adversarial.losses import kl_divergence
-from adversarial.training import fit_autoencoder
+from adversarial.training import HiddenLayer, Objective, Training, fit_autoencoder
 from tests.animals import make_images
 
 
@@ -18,6 +22,37 @@ def classifier(classifier_file: Path) -> keras.Model:
 
 def rows(n: int = 256) -> np.ndarray:
     return np.asarray(make_images(n, seed=5)[0][..., None] / np.float32(255))
+
+
+def small_autoencoder(seed: int = 0) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Flatten(),
+            layers.Dense(32, activation="relu"),
+            layers.Dense(64, activation="sigmoid"),
+            layers.Reshape((8, 8, 1)),
+        ]
+    )
+
+
+def restless_autoencoder(seed: int = 0) -> keras.Model:
+    """An autoencoder with a random state, moving averages and a penalty of its own."""
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Flatten(),
+            layers.Dense(16, activation="relu", kernel_regularizer="l1"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.3),
+            layers.Dense(64, activation="sigmoid"),
+            layers.Reshape((8, 8, 1)),
+        ]
+    )
 
 
 def mean_kl(classifier: keras.Model, autoencoder: keras.Model, x: np.ndarray) -> float:
@@ -33,39 +68,350 @@ def test_training_brings_the_predictions_on_reconstructions_closer(
     keras.utils.set_random_seed(0)
     autoencoder = default_autoencoder(x)
     before = mean_kl(classifier, autoencoder, x)
-    history = fit_autoencoder(classifier, autoencoder, x, epochs=6, verbose=0)
+    history = fit_autoencoder(classifier, autoencoder, x, epochs=6, verbose=0).history
     assert mean_kl(classifier, autoencoder, x) < 0.7 * before
     assert len(history["loss"]) == len(history["val_loss"]) == 6
 
 
 def test_the_reported_loss_is_the_mean_divergence(classifier: keras.Model) -> None:
     x = rows(100)
-    autoencoder = default_autoencoder(x)
+    autoencoder = small_autoencoder()
     history = fit_autoencoder(
         classifier, autoencoder, x, epochs=1, learning_rate=0.0, validation_split=0.2, verbose=0
-    )
+    ).history
     order = np.random.default_rng(0).permutation(100)
     expected = mean_kl(classifier, autoencoder, x[order[:20]])
     assert history["val_loss"][0] == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_classifier_handed_in_is_not_changed(classifier: keras.Model) -> None:
-    weights = [w.copy() for w in classifier.get_weights()]
-    trainable = [layer.trainable for layer in classifier.layers]
-    x = rows(64)
-    fit_autoencoder(classifier, default_autoencoder(x), x, epochs=1, verbose=0)
-    for before, after in zip(weights, classifier.get_weights(), strict=True):
-        np.testing.assert_array_equal(before, after)
-    assert [layer.trainable for layer in classifier.layers] == trainable
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_classifier_with_batch_norm_and_dropout_keeps_every_weight_and_flag(
+    precision: Literal["float32", "bfloat16"],
+) -> None:
+    layers = keras.layers
+    classifier = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Dropout(0.5),
+            layers.Flatten(),
+            layers.Dense(8, name="hidden"),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    classifier.layers[0].trainable = False
+    classifier.compile("adam", "sparse_categorical_crossentropy")
+    x, y = rows(64), make_images(64, seed=5)[1]
+    classifier.fit(x, y, verbose=0)
+    before = [(v.path, v.trainable, np.array(v)) for v in classifier.variables]
+    flags = [layer.trainable for layer in classifier.layers]
+
+    fit_autoencoder(
+        classifier,
+        small_autoencoder(),
+        x,
+        objective=Objective(hidden=[HiddenLayer("hidden", 4)]),
+        epochs=2,
+        precision=precision,
+        verbose=0,
+    )
+    for (path, trainable, value), variable in zip(before, classifier.variables, strict=True):
+        assert (path, trainable) == (variable.path, variable.trainable)
+        np.testing.assert_array_equal(value, np.array(variable))
+    assert flags == [layer.trainable for layer in classifier.layers]
     assert classifier.trainable
+    assert classifier.optimizer is not None
+
+
+def test_the_autoencoders_own_batch_norm_and_dropout_train(classifier: keras.Model) -> None:
+    x = rows(64)
+    autoencoder = restless_autoencoder()
+    moving = [np.array(v) for v in autoencoder.non_trainable_variables]
+    fit_autoencoder(classifier, autoencoder, x, epochs=1, verbose=0)
+    after = [np.array(v) for v in autoencoder.non_trainable_variables]
+    assert any(not np.array_equal(a, b) for a, b in zip(moving, after, strict=True))
+
+
+def test_a_penalty_of_the_autoencoder_is_part_of_the_loss(classifier: keras.Model) -> None:
+    x = rows(64)
+    autoencoder = restless_autoencoder()
+    training = fit_autoencoder(
+        classifier, autoencoder, x, epochs=1, learning_rate=0.0, validation_split=0.5, verbose=0
+    )
+    held_out = x[np.random.default_rng(0).permutation(64)[:32]]
+    penalty = float(autoencoder.losses[0])
+    assert penalty > 0.1
+    expected = mean_kl(classifier, autoencoder, held_out) + penalty
+    assert training.history["val_loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_terms_of_an_objective_add_up_by_their_weights(classifier: keras.Model) -> None:
+    x = rows(64)
+    training = fit_autoencoder(
+        classifier,
+        small_autoencoder(),
+        x,
+        objective=Objective(
+            kl=2.0, mse=3.0, hidden=[HiddenLayer("dense", 4, 0.5)], projection="fixed"
+        ),
+        epochs=2,
+        verbose=0,
+    )
+    history = training.history
+    for split in ("", "val_"):
+        kl, mse, hidden, loss = (
+            np.array(history[f"{split}{name}"]) for name in ("kl", "mse", "dense", "loss")
+        )
+        np.testing.assert_allclose(2 * kl + 3 * mse + 0.5 * hidden, loss, rtol=1e-4)
+        assert (hidden > 0).all()
+
+
+def test_the_baseline_learns_to_reconstruct(classifier: keras.Model) -> None:
+    x = rows(256)
+
+    def error(objective: Objective) -> float:
+        autoencoder = small_autoencoder()
+        fit_autoencoder(classifier, autoencoder, x, objective=objective, epochs=20, verbose=0)
+        return float(np.mean((np.asarray(autoencoder(x)) - x) ** 2))
+
+    assert error(Objective(kl=0, mse=1)) < 0.7 * error(Objective())
+
+
+def test_a_hidden_target_is_the_softmax_of_the_projected_features(classifier: keras.Model) -> None:
+    """An autoencoder that changes nothing has no divergence in any hidden layer."""
+    x = rows(32)
+    identity = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Dense(1, use_bias=False)])
+    identity.layers[0].kernel.assign([[1.0]])
+    for projection in ("fixed", "trained"):
+        objective = Objective(hidden=[HiddenLayer("dense", 5)], projection=projection)
+        history = fit_autoencoder(
+            classifier, identity, x, objective=objective, epochs=1, learning_rate=0.0, verbose=0
+        ).history
+        assert history["dense"][0] == pytest.approx(0, abs=1e-5)
+
+
+def test_a_trained_projection_moves_and_a_fixed_one_does_not(classifier: keras.Model) -> None:
+    x = rows(128)
+
+    def hidden_loss(projection: str) -> list[float]:
+        objective = Objective(kl=0, hidden=[HiddenLayer("dense", 5)], projection=projection)  # type: ignore[arg-type]
+        frozen = small_autoencoder()
+        frozen.trainable = False
+        return fit_autoencoder(
+            classifier, frozen, x, objective=objective, epochs=3, verbose=0
+        ).history["val_loss"]
+
+    fixed, trained = hidden_loss("fixed"), hidden_loss("trained")
+    assert fixed == pytest.approx([fixed[0]] * 3, rel=1e-5)
+    assert trained[2] < trained[0]  # it goes where x and AE(x) look alike: the collapse
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        ({"kl": 0.0}, "one above 0"),
+        ({"kl": -1.0, "mse": 1.0}, "none below"),
+        ({"temperature": 0.0}, "temperature is 0.0"),
+    ],
+)
+def test_an_objective_without_a_sense_is_refused(objective: dict[str, float], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        Objective(**objective)  # type: ignore[arg-type]
+
+
+def test_a_hidden_layer_that_is_not_there_is_named(classifier: keras.Model) -> None:
+    x = rows(16)
+    with pytest.raises(ModelError, match=r"no layer 'conv9'.*dense"):
+        fit_autoencoder(
+            classifier,
+            small_autoencoder(),
+            x,
+            objective=Objective(hidden=[HiddenLayer("conv9")]),
+            verbose=0,
+        )
+
+
+class KilledError(Exception):
+    pass
+
+
+def kill_after(epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the next training run in the middle of an epoch, with nothing tidied up."""
+    from adversarial import checkpoints
+
+    batches = checkpoints._batches
+
+    def until_killed(x: Any, y: Any, batch_size: int, *rest: Any) -> Iterator[Any]:
+        steps = math.ceil(len(x) / batch_size)
+        for step, batch in enumerate(batches(x, y, batch_size, *rest)):
+            if step > epochs * steps:
+                raise KilledError
+            yield batch
+
+    monkeypatch.setattr(checkpoints, "_batches", until_killed)
+
+
+def test_a_killed_run_resumes_and_ends_with_the_weights_of_an_unkilled_one(
+    classifier: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = rows(300)
+
+    def train(directory: Path, resume: bool = False) -> tuple[list[np.ndarray], Training]:
+        autoencoder = restless_autoencoder()
+        training = fit_autoencoder(
+            classifier,
+            autoencoder,
+            x,
+            objective=Objective(hidden=[HiddenLayer("dense", 4)], projection="trained"),
+            epochs=4,
+            batch_size=32,
+            precision="float32",
+            snapshots=2,
+            checkpoint_dir=directory,
+            resume=resume,
+            verbose=0,
+        )
+        return autoencoder.get_weights(), training
+
+    whole, whole_training = train(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        kill_after(2, patch)
+        with pytest.raises(Exception, match="KilledError"):
+            train(tmp_path / "killed")
+    resumed, training = train(tmp_path / "killed", resume=True)
+    for a, b in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert training.history["loss"] == whole_training.history["loss"]
+    assert len(training.snapshots) == 2
+    for a, b in zip(whole_training.snapshots[1], training.snapshots[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_snapshots_are_the_last_epochs_newest_first(
+    classifier: keras.Model, tmp_path: Path
+) -> None:
+    x = rows(64)
+    autoencoder = restless_autoencoder()
+    options: dict[str, Any] = {"validation_split": 0, "checkpoint_dir": tmp_path, "verbose": 0}
+    first = fit_autoencoder(classifier, autoencoder, x, epochs=1, **options).snapshots[0]
+    again = restless_autoencoder()
+    both = fit_autoencoder(classifier, again, x, epochs=2, snapshots=2, **options).snapshots
+    np.testing.assert_array_equal(both[1][0], first[0])
+    np.testing.assert_array_equal(both[0][0], again.get_weights()[0])
+    assert not np.array_equal(both[0][0], both[1][0])
+
+
+def test_early_stopping_keeps_the_best_epoch(classifier: keras.Model, tmp_path: Path) -> None:
+    x = rows(128)
+    autoencoder = restless_autoencoder()
+    training = fit_autoencoder(
+        classifier,
+        autoencoder,
+        x,
+        epochs=50,
+        learning_rate=0.5,  # far too much: it gets worse soon
+        patience=2,
+        checkpoint_dir=tmp_path,
+        verbose=0,
+    )
+    losses = training.history["val_loss"]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 3 < 50
+    held_out = x[np.random.default_rng(0).permutation(128)[:6]]
+    found = mean_kl(classifier, autoencoder, held_out) + float(autoencoder.losses[0])
+    assert found == pytest.approx(losses[best], rel=1e-3)
+
+
+def test_a_checkpoint_of_other_settings_is_not_resumed(
+    classifier: keras.Model, tmp_path: Path
+) -> None:
+    x = rows(64)
+    options: dict[str, Any] = {"checkpoint_dir": tmp_path, "epochs": 1, "verbose": 0}
+    fit_autoencoder(classifier, restless_autoencoder(), x, **options)
+    with pytest.raises(CheckpointError, match=r"batch_size 128, now 32"):
+        fit_autoencoder(
+            classifier, restless_autoencoder(), x, batch_size=32, resume=True, **options
+        )
+    with pytest.raises(CheckpointError, match="rows and targets"):
+        fit_autoencoder(classifier, restless_autoencoder(), x[:50], resume=True, **options)
+    (tmp_path / "state.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"state\.json cannot be read"):
+        fit_autoencoder(classifier, restless_autoencoder(), x, resume=True, **options)
+
+
+def test_a_run_that_is_not_resumed_starts_anew_over_old_checkpoints(
+    classifier: keras.Model, tmp_path: Path
+) -> None:
+    x = rows(64)
+    for _ in range(2):
+        training = fit_autoencoder(
+            classifier, restless_autoencoder(), x, epochs=2, checkpoint_dir=tmp_path, verbose=0
+        )
+        assert len(training.history["loss"]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "epoch-0002.weights.h5",
+        "state.json",
+    ]
+
+
+def test_mixed_precision_trains_and_leaves_a_float32_autoencoder(classifier: keras.Model) -> None:
+    x = rows(256)
+    autoencoder = small_autoencoder()
+    before = mean_kl(classifier, autoencoder, x)
+    training = fit_autoencoder(
+        classifier, autoencoder, x, epochs=15, precision="bfloat16", verbose=0
+    )
+    assert training.precision == "bfloat16"
+    assert mean_kl(classifier, autoencoder, x) < 0.7 * before
+    assert {v.dtype for v in autoencoder.variables} == {"float32"}
+    assert {layer.compute_dtype for layer in autoencoder.layers} == {"float32"}
+
+
+@pytest.mark.parametrize(
+    ("fast", "disagreement", "precision"),
+    [
+        (False, None, "float32"),
+        (True, None, "bfloat16"),
+        (True, "the threshold is off", "float32"),
+    ],
+)
+def test_bfloat16_is_taken_where_it_is_fast_and_does_no_harm(
+    classifier: keras.Model,
+    monkeypatch: pytest.MonkeyPatch,
+    fast: bool,
+    disagreement: str | None,
+    precision: str,
+) -> None:
+    from adversarial import training as module
+
+    monkeypatch.setattr(module, "bfloat16_is_fast", lambda: fast)
+    if disagreement:
+        monkeypatch.setattr(module, "find_disagreement", lambda *_: disagreement)
+    x = rows(256)
+
+    def train() -> tuple[Training, list[np.ndarray]]:
+        autoencoder = restless_autoencoder()
+        training = fit_autoencoder(classifier, autoencoder, x, epochs=1, verbose=0)
+        return training, autoencoder.get_weights()
+
+    if disagreement:
+        with pytest.warns(UserWarning, match="again in float32: the threshold is off"):
+            training, weights = train()
+        monkeypatch.setattr(module, "bfloat16_is_fast", lambda: False)
+        for a, b in zip(weights, train()[1], strict=True):
+            np.testing.assert_array_equal(a, b)
+    else:
+        training, _ = train()
+    assert training.precision == precision
 
 
 def test_the_same_seed_trains_the_same_autoencoder(classifier: keras.Model) -> None:
     x = rows(128)
 
     def train(seed: int) -> np.ndarray:
-        keras.utils.set_random_seed(seed)
-        autoencoder = default_autoencoder(x)
+        autoencoder = small_autoencoder(seed)
         fit_autoencoder(classifier, autoencoder, x, epochs=1, seed=seed, verbose=0)
         return np.asarray(autoencoder(x[:8]))
 
@@ -78,15 +424,15 @@ def test_the_target_is_predicted_once_per_row_not_once_per_epoch(
     classifier: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predicted = []
-    predict = type(classifier).predict
+    predict = keras.Model.predict_on_batch
 
-    def counting(self: keras.Model, x: np.ndarray, **options: object) -> np.ndarray:
+    def counting(self: keras.Model, x: np.ndarray) -> object:
         predicted.append(len(x))
-        return np.asarray(predict(self, x, **options))
+        return predict(self, x)
 
-    monkeypatch.setattr(type(classifier), "predict", counting)
+    monkeypatch.setattr(keras.Model, "predict_on_batch", counting)
     x = rows(64)
-    fit_autoencoder(classifier, default_autoencoder(x), x, epochs=3, verbose=0)
+    fit_autoencoder(classifier, small_autoencoder(), x, epochs=3, verbose=0)
     assert predicted == [64]
 
 
@@ -94,10 +440,14 @@ def test_temperature_changes_what_is_learned(classifier: keras.Model) -> None:
     x = rows(128)
 
     def loss(temperature: float) -> float:
-        keras.utils.set_random_seed(0)
         history = fit_autoencoder(
-            classifier, default_autoencoder(x), x, epochs=1, temperature=temperature, verbose=0
-        )
+            classifier,
+            small_autoencoder(),
+            x,
+            objective=Objective(temperature=temperature),
+            epochs=1,
+            verbose=0,
+        ).history
         return history["loss"][0]
 
     assert loss(1.0) != pytest.approx(loss(4.0), rel=1e-3)
@@ -109,7 +459,7 @@ def test_a_classifier_that_gives_logits_is_refused() -> None:
         [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)]
     )
     with pytest.raises(ModelError, match="softmax"):
-        fit_autoencoder(model, default_autoencoder(x), x, epochs=1, verbose=0)
+        fit_autoencoder(model, small_autoencoder(), x, epochs=1, verbose=0)
 
 
 def test_rows_of_another_shape_than_the_autoencoders_are_refused(classifier: keras.Model) -> None:

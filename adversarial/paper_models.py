@@ -1,0 +1,204 @@
+"""The paper's classifiers (Appendix A), each trained and kept under its name."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from adversarial import architectures
+from adversarial.checkpoints import Augmentation, Checkpoints, digest, fit
+from adversarial.datasets import Dataset, DatasetName, scale
+
+N_REFERENCE = 5_000
+"""The last training images, which no model sees: they give threshold and reference window."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one of the paper's classifiers and its detector are trained.
+
+    Attributes
+    ----------
+    classifier, autoencoder : callable
+        Make the untrained models.
+    paper_accuracy : float, optional
+        Test accuracy that the paper reports.
+    epochs, detector_epochs : int
+        Passes over the training images.
+    learning_rate : float
+        Greatest learning rate of a one-cycle schedule: up in a fifth of the steps, down to zero by
+        half a cosine. Of Adam, or of SGD with momentum 0.9 if `sgd`.
+    shift, flip : int, bool
+        Augmentation of the classifier's images, as in `augmentation`.
+    """
+
+    classifier: Callable[[], keras.Model]
+    autoencoder: Callable[[], keras.Model]
+    epochs: int
+    detector_epochs: int
+    paper_accuracy: float | None = None
+    learning_rate: float = 2e-3
+    sgd: bool = False
+    shift: int = 0
+    flip: bool = False
+
+
+RECIPES: dict[tuple[DatasetName, str], Recipe] = {
+    ("mnist", "cnn"): Recipe(
+        architectures.mnist_classifier,
+        lambda: architectures.image_autoencoder((28, 28, 1)),
+        epochs=20,
+        detector_epochs=10,
+        shift=1,
+    ),
+    ("fashion_mnist", "cnn"): Recipe(
+        architectures.fashion_mnist_classifier,
+        lambda: architectures.image_autoencoder((28, 28, 1)),
+        epochs=20,
+        detector_epochs=10,
+        paper_accuracy=0.9362,
+        flip=True,
+    ),
+    ("cifar10", "cnn"): Recipe(
+        architectures.cifar10_classifier,
+        architectures.cifar10_autoencoder,
+        epochs=25,
+        detector_epochs=10,
+        paper_accuracy=0.8024,
+        shift=2,
+        flip=True,
+    ),
+    ("cifar10", "resnet56"): Recipe(
+        architectures.cifar10_resnet,
+        architectures.cifar10_autoencoder,
+        epochs=15,
+        detector_epochs=10,
+        paper_accuracy=0.9315,
+        learning_rate=0.2,
+        sgd=True,
+        shift=4,
+        flip=True,
+    ),
+}
+
+
+def augmentation(shift: int, flip: bool) -> Augmentation | None:
+    """Return what moves images by up to `shift` pixels each way and mirrors half of them.
+
+    The augmentation of He et al. (2016), section 4.2: what comes in at an edge is black. None
+    where nothing is asked for.
+    """
+    if not shift and not flip:
+        return None
+
+    def augment(images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+        n, height, width, _ = images.shape
+        if flip:
+            mirrored = rng.random((n, 1, 1, 1)) < 0.5
+            images = np.where(mirrored, images[:, :, ::-1], images)
+        padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
+        top, left = rng.integers(0, 2 * shift + 1, (2, n, 1, 1))
+        rows = np.arange(height)[None, :, None] + top
+        columns = np.arange(width)[None, None, :] + left
+        moved: NDArray[Any] = padded[np.arange(n)[:, None, None], rows, columns]
+        return moved
+
+    return augment
+
+
+def train_classifier(
+    dataset: Dataset,
+    model: str,
+    directory: Path,
+    *,
+    epochs: int | None = None,
+    batch_size: int = 128,
+    seed: int = 0,
+    resume: bool = False,
+    verbose: int | str = "auto",
+) -> tuple[keras.Model, dict[str, Any]]:
+    """Train one of the paper's classifiers, or load it if it has been trained so before.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        All training images but the last 5,000 are used.
+    model : str
+        "cnn" or, of CIFAR-10, "resnet56".
+    directory : Path
+        Where `classifier.keras` and its summary `classifier.json` are kept.
+    epochs : int, optional
+        The recipe's when not given.
+    batch_size, seed, resume, verbose
+        As in `adversarial.checkpoints.fit`.
+
+    Returns
+    -------
+    keras.Model
+        Maps images in [0, 1] to probabilities.
+    dict
+        Accuracy, epochs, seed, seconds and the data's source.
+    """
+    recipe = RECIPES[dataset.name, model]
+    epochs = epochs or recipe.epochs
+    x, y = scale(dataset.x_train[:-N_REFERENCE]), dataset.y_train[:-N_REFERENCE]
+    settings = {
+        "dataset": dataset.name,
+        "model": model,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": recipe.learning_rate,
+        "seed": seed,
+        "data": digest(dataset.x_train, dataset.y_train),
+    }
+    saved, summary_file = directory / "classifier.keras", directory / "classifier.json"
+    if saved.exists() and summary_file.exists():
+        summary = json.loads(summary_file.read_text(encoding="utf-8"))
+        if summary.items() >= settings.items():
+            return keras.saving.load_model(saved, compile=False), summary
+
+    keras.utils.set_random_seed(seed)
+    classifier = recipe.classifier()
+    steps = epochs * -(-len(x) // batch_size)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 25,
+        decay_steps=steps - steps // 5,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=steps // 5,
+    )
+    optimizer = (
+        keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True)
+        if recipe.sgd
+        else keras.optimizers.Adam(schedule)
+    )
+    classifier.compile(
+        optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+    )
+    checkpoints = Checkpoints(directory / "classifier.training", settings, resume=resume)
+    history = fit(
+        classifier,
+        x,
+        y,
+        checkpoints,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        validation=(scale(dataset.x_train[-N_REFERENCE:]), dataset.y_train[-N_REFERENCE:]),
+        augment=augmentation(recipe.shift, recipe.flip),
+        verbose=verbose,
+    )
+    predicted = classifier.predict(scale(dataset.x_test), batch_size=512, verbose=0).argmax(axis=1)
+    summary = settings | {
+        "accuracy": float(np.mean(predicted == dataset.y_test)),
+        "source": dataset.source,
+        "seconds": round(sum(history["seconds"]), 1),
+    }
+    classifier.save(saved)
+    summary_file.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    checkpoints.remove()
+    return classifier, summary
