@@ -39,6 +39,7 @@ format: $(STAMP)  ## Format the code and mend what ruff can mend
 
 bench: $(STAMP)  ## Measure speed against peers; writes benchmarks/results/
 	$(RUN)python benchmarks/scoring.py
+	$(RUN)python benchmarks/score_agreement.py
 	$(RUN)python benchmarks/job.py
 
 docs: $(STAMP)  ## Build the user guide into build/docs
