@@ -39,7 +39,9 @@ format: $(STAMP)  ## Format the code and mend what ruff can mend
 
 bench: $(STAMP)  ## Measure speed against peers; writes benchmarks/results/
 	$(RUN)python benchmarks/scoring.py
+	$(RUN)python benchmarks/score_agreement.py
 	$(RUN)python benchmarks/job.py
+	$(RUN)python benchmarks/training.py
 
 docs: $(STAMP)  ## Build the user guide into build/docs
 	$(RUN)mkdocs build --strict --site-dir build/docs

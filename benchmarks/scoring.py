@@ -5,61 +5,23 @@
 Both have the paper's detector; alibi-detect's is `alibi_detect.ad.AdversarialAE`. Each runs in a
 process of its own, loaded and warmed up; then they score all images in turn, so that whatever else
 slows the machine slows both. Their scores must agree, or nothing is measured.
-
-alibi-detect needs TensorFlow 2.18 and NumPy 1, so uv makes an environment for it in
-`build/peers/alibi-detect`. It is no dependency of this project.
 """
 
 import argparse
-import io
-import os
-import shutil
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+from images import read_pixels, write_array
 from numpy.typing import NDArray
-from PIL import Image
 from record import Ratios, ratios, verdict, write_record
+from scorers import scorers
 from workers import Worker
 
-PEER = "alibi-detect[tensorflow]==0.13.0"
-PEER_PYTHON = ">=3.11,<3.13"
-ENVIRONMENT = Path("build/peers/alibi-detect")
-PIXELS = Path("build/bench/scoring.npy")
 TARGET = 1.4
 TOLERANCE = 1e-4
-HERE = Path(__file__).parent
-
-
-def make_environment() -> Path:
-    """Make the peer's environment, or check that it is whole.
-
-    Returns
-    -------
-    Path
-        Its Python interpreter.
-    """
-    uv = shutil.which("uv", path=os.pathsep.join([os.environ.get("PATH", ""), ".uv/bin"]))
-    if uv is None:
-        raise SystemExit("uv not found: it makes the peer's environment; 'make setup' installs it")
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        subprocess.run([uv, "venv", "--python", PEER_PYTHON, ENVIRONMENT], check=True)
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, PEER], check=True)
-    return python
-
-
-def read_images(path: Path) -> NDArray[np.float32]:
-    """Return the images of a Parquet file, (n, 28, 28, 1) in [0, 1]."""
-    images = pq.read_table(path, columns=["image"])["image"].to_pylist()
-    pixels = np.stack([np.asarray(Image.open(io.BytesIO(i["bytes"])).convert("L")) for i in images])
-    scaled: NDArray[np.float32] = np.divide(pixels[..., None], 255, dtype=np.float32)
-    return scaled
 
 
 def check_agreement(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -114,30 +76,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
 
-    peer_python = make_environment()
-    x = read_images(arguments.images)
-    PIXELS.parent.mkdir(parents=True, exist_ok=True)
-    np.save(PIXELS, x)
+    pixels = read_pixels(arguments.images)
+    images = write_array("scoring", pixels)
 
-    inputs = [str(arguments.detector), str(PIXELS)]
-    with (
-        Worker([sys.executable, str(HERE / "scoring_ours.py"), *inputs]) as ours,
-        Worker([str(peer_python), str(HERE / "scoring_alibi_detect.py"), *inputs]) as peer,
-    ):
-        workers = (ours, peer)
+    with scorers(arguments.detector, images) as workers:
         sides: list[dict[str, Any]] = [worker.ask("about").value for worker in workers]
         scores = [np.asarray(worker.ask("score").value) for worker in workers]
         difference = check_agreement(scores[0], scores[1])
-        seconds = measure(ours, peer, arguments.rounds)
+        seconds = measure(*workers, arguments.rounds)
 
     for side, found in zip(sides, seconds, strict=True):
-        side |= {"seconds": found, "images_per_second": len(x) / statistics.median(found)}
+        side |= {"seconds": found, "images_per_second": len(pixels) / statistics.median(found)}
     speedup = ratios(seconds[1], seconds[0])
     write_record(
         "scoring",
-        table(len(x), sides, speedup, difference),
+        table(len(pixels), sides, speedup, difference),
         {
-            "n_images": len(x),
+            "n_images": len(pixels),
             "ours": sides[0],
             "peer": sides[1],
             "speedup": speedup._asdict(),

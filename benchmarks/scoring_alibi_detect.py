@@ -1,4 +1,4 @@
-"""Worker of `scoring.py`: alibi-detect's detector of the same method, with the same two models.
+"""Worker of the scoring benchmarks: alibi-detect's detector, with the same two models.
 
 Runs in an environment of its own. The models load as they are: alibi-detect 0.13 takes models of
 Keras 3, which is what TensorFlow 2.18 gives where TF_USE_LEGACY_KERAS is not set.

@@ -1,4 +1,4 @@
-"""Worker of `scoring.py`: this project's detector."""
+"""Worker of the scoring benchmarks: this project's detector."""
 
 import argparse
 import inspect

@@ -1,0 +1,92 @@
+"""Agreement of scores: this project against alibi-detect, same weights, same images, float32.
+
+    python benchmarks/score_agreement.py
+
+The adversarial score of one image is one number, whoever computes it: the two implementations of
+the paper's detector must give it alike, before any comparison of their speeds says something.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from images import read_pixels, write_array
+from numpy.typing import NDArray
+from record import verdict, write_record
+from scorers import scorers
+
+TARGET = 1e-5
+
+
+class Agreement(NamedTuple):
+    """Absolute differences of two detectors' scores, in nats."""
+
+    largest: float
+    mean: float
+    row: int
+    """Row of the largest difference."""
+    scores: tuple[float, float]
+    """The two scores of that row."""
+
+
+def agreement(a: NDArray[np.float64], b: NDArray[np.float64]) -> Agreement:
+    """Compare the scores of the same rows; a score that is not a number makes `largest` one too."""
+    difference = np.abs(a - b)
+    row = int(difference.argmax())
+    scores = (float(a[row]), float(b[row]))
+    return Agreement(float(difference[row]), float(difference.mean()), row, scores)
+
+
+def table(n_images: int, sides: list[dict[str, Any]], found: Agreement) -> str:
+    """Return the text of the result."""
+    header = f"{'':24}{'mean score':>12}{f'score of image {found.row:,}':>24}{'TensorFlow':>12}"
+    lines = [
+        f"{side['name']:24}{side['mean_score']:12.6f}{score:24.6f}{side['tensorflow']:>12}"
+        for side, score in zip(sides, found.scores, strict=True)
+    ]
+    return "\n".join(
+        [
+            f"Scores of {n_images:,} images, same weights, float32",
+            "",
+            header,
+            *lines,
+            "",
+            f"Largest absolute difference {found.largest:.2g} nats, at image {found.row:,}; mean "
+            f"{found.mean:.2g}.",
+            f"Target {TARGET:g}: {verdict(found.largest <= TARGET)}.",
+        ]
+    )
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--detector", type=Path, default=Path("examples/fashion_mnist/detector"))
+    parser.add_argument("--images", type=Path, default=Path("examples/fashion_mnist/test.parquet"))
+    arguments = parser.parse_args()
+
+    pixels = read_pixels(arguments.images)
+    with scorers(arguments.detector, write_array("scoring", pixels)) as workers:
+        sides: list[dict[str, Any]] = [worker.ask("about").value for worker in workers]
+        ours, peer = (np.asarray(worker.ask("score").value) for worker in workers)
+    found = agreement(ours, peer)
+
+    for side, scores in zip(sides, (ours, peer), strict=True):
+        side["mean_score"] = float(scores.mean())
+    write_record(
+        "score_agreement",
+        table(len(pixels), sides, found),
+        {
+            "n_images": len(pixels),
+            "ours": sides[0],
+            "peer": sides[1],
+            "difference": found._asdict(),
+            "target": TARGET,
+            "reached": found.largest <= TARGET,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The two detectors of one method, with the same weights and the same images, ready to score."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from peers import alibi_detect_python
+from workers import Worker
+
+HERE = Path(__file__).parent
+
+
+@contextmanager
+def scorers(detector: Path, images: Path) -> Iterator[tuple[Worker, Worker]]:
+    """Start this project's worker and alibi-detect's, in this order, and end them.
+
+    Parameters
+    ----------
+    detector : Path
+        Directory of the bundle.
+    images : Path
+        .npy file of the images, (n, 28, 28, 1) float32.
+    """
+    peer_python = alibi_detect_python()
+    inputs = [str(detector), str(images)]
+    with (
+        Worker([sys.executable, str(HERE / "scoring_ours.py"), *inputs]) as ours,
+        Worker([str(peer_python), str(HERE / "scoring_alibi_detect.py"), *inputs]) as peer,
+    ):
+        yield ours, peer

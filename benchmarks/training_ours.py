@@ -1,0 +1,70 @@
+"""Worker of `training.py`: this project's `fit_autoencoder`."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from training_task import Task
+from workers import serve
+
+from adversarial.detector import AdversarialDetector, load_model
+from adversarial.training import fit_autoencoder
+
+PRECISION = "float32"
+
+
+class Trainer:
+    """Trains one epoch whenever told to, from the same initial weights, with another seed."""
+
+    classifier: keras.Model
+    autoencoder: keras.Model
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.round = 0
+
+    def about(self) -> dict[str, Any]:
+        """Say what trains."""
+        return {"name": "drift-monitor", "tensorflow": tf.__version__}
+
+    def reset(self) -> None:
+        """Load both models anew: nothing compiled in one round serves in the next."""
+        self.round += 1
+        self.classifier = load_model(self.task.classifier)
+        self.autoencoder = load_model(self.task.autoencoder)
+
+    def train(self) -> str:
+        """Train one epoch and return the precision it ran in."""
+        fit_autoencoder(
+            self.classifier,
+            self.autoencoder,
+            self.task.x,
+            epochs=1,
+            batch_size=self.task.batch_size,
+            validation_split=0,
+            seed=self.round,
+            verbose=0,
+        )
+        return PRECISION
+
+    def divergence(self) -> float:
+        """Return the mean D_KL(M(x) ‖ M(AE(x))) of the held-out images, in nats."""
+        detector = AdversarialDetector(self.classifier, self.autoencoder)
+        return float(detector.score(self.task.held_out).mean())
+
+
+def main() -> None:
+    """Load the images, then serve."""
+    trainer = Trainer(Task.from_command_line(__doc__))
+    serve(
+        {
+            "about": trainer.about,
+            "reset": trainer.reset,
+            "train": trainer.train,
+            "divergence": trainer.divergence,
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""What the workers of `training.py` are given, on their command lines."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Task(NamedTuple):
+    """One epoch of one autoencoder."""
+
+    classifier: Path
+    """The classifier, a `.keras` file."""
+    autoencoder: Path
+    """The autoencoder before training, a `.keras` file."""
+    x: NDArray[np.float32]
+    """Training images, (n, 28, 28, 1)."""
+    held_out: NDArray[np.float32]
+    """Images that the trained autoencoder is scored on, (m, 28, 28, 1)."""
+    batch_size: int
+
+    @classmethod
+    def from_command_line(cls, description: str | None) -> Task:
+        """Read the files that the command line names."""
+        parser = argparse.ArgumentParser(description=description)
+        parser.add_argument("classifier", type=Path)
+        parser.add_argument("autoencoder", type=Path)
+        parser.add_argument("images", type=Path, help=".npy file of the training images, float32")
+        parser.add_argument("held_out", type=Path, help=".npy file of the held-out images, float32")
+        parser.add_argument("batch_size", type=int)
+        arguments = parser.parse_args()
+        return cls(
+            arguments.classifier,
+            arguments.autoencoder,
+            np.load(arguments.images),
+            np.load(arguments.held_out),
+            arguments.batch_size,
+        )
