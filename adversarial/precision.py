@@ -14,6 +14,7 @@ from scipy import stats
 
 from adversarial.losses import kl_divergence
 
+CPUINFO = Path("/proc/cpuinfo")
 CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 CHECKED_FPR = 0.05
 CONFIDENCE = 0.95
@@ -39,8 +40,7 @@ def bfloat16_is_fast() -> bool:
             device = jax.devices()[0]
             if device.platform != "cpu":
                 return float(getattr(device, "compute_capability", "8.0")) >= 8.0
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and bool(CPU_FLAGS & set(cpuinfo.read_text(encoding="utf-8").split()))
+    return CPUINFO.exists() and bool(CPU_FLAGS & set(CPUINFO.read_text(encoding="utf-8").split()))
 
 
 def can_mix(model: keras.Model) -> bool:

@@ -21,15 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-from images import DIRECTORY, read_pixels, write_array
-from numpy.typing import NDArray
+from images import DIRECTORY, write_array
 from peers import alibi_detect_python
 from record import Ratios, cpuinfo, ratios, verdict, write_record
 from workers import Worker
 
 from adversarial.architectures import image_autoencoder
-from examples.fashion_mnist.prepare import read_idx
+from adversarial.datasets import load_dataset
 
 BATCH_SIZE = 128
 SEED = 20
@@ -56,32 +54,6 @@ class Side:
     """The same after each round's epoch."""
     seconds: list[float] = field(default_factory=list)
     """Of each round's epoch."""
-
-
-def training_images(idx_dir: Path, data_dir: Path | None) -> NDArray[np.uint8]:
-    """Return the training images of Fashion-MNIST, (60000, 28, 28, 1).
-
-    Parameters
-    ----------
-    idx_dir : Path
-        Directory of the IDX files; read unless `data_dir` is given.
-    data_dir : Path, optional
-        Directory of Parquet files in the Hugging Face layout, `train*.parquet` at any depth.
-    """
-    if data_dir is not None:
-        files = sorted(data_dir.rglob("train*.parquet"))
-        if not files:
-            raise SystemExit(
-                f"no train*.parquet under {data_dir}: expected the Hugging Face layout"
-            )
-        return np.concatenate([read_pixels(path) for path in files])
-    path = idx_dir / "train-images-idx3-ubyte.gz"
-    if not path.exists():
-        raise SystemExit(
-            f"{path} not found: install Debian's dataset-fashion-mnist, or name the directory of "
-            "the IDX files with --idx-dir or of Parquet files with --data-dir"
-        )
-    return read_idx(path)[..., None]
 
 
 def initial_autoencoder(shape: tuple[int, ...]) -> Path:
@@ -188,23 +160,24 @@ def main() -> None:
         type=Path,
         default=Path("examples/fashion_mnist/detector/classifier.keras"),
     )
-    parser.add_argument("--idx-dir", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
-    parser.add_argument("--data-dir", type=Path, help="Parquet files to read instead")
+    parser.add_argument("--data-dir", type=Path, help="directory of Fashion-MNIST's files")
     parser.add_argument(
-        "--held-out", type=Path, default=Path("examples/fashion_mnist/test.parquet")
+        "--precision", default="auto", help="of this project: auto, float32 or bfloat16"
     )
     parser.add_argument("--rows", type=int, help="train on the first so many only, to try it out")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
 
-    pixels = training_images(arguments.idx_dir, arguments.data_dir)[: arguments.rows]
+    dataset = load_dataset("fashion_mnist", arguments.data_dir)
+    pixels = dataset.x_train[: arguments.rows]
     peer_python = alibi_detect_python()
     inputs = [
         str(arguments.classifier),
         str(initial_autoencoder(pixels.shape[1:])),
         str(write_array("training", pixels)),
-        str(write_array("held-out", read_pixels(arguments.held_out))),
+        str(write_array("held-out", dataset.x_test)),
         str(BATCH_SIZE),
+        arguments.precision,
     ]
     with (
         Worker([sys.executable, str(HERE / "training_ours.py"), *inputs]) as ours_worker,

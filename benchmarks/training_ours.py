@@ -10,8 +10,6 @@ from workers import serve
 from adversarial.detector import AdversarialDetector, load_model
 from adversarial.training import fit_autoencoder
 
-PRECISION = "float32"
-
 
 class Trainer:
     """Trains one epoch whenever told to, from the same initial weights, with another seed."""
@@ -35,17 +33,18 @@ class Trainer:
 
     def train(self) -> str:
         """Train one epoch and return the precision it ran in."""
-        fit_autoencoder(
+        trained = fit_autoencoder(
             self.classifier,
             self.autoencoder,
             self.task.x,
             epochs=1,
             batch_size=self.task.batch_size,
             validation_split=0,
+            precision=self.task.precision,
             seed=self.round,
             verbose=0,
         )
-        return PRECISION
+        return trained.precision
 
     def divergence(self) -> float:
         """Return the mean D_KL(M(x) ‖ M(AE(x))) of the held-out images, in nats."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ class Task(NamedTuple):
     held_out: NDArray[np.float32]
     """Images that the trained autoencoder is scored on, (m, 28, 28, 1)."""
     batch_size: int
+    precision: Literal["auto", "float32", "bfloat16"]
+    """Of this project's passes; the peer has no choice."""
 
     @classmethod
     def from_command_line(cls, description: str | None) -> Task:
@@ -32,6 +34,7 @@ class Task(NamedTuple):
         parser.add_argument("images", type=Path, help=".npy file of the training images, float32")
         parser.add_argument("held_out", type=Path, help=".npy file of the held-out images, float32")
         parser.add_argument("batch_size", type=int)
+        parser.add_argument("precision", choices=["auto", "float32", "bfloat16"])
         arguments = parser.parse_args()
         return cls(
             arguments.classifier,
@@ -39,4 +42,5 @@ class Task(NamedTuple):
             np.load(arguments.images),
             np.load(arguments.held_out),
             arguments.batch_size,
+            arguments.precision,
         )

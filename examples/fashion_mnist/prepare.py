@@ -12,7 +12,6 @@ See README.md beside this file for the commands.
 """
 
 import argparse
-import gzip
 import io
 import json
 from pathlib import Path
@@ -25,29 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from adversarial.architectures import fashion_mnist_classifier
+from adversarial.datasets import CLASS_NAMES, read_idx
 
-CLASSES = [
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-]
 N_REFERENCE = 5_000
 SEED = 20
-
-
-def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Return the array of a gzipped IDX file (unsigned bytes, any number of dimensions)."""
-    data = gzip.decompress(path.read_bytes())
-    n_dimensions = data[3]
-    shape = np.frombuffer(data, ">i4", n_dimensions, offset=4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * n_dimensions).reshape(shape)
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
@@ -61,7 +41,7 @@ def write_parquet(path: Path, images: NDArray[np.uint8], labels: NDArray[np.uint
     """Write images and labels in the Hugging Face layout, 1,000 rows to a row group."""
     features = {
         "image": {"_type": "Image"},
-        "label": {"_type": "ClassLabel", "names": CLASSES},
+        "label": {"_type": "ClassLabel", "names": CLASS_NAMES["fashion_mnist"]},
     }
     image_type = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     table = pa.table(
@@ -78,7 +58,7 @@ def train_classifier(
 ) -> keras.Model:
     """Return the paper's classifier trained by Adam on `images`, (n, 28, 28) bytes."""
     keras.utils.set_random_seed(SEED)
-    model = fashion_mnist_classifier(len(CLASSES))
+    model = fashion_mnist_classifier(len(CLASS_NAMES["fashion_mnist"]))
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     x = images[..., None].astype(np.float32) / 255
     model.fit(x, labels, batch_size=128, epochs=epochs, validation_split=0.02, verbose=2)
