@@ -14,6 +14,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 if TYPE_CHECKING:
     from adversarial.bundle import Bundle, BundleError, InputSpec, read_bundle
+    from adversarial.classifiers import load_classifier
     from adversarial.detector import AdversarialDetector, Prediction
     from adversarial.training import fit_autoencoder
 
@@ -24,6 +25,7 @@ __all__ = [
     "InputSpec",
     "Prediction",
     "fit_autoencoder",
+    "load_classifier",
     "read_bundle",
 ]
 
@@ -34,6 +36,7 @@ _MODULES = {
     "InputSpec": "bundle",
     "Prediction": "detector",
     "fit_autoencoder": "training",
+    "load_classifier": "classifiers",
     "read_bundle": "bundle",
 }
 

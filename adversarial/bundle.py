@@ -21,8 +21,13 @@ from adversarial.errors import DriftMonitorError
 
 MANIFEST = "detector.json"
 CLASSIFIER = "classifier.keras"
+SAVED_CLASSIFIER = "classifier"
+"""Directory of a classifier that is a SavedModel, in place of `classifier.keras`."""
 AUTOENCODER = "autoencoder.keras"
 REFERENCE = "reference.parquet"
+
+OutputKind = Literal["softmax", "logits", "sigmoid"]
+"""What a classifier gives: probabilities, unnormalised log-probabilities, or a single unit's p."""
 
 
 class BundleError(DriftMonitorError):
@@ -61,6 +66,9 @@ class Manifest(BaseModel):
         ε_FPR, the share of normal rows that the threshold was chosen to flag.
     temperature : float
         T of the training target (Eq. 9).
+    classifier_output : {"softmax", "logits", "sigmoid"}, optional
+        What the SavedModel in `classifier/` gives; not there where the classifier is a `.keras`
+        file, which ends in probabilities.
     ensemble_weights : tuple of float
         w_j of Eq. 10 and 11, one per autoencoder; the classifier's own vote has the rest to 1.
     training : dict
@@ -77,6 +85,8 @@ class Manifest(BaseModel):
     threshold: float = Field(ge=0, allow_inf_nan=False)
     fpr: float = Field(gt=0, lt=1)
     temperature: float = Field(gt=0)
+    # Left out of the file where there is none: older bundles' own SHA-256 holds without it.
+    classifier_output: OutputKind | None = Field(default=None, exclude_if=lambda kind: kind is None)
     ensemble_weights: tuple[float, ...] = Field((1.0,), min_length=1)
     training: dict[str, Any] = {}
     sha256: dict[str, str]

@@ -14,14 +14,20 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from adversarial.bundle import (
-    CLASSIFIER,
     REFERENCE,
-    BundleError,
     InputSpec,
     Manifest,
     autoencoder_files,
     read_bundle,
     write_bundle,
+)
+from adversarial.classifiers import (
+    load_model,
+    read_classifier,
+    row_shape,
+    save_classifier,
+    saved_model_output,
+    without_optimizer,
 )
 from adversarial.ensemble import check_weights, combine_scores, vote
 from adversarial.errors import ModelError
@@ -238,12 +244,12 @@ class AdversarialDetector:
         fpr, reference = self.fpr, self.reference
 
         def fill(directory: Path) -> None:
-            _without_optimizer(self.classifier).save(directory / CLASSIFIER)
+            save_classifier(self.classifier, directory)
             for name, autoencoder in zip(
                 autoencoder_files(len(self.autoencoders)), self.autoencoders, strict=True
             ):
                 (directory / name).parent.mkdir(exist_ok=True)
-                _without_optimizer(autoencoder).save(directory / name)
+                without_optimizer(autoencoder).save(directory / name)
             pq.write_table(reference, directory / REFERENCE, compression="zstd")
 
         def describe(sha256: dict[str, str]) -> Manifest:
@@ -254,6 +260,7 @@ class AdversarialDetector:
                 fpr=fpr,
                 temperature=self.temperature,
                 ensemble_weights=self.weights,
+                classifier_output=saved_model_output(self.classifier),
                 training=self.training,
                 sha256=sha256,
             )
@@ -261,18 +268,28 @@ class AdversarialDetector:
         write_bundle(path, fill, describe)
 
     @classmethod
-    def load(cls, path: str | Path) -> AdversarialDetector:
-        """Load the bundle in the directory `path`, in Keras safe mode.
+    def load(cls, path: str | Path, trust: Sequence[str] = ()) -> AdversarialDetector:
+        """Load the bundle in the directory `path`, in Keras safe mode but for what is trusted.
+
+        Parameters
+        ----------
+        path : str or Path
+            The directory.
+        trust : sequence of str
+            Opt-ins that the classifier needs: "Lambda", "SavedModel", or a custom class or function
+            as "package.module:Name".
 
         Raises
         ------
         BundleError
-            If a file is missing, extra, altered or cannot be loaded safely; names the file.
+            If a file is missing, extra or altered; names the file.
+        ModelError
+            If a model cannot be loaded, or not without an opt-in; names the file and the opt-in.
         """
         bundle = read_bundle(path)
         manifest = bundle.manifest
         return cls(
-            load_model(bundle.path / CLASSIFIER),
+            read_classifier(bundle.path, manifest.classifier_output, trust),
             [
                 load_model(bundle.path / name)
                 for name in autoencoder_files(len(manifest.ensemble_weights))
@@ -301,47 +318,3 @@ class AdversarialDetector:
         starts = range(0, max(1, len(x)), batch_size)
         parts = [self._runtime(x[i : i + batch_size]) for i in starts]
         return Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-
-def row_shape(model: keras.Model) -> tuple[int, ...]:
-    """Return the shape of one row that `model` takes.
-
-    Raises
-    ------
-    ModelError
-        If the model has several inputs, or takes rows of varying shape.
-    """
-    shape = model.input_shape
-    if not isinstance(shape, tuple) or not all(isinstance(size, int) for size in shape[1:]):
-        raise ModelError(
-            f"the model {model.name!r} takes input of shape {shape}: expected one input whose rows "
-            "have a fixed shape"
-        )
-    return shape[1:]
-
-
-def load_model(path: Path) -> keras.Model:
-    """Load a `.keras` file in safe mode, without its optimiser.
-
-    Raises
-    ------
-    BundleError
-        If Keras cannot load it; gives Keras's reason.
-    """
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises many kinds for one fact: this file is no safe model
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0]
-        raise BundleError(
-            f"{path} cannot be loaded in Keras safe mode: {reason.rstrip('.')}. Expected a .keras "
-            "file without Lambda layers and custom objects; use built-in layers and save it again"
-        ) from error
-
-
-def _without_optimizer(model: keras.Model) -> keras.Model:
-    """Return `model`, or an uncompiled copy: an optimiser would triple the file."""
-    if getattr(model, "optimizer", None) is None:
-        return model
-    copy = model.__class__.from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    return copy

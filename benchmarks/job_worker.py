@@ -25,7 +25,7 @@ def main() -> None:
     monitor = load_monitor(arguments.monitor)
     small_monitor = load_monitor(arguments.small_monitor)
     interval = monitor.interval(arguments.date)
-    detector = AdversarialDetector.load(monitor.detector)
+    detector = AdversarialDetector.load(monitor.detector, monitor.trust)
     runtime = TensorFlowRuntime(detector.classifier, detector.autoencoders)
     pass_rows: int = min(
         monitor.batch_size, inspect.signature(detector.predict).parameters["batch_size"].default

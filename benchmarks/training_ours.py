@@ -7,7 +7,8 @@ import tensorflow as tf
 from training_task import Task
 from workers import serve
 
-from adversarial.detector import AdversarialDetector, load_model
+from adversarial.classifiers import load_model
+from adversarial.detector import AdversarialDetector
 from adversarial.training import fit_autoencoder
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -47,7 +47,9 @@ FailOnOption = Annotated[
 
 @app.command()
 def fit(
-    classifier: Annotated[Path, typer.Option(help="Classifier, a .keras file.")],
+    classifier: Annotated[
+        Path, typer.Option(help="Classifier: a .keras or .h5 file, or a SavedModel's directory.")
+    ],
     data: Annotated[str, typer.Option(help="Training rows: Parquet path, glob or URL.")],
     output: Annotated[Path, typer.Option(help="Directory of the bundle to write.")],
     reference_data: Annotated[
@@ -71,6 +73,17 @@ def fit(
     value_range: Annotated[
         tuple[float, float], typer.Option(help="Values that the pixel bytes 0 and 255 stand for.")
     ] = (0.0, 1.0),
+    output_kind: Annotated[
+        Literal["auto", "softmax", "logits", "sigmoid"],
+        typer.Option(help="What the classifier gives; auto tells by its last layer's activation."),
+    ] = "auto",
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the classifier may use beyond Keras's own layers: Lambda, or a class or "
+            "function as package.module:Name. Repeatable."
+        ),
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training rows.")] = 10,
     latent_dim: Annotated[
         int | None, typer.Option(min=1, help="Width of the bottleneck; 10 for images, 40 for rows.")
@@ -91,6 +104,8 @@ def fit(
         raise typer.BadParameter("name at least one column", param_hint="--input")
     if shape and not all(size.strip().isdigit() for size in shape.split(",")):
         raise typer.BadParameter(f"{shape!r} is not a shape such as 28,28,1", param_hint="--shape")
+    from adversarial.bundle import read_bundle
+    from adversarial.trust import missing_from_bundle
     from drift_monitor.config import DataConfig
     from drift_monitor.fit import fit as fit_detector
 
@@ -107,6 +122,8 @@ def fit(
         reference_data=reference_data,
         classes=_names(class_names) if class_names else None,
         value_range=value_range,
+        output_kind=output_kind,
+        trust=trust or (),
         epochs=epochs,
         latent_dim=latent_dim,
         fpr=fpr,
@@ -115,6 +132,8 @@ def fit(
         verbose=1 if sys.stdout.isatty() else 2,
     )
     typer.echo(f"Wrote the detector bundle {path}")
+    if needed := missing_from_bundle(read_bundle(path), ()):
+        typer.echo(f"The YAML of a monitor that uses it needs trust: [{', '.join(needed)}]")
 
 
 @app.command()
@@ -157,7 +176,7 @@ def backfill(
         return
     from adversarial.detector import AdversarialDetector
 
-    detector = AdversarialDetector.load(config.detector)
+    detector = AdversarialDetector.load(config.detector, config.trust)
     failed = 0
     harmful = False
     for interval in todo:
@@ -208,6 +227,7 @@ def validate(
 ) -> None:
     """Check a monitor's YAML file, its detector bundle and, with --date, one batch."""
     from adversarial.bundle import read_bundle
+    from adversarial.trust import missing_from_bundle, refusal
     from drift_monitor.config import STEPS, load_monitor
     from drift_monitor.errors import ConfigError
 
@@ -220,6 +240,8 @@ def validate(
         )
     typer.echo(f"{monitor}: monitor {config.name!r}, every {config.every}, {config.timezone}")
     bundle = read_bundle(config.detector)
+    if missing := missing_from_bundle(bundle, config.trust):
+        raise ConfigError(f"{monitor}: {refusal(bundle.path, missing)}")
     typer.echo(f"{config.detector}: detector {bundle.fingerprint[:12]}, all files unaltered")
     if date:
         from drift_monitor.batches import Batch

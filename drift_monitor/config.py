@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from adversarial.trust import check_opt_in
 from drift_monitor.errors import ConfigError
 
 Split = Literal["labels", "paired", "detector"]
@@ -170,6 +171,9 @@ class Monitor(_Model):
         Letters, digits, `-`, `_` and `.`; the YAML file's name when not given.
     detector : str
         Directory of the detector bundle.
+    trust : list of str
+        Opt-ins that the detector's classifier needs: `Lambda`, `SavedModel`, or a custom class or
+        function as `package.module:Name`, which is imported.
     data : DataConfig
         The production batches.
     reports : str
@@ -194,6 +198,7 @@ class Monitor(_Model):
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     detector: Annotated[Location, AfterValidator(_local)]
+    trust: list[Annotated[str, AfterValidator(check_opt_in)]] = []
     data: DataConfig
     reports: Annotated[Location, AfterValidator(_local)] = Field(
         default="reports", validate_default=True

@@ -5,11 +5,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
-from adversarial.bundle import InputSpec, check_replaceable
+from adversarial.bundle import InputSpec, OutputKind, check_replaceable
 from adversarial.errors import ModelError
 from drift_monitor.batches import Batch, Chunk, class_indices, class_names
 from drift_monitor.config import DataConfig
@@ -28,6 +29,8 @@ def fit(
     reference_data: str | None = None,
     classes: Sequence[str] | None = None,
     value_range: tuple[float, float] = (0.0, 1.0),
+    output_kind: Literal["auto"] | OutputKind = "auto",
+    trust: Sequence[str] = (),
     epochs: int = 10,
     latent_dim: int | None = None,
     fpr: float = 0.05,
@@ -44,7 +47,7 @@ def fit(
     Parameters
     ----------
     classifier_path : Path
-        A `.keras` file with probabilities as output.
+        A `.keras` or `.h5` file, or the directory of a SavedModel.
     data : DataConfig
         Training rows (`data.path`) and their columns.
     output : Path
@@ -55,6 +58,8 @@ def fit(
         Class names; when not given, those in the file's Hugging Face metadata, else numbers.
     value_range : (float, float)
         What the bytes 0 and 255 of an image stand for in the classifier's input.
+    output_kind, trust
+        As `output` and `trust` in `adversarial.classifiers.load_classifier`.
     epochs, latent_dim, temperature, seed, verbose
         As in `adversarial.training.fit_autoencoder` and `adversarial.architectures`.
     fpr : float
@@ -74,11 +79,12 @@ def fit(
     import keras
 
     from adversarial.architectures import default_autoencoder
-    from adversarial.detector import AdversarialDetector, load_model, row_shape
+    from adversarial.classifiers import load_classifier, row_shape
+    from adversarial.detector import AdversarialDetector
     from adversarial.training import Objective, fit_autoencoder
 
     started = time.monotonic()
-    classifier = load_model(classifier_path)
+    classifier = load_classifier(classifier_path, output=output_kind, trust=trust)
     spec = InputSpec(
         shape=row_shape(classifier),
         value_range=value_range,

@@ -101,7 +101,7 @@ def score_interval(
     if detector is None:
         from adversarial.detector import AdversarialDetector
 
-        detector = AdversarialDetector.load(monitor.detector)
+        detector = AdversarialDetector.load(monitor.detector, monitor.trust)
     store = Store(monitor.directory)
     staging = store.staging(interval.id, token)
     try:

@@ -54,7 +54,8 @@ def run_demo(monitor_file: Path, example: Path) -> bool:
             "quickstart's directory with --example"
         )
     console.print(f"Making a week of production batches from {images} …")
-    make_week(images, AdversarialDetector.load(monitor.detector), monitor)
+    detector = AdversarialDetector.load(monitor.detector, monitor.trust)
+    make_week(images, detector, monitor)
 
     console.print("Running the DAG for each day …")
     _set_up_airflow(Path(monitor.reports).parent / "airflow", monitor_file.resolve().parent)

@@ -190,7 +190,7 @@ def test_a_model_with_a_lambda_layer_is_refused(
     AdversarialDetector(
         unsafe, detector.autoencoders[0], threshold=1.0, fpr=0.05, reference=detector.reference
     ).save(tmp_path / "bundle")
-    with pytest.raises(BundleError, match=r"classifier\.keras"):
+    with pytest.raises(ModelError, match=r"classifier\.keras.*trust: \[Lambda\]"):
         AdversarialDetector.load(tmp_path / "bundle")
 
 

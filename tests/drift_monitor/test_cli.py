@@ -268,6 +268,39 @@ def test_fit_writes_a_bundle_that_run_can_use(
     assert invoke("run", monitor, "--date", DAY)[0] == 0
 
 
+def test_a_saved_model_is_fitted_validated_and_run_with_its_opt_in(
+    invoke: Invoke, make_monitor: MakeMonitor, classifier_file: Path, tmp_path: Path
+) -> None:
+    import keras
+
+    model = keras.saving.load_model(classifier_file)
+    keras.Model(model.inputs, model.layers[-1].output).export(tmp_path / "saved", verbose=False)
+    train = write_batch(tmp_path / "train.parquet", *make_images(200, seed=1))
+    words = (
+        *("fit", "--classifier", tmp_path / "saved", "--data", train, "--epochs", 1),
+        *("--class-names", ",".join(CLASSES), "--output", tmp_path / "detector"),
+    )
+    code, _, err = invoke(*words, "--output-kind", "logits")
+    assert code == 1
+    assert "declared as logits, but it ends in softmax" in err
+    code, out, err = invoke(*words, "--output-kind", "softmax")
+    assert code == 0, err
+    assert "needs trust: [SavedModel]" in out
+
+    monitor = make_monitor()
+    monitor.write_text(re.sub(r"detector: .*", "detector: detector", monitor.read_text()))
+    batch(monitor)
+    for command in (("validate", monitor), ("run", monitor, "--date", DAY)):
+        code, _, err = invoke(*command)
+        assert code == 1
+        assert "trust: [SavedModel]" in err
+    monitor.write_text(monitor.read_text() + "trust: [SavedModel]\n")
+    assert invoke("validate", monitor)[0] == 0
+    assert invoke("run", monitor, "--date", DAY)[0] == 0
+    code, _, err = invoke("backfill", monitor, "--start", DAY, "--end", DAY, "--overwrite")
+    assert code == 0, err
+
+
 def test_without_reference_data_a_part_of_the_training_rows_is_held_out(
     invoke: Invoke, classifier_file: Path, tmp_path: Path
 ) -> None:

@@ -163,6 +163,9 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"examples": 101}, "examples"),
     ({"batch_size": 0}, "batch_size"),
     ({"thershold": 3}, "thershold"),
+    ({"trust": "Lambda"}, "trust"),
+    ({"trust": ["lambda"]}, "trust.0"),
+    ({"trust": ["my.layers.Scale"]}, "trust.0"),
 ]
 
 
