@@ -23,7 +23,7 @@ def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [
             keras.Input((SIDE, SIDE, 1)),
             keras.layers.Flatten(),
-            keras.layers.Dense(16, activation="relu"),
+            keras.layers.Dense(16, activation="relu", name="hidden"),
             keras.layers.BatchNormalization(),
             keras.layers.Dropout(0.2),
             keras.layers.Dense(3, activation="softmax"),

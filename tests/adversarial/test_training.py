@@ -154,7 +154,7 @@ def test_the_terms_of_an_objective_add_up_by_their_weights(classifier: keras.Mod
         small_autoencoder(),
         x,
         objective=Objective(
-            kl=2.0, mse=3.0, hidden=[HiddenLayer("dense", 4, 0.5)], projection="fixed"
+            kl=2.0, mse=3.0, hidden=[HiddenLayer("hidden", 4, 0.5)], projection="fixed"
         ),
         epochs=2,
         verbose=0,
@@ -162,7 +162,7 @@ def test_the_terms_of_an_objective_add_up_by_their_weights(classifier: keras.Mod
     history = training.history
     for split in ("", "val_"):
         kl, mse, hidden, loss = (
-            np.array(history[f"{split}{name}"]) for name in ("kl", "mse", "dense", "loss")
+            np.array(history[f"{split}{name}"]) for name in ("kl", "mse", "hidden", "loss")
         )
         np.testing.assert_allclose(2 * kl + 3 * mse + 0.5 * hidden, loss, rtol=1e-4)
         assert (hidden > 0).all()
@@ -185,18 +185,18 @@ def test_a_hidden_target_is_the_softmax_of_the_projected_features(classifier: ke
     identity = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Dense(1, use_bias=False)])
     identity.layers[0].kernel.assign([[1.0]])
     for projection in ("fixed", "trained"):
-        objective = Objective(hidden=[HiddenLayer("dense", 5)], projection=projection)
+        objective = Objective(hidden=[HiddenLayer("hidden", 5)], projection=projection)
         history = fit_autoencoder(
             classifier, identity, x, objective=objective, epochs=1, learning_rate=0.0, verbose=0
         ).history
-        assert history["dense"][0] == pytest.approx(0, abs=1e-5)
+        assert history["hidden"][0] == pytest.approx(0, abs=1e-5)
 
 
 def test_a_trained_projection_moves_and_a_fixed_one_does_not(classifier: keras.Model) -> None:
     x = rows(128)
 
     def hidden_loss(projection: str) -> list[float]:
-        objective = Objective(kl=0, hidden=[HiddenLayer("dense", 5)], projection=projection)  # type: ignore[arg-type]
+        objective = Objective(kl=0, hidden=[HiddenLayer("hidden", 5)], projection=projection)  # type: ignore[arg-type]
         frozen = small_autoencoder()
         frozen.trainable = False
         return fit_autoencoder(
@@ -223,7 +223,7 @@ def test_an_objective_without_a_sense_is_refused(objective: dict[str, float], me
 
 def test_a_hidden_layer_that_is_not_there_is_named(classifier: keras.Model) -> None:
     x = rows(16)
-    with pytest.raises(ModelError, match=r"no layer 'conv9'.*dense"):
+    with pytest.raises(ModelError, match=r"no layer 'conv9'.*hidden"):
         fit_autoencoder(
             classifier,
             small_autoencoder(),
@@ -264,7 +264,7 @@ def test_a_killed_run_resumes_and_ends_with_the_weights_of_an_unkilled_one(
             classifier,
             autoencoder,
             x,
-            objective=Objective(hidden=[HiddenLayer("dense", 4)], projection="trained"),
+            objective=Objective(hidden=[HiddenLayer("hidden", 4)], projection="trained"),
             epochs=4,
             batch_size=32,
             precision="float32",
