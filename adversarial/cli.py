@@ -31,12 +31,13 @@ def inspect(
 
     found = read_bundle(bundle)
     manifest = found.manifest
+    reference = found.reference()
     typer.echo(f"fingerprint   {found.fingerprint}")
     typer.echo(f"classes       {', '.join(manifest.class_names)}")
     typer.echo(f"input         {' × '.join(map(str, manifest.input.shape))}")
-    typer.echo(f"threshold     {manifest.threshold:.6g} nats (ε_FPR {manifest.fpr:g})")
+    typer.echo(f"threshold     {found.describe_threshold()}")
     typer.echo(f"temperature   {manifest.temperature:g}")
-    typer.echo(f"reference     {found.reference().num_rows:,} rows")
+    typer.echo(f"reference     {reference.num_rows:,} rows")
     for name, value in manifest.training.items():
         typer.echo(f"{name:<13} {value}")
 

@@ -25,6 +25,7 @@ from adversarial.bundle import (
 )
 from adversarial.errors import ModelError
 from adversarial.runtime import Outputs, Runtime, TensorFlowRuntime
+from adversarial.threshold import threshold_from_scores
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Prediction:
         Class of the largest M(x).
     corrected_prediction : (n,) int64
         Class of the largest M(AE(x)) on flagged rows; `prediction` on the others.
+    reconstruction_prediction : (n,) int64
+        Class of the largest M(AE(x)), flagged or not.
     confidence : (n,) float32
         Largest M(x), 0 to 1.
     """
@@ -49,6 +52,7 @@ class Prediction:
     flagged: NDArray[np.bool_]
     prediction: NDArray[np.int64]
     corrected_prediction: NDArray[np.int64]
+    reconstruction_prediction: NDArray[np.int64]
     confidence: NDArray[np.float32]
 
 
@@ -150,12 +154,13 @@ class AdversarialDetector:
         outputs = self._outputs(x, batch_size)
         prediction = outputs.probabilities.argmax(axis=1)
         flagged = outputs.score > self.threshold
-        corrected = np.where(flagged, outputs.corrected_probabilities.argmax(axis=1), prediction)
+        reconstructed = outputs.corrected_probabilities.argmax(axis=1)
         return Prediction(
             score=outputs.score,
             flagged=flagged,
             prediction=prediction,
-            corrected_prediction=corrected,
+            corrected_prediction=np.where(flagged, reconstructed, prediction),
+            reconstruction_prediction=reconstructed,
             confidence=outputs.probabilities.max(axis=1),
         )
 
@@ -190,16 +195,7 @@ class AdversarialDetector:
 
     def threshold_from_scores(self, scores: NDArray[np.float64], fpr: float) -> float:
         """As `threshold_from_fpr`, from scores of normal rows, (n,)."""
-        if not 0 < fpr < 1:
-            raise ModelError(f"fpr is {fpr}: expected a share between 0 and 1")
-        if fpr * len(scores) < 1 - 1e-9:
-            raise ModelError(
-                f"a false positive rate of {fpr:g} cannot be set from {len(scores)} rows: give "
-                f"at least {int(np.ceil(1 / fpr))} normal rows or a larger rate"
-            )
-        # The tolerance keeps 0.07 · 100 = 7.000000000000001 and 0.29 · 100 = 28.999999999999996.
-        n_above = int(fpr * len(scores) + 1e-9)
-        self.threshold = float(np.sort(scores)[-1 - n_above])
+        self.threshold = threshold_from_scores(scores, fpr)
         self.fpr = fpr
         return self.threshold
 
