@@ -82,8 +82,7 @@ def fit(
     seed: Annotated[int, typer.Option(help="Seed of weights, split and shuffling.")] = 0,
 ) -> None:
     """Train a detector for a classifier and write its bundle."""
-    if not 0 < fpr < 1:
-        raise typer.BadParameter(f"{fpr} is not a share between 0 and 1", param_hint="--fpr")
+    _check_fpr(fpr)
     if temperature <= 0:
         raise typer.BadParameter(f"{temperature} is not above 0", param_hint="--temperature")
     columns = _names(input_columns)
@@ -114,7 +113,23 @@ def fit(
         seed=seed,
         verbose=1 if sys.stdout.isatty() else 2,
     )
-    typer.echo(f"Wrote the detector bundle {path}")
+    _print_bundle(path)
+
+
+@app.command()
+def threshold(
+    bundle: Annotated[Path, typer.Argument(help="Directory of a detector bundle.")],
+    fpr: Annotated[float, typer.Option(help="Share of the reference rows to flag.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Directory of the new bundle; BUNDLE is replaced when not given."),
+    ] = None,
+) -> None:
+    """Give a bundle the threshold of another false positive rate, without training."""
+    _check_fpr(fpr)
+    from drift_monitor.reference import rethreshold
+
+    _print_bundle(rethreshold(bundle, fpr, output))
 
 
 @app.command()
@@ -259,6 +274,18 @@ def main() -> None:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _check_fpr(fpr: float) -> None:
+    if not 0 < fpr < 1:
+        raise typer.BadParameter(f"{fpr} is not a share between 0 and 1", param_hint="--fpr")
+
+
+def _print_bundle(path: Path) -> None:
+    from adversarial.bundle import read_bundle
+
+    typer.echo(f"Wrote the detector bundle {path}")
+    typer.echo(f"Threshold {read_bundle(path).describe_threshold()}")
 
 
 def _print_verdict(monitor: "Monitor", report: "Report") -> None:

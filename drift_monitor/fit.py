@@ -1,6 +1,5 @@
 """From a classifier and its training rows to a detector bundle."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,10 +10,11 @@ import pyarrow as pa
 
 from adversarial.bundle import InputSpec, check_replaceable
 from adversarial.errors import ModelError
+from adversarial.threshold import check_fpr
 from drift_monitor.batches import Batch, Chunk, class_indices, class_names
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError
-from drift_monitor.scoring import score_chunk
+from drift_monitor.reference import apply_threshold, score_reference
 
 REFERENCE_ROWS = 5_000
 REFERENCE_SHARE = 0.2
@@ -109,15 +109,12 @@ def fit(
     detector = AdversarialDetector(
         classifier, autoencoder, class_names=classes, input_spec=spec, temperature=temperature
     )
-    scores = np.concatenate([detector.score(chunk.x) for chunk in reference])
-    detector.threshold_from_scores(scores, fpr)
-    table = pa.concat_tables([score_chunk(detector, chunk, data) for chunk in reference])
-    detector.reference = table.drop_columns(
-        [c for c in ("file", "row", "row_id", "timestamp") if c in table.column_names]
-    )
+    window = score_reference(detector, reference, data)
+    detector.threshold_from_scores(window["adversarial_score"].to_numpy(), fpr)
+    detector.reference = apply_threshold(window, detector.threshold)
     detector.training = {
         "rows": len(x),
-        "reference_rows": len(scores),
+        "reference_rows": len(window),
         "reference": "given" if reference_data else "held out from the training rows",
         "epochs": epochs,
         "seed": seed,
@@ -154,12 +151,7 @@ def _check_before_training(
             f"{len(classes)} class names ({', '.join(classes)}) for a classifier with {n_outputs} "
             "outputs: give one name per output, in their order"
         )
-    n_rows = sum(len(chunk.x) for chunk in reference)
-    if fpr * n_rows < 1 - 1e-9:
-        raise ModelError(
-            f"a false positive rate of {fpr:g} cannot be set from {n_rows} reference rows: give at "
-            f"least {math.ceil(1 / fpr)} normal rows or a larger rate"
-        )
+    check_fpr(fpr, sum(len(chunk.x) for chunk in reference))
     if data.label:
         names = classes or [str(number) for number in range(n_outputs)]
         for chunk in reference:

@@ -144,6 +144,8 @@ def test_bad_input_is_one_paragraph_that_names_file_and_remedy(
         ("backfill", "m.yaml", "--start", "2026-11-20", "--end", "2026-11-19"),
         ("fit", "--fpr", "1.5", "--classifier", "c", "--data", "d", "--output", "o"),
         ("unheard-of",),
+        ("threshold", "detector"),
+        ("threshold", "detector", "--fpr", "0"),
         ("fit", "--input", ",", "--classifier", "c", "--data", "d", "--output", "o"),
         ("fit", "--shape", "3x1", "--classifier", "c", "--data", "d", "--output", "o"),
     ],
@@ -251,6 +253,7 @@ def test_fit_writes_a_bundle_that_run_can_use(
     )
     assert code == 0, err
     assert str(tmp_path / "detector") in out
+    assert "ε_FPR 0.1: flags 20 of 200 normal rows; 6.58% to 14.92% of new ones" in out
     from adversarial import read_bundle
 
     found = read_bundle(tmp_path / "detector")
@@ -321,6 +324,7 @@ def test_adversarial_inspect_describes_a_bundle(
     assert not stopped.value.code
     assert read_bundle(bundle).fingerprint in out
     assert "cat, dog, owl" in out
+    assert "(ε_FPR 0.05: flags 8 of 160 normal rows; 2.61% to 9.59% of new ones, 95%" in out
 
 
 def test_validate_finds_a_path_that_is_the_same_for_every_interval(
