@@ -100,7 +100,7 @@ def dense_autoencoder(x_train: NDArray[np.float32], latent_dim: int = 40) -> ker
     """Return the paper's dense autoencoder (512 – latent – 512; Appendix A) for flat numeric rows.
 
     Each feature is standardised with the mean and variance of `x_train`, which are stored in the
-    model, and the output is scaled back.
+    model, and the output is scaled back. A feature that is constant in `x_train` is only centred.
 
     Parameters
     ----------
@@ -117,6 +117,8 @@ def dense_autoencoder(x_train: NDArray[np.float32], latent_dim: int = 40) -> ker
     n_features = x_train.shape[1]
     mean = x_train.mean(axis=0, dtype=np.float64)
     variance = x_train.var(axis=0, dtype=np.float64)
+    # Keras divides by at least 1e-7: a constant feature's least change would drown all others.
+    variance[variance == 0] = 1
 
     inputs = keras.Input((n_features,))
     x = layers.Normalization(mean=mean, variance=variance)(inputs)

@@ -156,6 +156,15 @@ def test_a_dense_autoencoder_scales_features_by_the_training_rows() -> None:
     assert model(x[:3]).shape == (3, 2)
 
 
+def test_a_dense_autoencoder_does_not_magnify_a_feature_that_was_constant() -> None:
+    x = np.random.default_rng(0).normal([0, 0.1], [1, 0], (500, 2)).astype(np.float32)
+    model = dense_autoencoder(x, latent_dim=2)
+    changed = x[:5] + np.array([0, 0.5], np.float32)
+    scaled = np.asarray(model.layers[1](np.concatenate([x[:5], changed])))
+    np.testing.assert_allclose(scaled[:, 1], [0] * 5 + [0.5] * 5, atol=1e-6)
+    np.testing.assert_allclose(model(changed), model(x[:5]), atol=5)
+
+
 def test_no_default_autoencoder_for_sequences() -> None:
     with pytest.raises(ModelError, match=r"\(5, 4\)"):
         default_autoencoder(np.zeros((2, 5, 4), np.float32))
