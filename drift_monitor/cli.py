@@ -58,15 +58,20 @@ def fit(
         ),
     ] = None,
     input_columns: Annotated[
-        str, typer.Option("--input", help="Input column, or numeric columns, comma-separated.")
+        str,
+        typer.Option(
+            "--input",
+            help="Input column, or numeric columns, comma-separated or @FILE with one per line.",
+        ),
     ] = "image",
     shape: Annotated[
         str | None, typer.Option(help="Shape of a fixed-size list column, as 28,28,1.")
     ] = None,
     label: Annotated[str | None, typer.Option(help="Column with the ground truth.")] = None,
-    segments: Annotated[str, typer.Option(help="Segment columns, comma-separated.")] = "",
+    segments: Annotated[str, typer.Option(help="Segment columns, comma-separated or @FILE.")] = "",
     class_names: Annotated[
-        str | None, typer.Option(help="Class names in the order of the outputs, comma-separated.")
+        str | None,
+        typer.Option(help="Class names in the order of the outputs, comma-separated or @FILE."),
     ] = None,
     value_range: Annotated[
         tuple[float, float], typer.Option(help="Values that the pixel bytes 0 and 255 stand for.")
@@ -85,7 +90,7 @@ def fit(
     _check_fpr(fpr)
     if temperature <= 0:
         raise typer.BadParameter(f"{temperature} is not above 0", param_hint="--temperature")
-    columns = _names(input_columns)
+    columns = _names(input_columns, "--input")
     if not columns:
         raise typer.BadParameter("name at least one column", param_hint="--input")
     if shape and not all(size.strip().isdigit() for size in shape.split(",")):
@@ -100,11 +105,11 @@ def fit(
             input=columns[0] if len(columns) == 1 else columns,
             shape=[int(size) for size in shape.split(",")] if shape else None,
             label=label,
-            segments=_names(segments),
+            segments=_names(segments, "--segments"),
         ),
         output,
         reference_data=reference_data,
-        classes=_names(class_names) if class_names else None,
+        classes=_names(class_names, "--class-names") if class_names else None,
         value_range=value_range,
         epochs=epochs,
         latent_dim=latent_dim,
@@ -272,8 +277,18 @@ def main() -> None:
     run_app(app)
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _names(text: str, option: str) -> list[str]:
+    """Return the names separated by commas, or the lines of the file that `@FILE` names."""
+    names = text.split(",")
+    if text.startswith("@"):
+        try:
+            names = Path(text[1:]).read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise typer.BadParameter(
+                f"{text[1:]} cannot be read ({error}): expected a text file with one name per line",
+                param_hint=option,
+            ) from None
+    return [name.strip() for name in names if name.strip()]
 
 
 def _check_fpr(fpr: float) -> None:
