@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from adversarial import threshold
 from adversarial.errors import ModelError
@@ -58,6 +59,14 @@ def test_the_interval_above_the_largest_score_has_a_closed_form(n: int) -> None:
     assert (rate.n_above, rate.n) == (0, n)
     expected = [-math.expm1(math.log1p(-q) / n) for q in (0.025, 0.975)]
     assert [rate.low, rate.high] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("n_above", "n"), [(0, 10), (8, 160), (250, 5000), (98, 100)])
+def test_the_interval_agrees_with_the_binomial_one(n_above: int, n: int) -> None:
+    """The rate above an order statistic lies between two ends of Clopper and Pearson's."""
+    rate = false_positive_rate(np.arange(float(n)), float(n - 1 - n_above))
+    assert rate.high == pytest.approx(binomtest(n_above, n).proportion_ci(0.95).high)
+    assert rate.low == pytest.approx(binomtest(n_above + 1, n).proportion_ci(0.95).low)
 
 
 @pytest.mark.parametrize(("n", "fpr"), [(100, 0.01), (200, 0.05), (1000, 0.2)])
