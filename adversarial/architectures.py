@@ -238,66 +238,105 @@ def cifar10_autoencoder(latent_dim: int = 40, l1: float = 1e-5) -> keras.Model:
     return keras.Model(inputs, x, name="cifar10_autoencoder")
 
 
-def dense_autoencoder(x_train: NDArray[np.float32], latent_dim: int = 40) -> keras.Model:
-    """Return the paper's dense autoencoder (512 – latent – 512; Appendix A) for flat numeric rows.
+def dense_autoencoder(
+    x_train: NDArray[np.float32],
+    latent_dim: int = 40,
+    value_range: tuple[float, float] = (0.0, 1.0),
+) -> keras.Model:
+    """Return the paper's dense autoencoder (512 – latent – 512; Appendix A), untrained.
 
-    Each feature is standardised with the mean and variance of `x_train`, which are stored in the
-    model, and the output is scaled back.
+    Flat numeric rows: each feature is standardised with the mean and variance of `x_train`, which
+    are stored in the model, and the output is scaled back. A feature that is constant in `x_train`
+    is only centred. Images: flattened, with a sigmoid as output.
 
     Parameters
     ----------
-    x_train : (n, n_features) float32 array
-        Rows from which the scaling is learned.
+    x_train : (n, n_features) or (n, height, width, channels) float32 array
+        Rows from which shape and scaling are learned.
     latent_dim : int
         Width of the bottleneck.
+    value_range : (float, float)
+        Smallest and largest value of a pixel; ignored for flat rows.
 
     Returns
     -------
     keras.Model
-        Maps (n, n_features) to the same shape.
+        Maps (n, *input_shape) to the same shape.
     """
-    n_features = x_train.shape[1]
-    mean = x_train.mean(axis=0, dtype=np.float64)
-    variance = x_train.var(axis=0, dtype=np.float64)
+    shape = x_train.shape[1:]
+    n_features = math.prod(shape)
+    before: list[keras.layers.Layer]
+    after: list[keras.layers.Layer]
+    if len(shape) == 1:
+        mean = x_train.mean(axis=0, dtype=np.float64)
+        variance = x_train.var(axis=0, dtype=np.float64)
+        # Keras divides by at least 1e-7: a constant feature's least change would drown all others.
+        variance[variance == 0] = 1
+        before = [layers.Normalization(mean=mean, variance=variance)]
+        after = [
+            layers.Dense(n_features),
+            layers.Normalization(mean=mean, variance=variance, invert=True),
+        ]
+    else:
+        low, high = value_range
+        before = [layers.Rescaling(1 / (high - low), -low / (high - low)), layers.Flatten()]
+        after = [
+            layers.Dense(n_features, activation="sigmoid"),
+            layers.Reshape(shape),
+            layers.Rescaling(high - low, low),
+        ]
+    hidden = [
+        layers.Dense(512, activation="relu"),
+        layers.Dense(latent_dim, name="latent"),
+        layers.Dense(512, activation="relu"),
+    ]
+    return keras.Sequential(
+        [keras.Input(shape), *before, *hidden, *after], name="dense_autoencoder"
+    )
 
-    inputs = keras.Input((n_features,))
-    x = layers.Normalization(mean=mean, variance=variance)(inputs)
-    x = layers.Dense(512, activation="relu")(x)
-    x = layers.Dense(latent_dim, name="latent")(x)
-    x = layers.Dense(512, activation="relu")(x)
-    x = layers.Dense(n_features)(x)
-    x = layers.Normalization(mean=mean, variance=variance, invert=True)(x)
-    return keras.Model(inputs, x, name="dense_autoencoder")
 
-
-def default_autoencoder(
+def make_autoencoder(
+    name: str,
     x_train: NDArray[np.float32],
     *,
     latent_dim: int | None = None,
     value_range: tuple[float, float] = (0.0, 1.0),
 ) -> keras.Model:
-    """Choose an autoencoder by the shape of the data: images (n, h, w, c) or flat rows (n, d).
+    """Make an autoencoder by name, for the shape of the data.
 
     Parameters
     ----------
+    name : {"auto", "image", "dense", "cifar10"}
+        `image_autoencoder`, `dense_autoencoder` or `cifar10_autoencoder`; "auto" takes the first
+        for images (n, height, width, channels) and the second for flat rows (n, n_features).
     x_train : float32 array
         Training rows, in the units the classifier takes.
     latent_dim : int, optional
-        Width of the bottleneck; 10 for images and 40 for flat rows when not given.
+        Width of the bottleneck; the architecture's own when not given.
     value_range : (float, float)
         Smallest and largest pixel value; ignored for flat rows.
 
     Raises
     ------
     ModelError
-        If a row is neither an image nor flat.
+        If there is no such autoencoder, or none for rows of this shape.
     """
-    match x_train.ndim:
-        case 4:
-            return image_autoencoder(x_train.shape[1:], latent_dim or 10, value_range)
-        case 2:
-            return dense_autoencoder(x_train, latent_dim or 40)
+    width = {} if latent_dim is None else {"latent_dim": latent_dim}
+    shape = x_train.shape[1:]
+    match name, len(shape):
+        case "auto" | "image", 3:
+            return image_autoencoder(shape, value_range=value_range, **width)
+        case ("auto", 1) | ("dense", 1 | 3):
+            return dense_autoencoder(x_train, value_range=value_range, **width)
+        case "cifar10", 3 if shape == (32, 32, 3):
+            return cifar10_autoencoder(**width)
+        case "auto", _:
+            raise ModelError(
+                f"no default autoencoder for rows of shape {shape}: expected an image (height, "
+                "width, channels) or a flat row (features,); give a .keras file of your own"
+            )
+        case "image" | "dense" | "cifar10", _:
+            raise ModelError(f"the autoencoder {name!r} is not for rows of shape {shape}")
     raise ModelError(
-        f"no default autoencoder for rows of shape {x_train.shape[1:]}: expected an image "
-        "(height, width, channels) or a flat row (features,)"
+        f"no autoencoder {name!r}: expected auto, image, dense, cifar10 or a .keras file"
     )

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adversarial.errors import DriftMonitorError
+from adversarial.threshold import describe_threshold
 
 MANIFEST = "detector.json"
 CLASSIFIER = "classifier.keras"
@@ -119,6 +120,11 @@ class Bundle:
     def reference(self) -> pa.Table:
         """Return the reference window: scores and outputs of rows known to be good."""
         return pq.read_table(self.path / REFERENCE)
+
+    def describe_threshold(self) -> str:
+        """Return threshold, ε_FPR and the false positive rate to expect, as one line of text."""
+        scores = self.reference()["adversarial_score"].to_numpy()
+        return describe_threshold(self.manifest.threshold, self.manifest.fpr, scores)
 
 
 def read_bundle(path: str | Path) -> Bundle:
@@ -223,7 +229,13 @@ def write_bundle(
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise BundleError if `path` holds something that is not a bundle."""
+    """Raise BundleError if `path` holds something that is not a bundle, or lies inside a bundle."""
+    for parent in path.resolve().parents:
+        if (parent / MANIFEST).exists():
+            raise BundleError(
+                f"{path} lies inside the detector bundle {parent}, which may hold its own files "
+                "only; name another directory"
+            )
     if path.exists() and not (path / MANIFEST).exists() and (path.is_file() or any(path.iterdir())):
         raise BundleError(
             f"{path} exists and is not a detector bundle; name another directory or remove it"

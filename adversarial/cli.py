@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,14 +31,96 @@ def inspect(
 
     found = read_bundle(bundle)
     manifest = found.manifest
+    reference = found.reference()
     typer.echo(f"fingerprint   {found.fingerprint}")
     typer.echo(f"classes       {', '.join(manifest.class_names)}")
     typer.echo(f"input         {' × '.join(map(str, manifest.input.shape))}")
-    typer.echo(f"threshold     {manifest.threshold:.6g} nats (ε_FPR {manifest.fpr:g})")
+    typer.echo(f"threshold     {found.describe_threshold()}")
     typer.echo(f"temperature   {manifest.temperature:g}")
-    typer.echo(f"reference     {found.reference().num_rows:,} rows")
+    typer.echo(f"reference     {reference.num_rows:,} rows")
     for name, value in manifest.training.items():
         typer.echo(f"{name:<13} {value}")
+
+
+@app.command()
+def train(
+    dataset: Annotated[
+        Literal["mnist", "fashion_mnist", "cifar10"], typer.Option(help="Data set.")
+    ],
+    model: Annotated[
+        str, typer.Option(help="Classifier of the paper: cnn or, of CIFAR-10, resnet56.")
+    ] = "cnn",
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory of the data set's files, Parquet in the Hugging Face layout or IDX; "
+            "Debian's Fashion-MNIST or a download when not given."
+        ),
+    ] = None,
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where models are kept; ~/.cache/drift-monitor when not given."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the detector's bundle.")] = "detector",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of the classifier; the recipe's when not given.")
+    ] = None,
+    detector_epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of the autoencoder; the recipe's when not given.")
+    ] = None,
+    temperature: Annotated[
+        float, typer.Option(help="Temperature of the target; below 1 sharpens it.")
+    ] = 1.0,
+    baseline: Annotated[
+        bool,
+        typer.Option("--baseline", help="Train for reconstruction alone: the paper's AE^MSE."),
+    ] = False,
+    fpr: Annotated[float, typer.Option(help="Share of normal rows to flag.")] = 0.05,
+    seed: Annotated[int, typer.Option(help="Of weights, shuffling and augmentation.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a killed run left off.")
+    ] = False,
+) -> None:
+    """Train a classifier of the paper, unless it has been, and its detector."""
+    from adversarial.datasets import load_dataset
+    from adversarial.members import Plan
+    from adversarial.paper_models import find_recipe, train_classifier, train_detector
+    from adversarial.training import Objective
+
+    recipe = find_recipe(dataset, model)
+    directory = (cache_dir or cache_directory()) / f"{dataset}-{model}"
+    data = load_dataset(dataset, data_dir)
+    verbose = 1 if sys.stdout.isatty() else 2
+    classifier, about = train_classifier(
+        data, model, directory, epochs=epochs, seed=seed, resume=resume, verbose=verbose
+    )
+    typer.echo(f"{directory / 'classifier.keras'}: test accuracy {about['accuracy']:.2%}")
+    plan = Plan(
+        epochs=detector_epochs or recipe.detector_epochs,
+        objective=Objective(
+            kl=0.0 if baseline else 1.0, mse=1.0 if baseline else 0.0, temperature=temperature
+        ),
+        seed=seed,
+    )
+    detector = train_detector(
+        data,
+        model,
+        classifier,
+        directory / name,
+        plan,
+        about=about,
+        fpr=fpr,
+        resume=resume,
+        verbose=verbose,
+    )
+    corrected = detector.training["corrected_accuracy"]
+    typer.echo(f"{directory / name}: test accuracy on reconstructions {corrected:.2%}")
+
+
+def cache_directory() -> Path:
+    """Return where trained models are kept: in XDG_CACHE_HOME, or else ~/.cache."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "drift-monitor"
 
 
 def main() -> None:

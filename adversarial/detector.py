@@ -32,6 +32,7 @@ from adversarial.classifiers import (
 from adversarial.ensemble import check_weights, combine_scores, vote
 from adversarial.errors import ModelError
 from adversarial.runtime import Outputs, Runtime, TensorFlowRuntime
+from adversarial.threshold import threshold_from_scores
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Prediction:
     corrected_prediction : (n,) int64
         Class of the largest M(AE(x)), or of an ensemble's vote, on flagged rows; `prediction` on
         the others.
+    reconstruction_prediction : (n,) int64
+        The same of every row, flagged or not.
     confidence : (n,) float32
         Largest M(x), 0 to 1.
     """
@@ -57,7 +60,22 @@ class Prediction:
     flagged: NDArray[np.bool_]
     prediction: NDArray[np.int64]
     corrected_prediction: NDArray[np.int64]
+    reconstruction_prediction: NDArray[np.int64]
     confidence: NDArray[np.float32]
+
+    def to_table(self, class_names: Sequence[str]) -> pa.Table:
+        """Return the fields as columns, as score tables have them: classes by name."""
+        names = pa.array(class_names, pa.string())
+        return pa.table(
+            {
+                "prediction": names.take(pa.array(self.prediction)),
+                "confidence": pa.array(self.confidence),
+                "adversarial_score": pa.array(self.score),
+                "flagged": pa.array(self.flagged),
+                "corrected_prediction": names.take(pa.array(self.corrected_prediction)),
+                "reconstruction_prediction": names.take(pa.array(self.reconstruction_prediction)),
+            }
+        )
 
 
 class AdversarialDetector:
@@ -172,12 +190,13 @@ class AdversarialDetector:
         prediction = outputs.probabilities.argmax(axis=1)
         score = combine_scores(outputs.scores, self.weights)
         flagged = score > self.threshold
-        voted = vote(outputs.probabilities, outputs.corrected_probabilities, self.weights)
+        reconstructed = vote(outputs.probabilities, outputs.corrected_probabilities, self.weights)
         return Prediction(
             score=score,
             flagged=flagged,
             prediction=prediction,
-            corrected_prediction=np.where(flagged, voted, prediction),
+            corrected_prediction=np.where(flagged, reconstructed, prediction),
+            reconstruction_prediction=reconstructed,
             confidence=outputs.probabilities.max(axis=1),
         )
 
@@ -213,16 +232,7 @@ class AdversarialDetector:
 
     def threshold_from_scores(self, scores: NDArray[np.float64], fpr: float) -> float:
         """As `threshold_from_fpr`, from scores of normal rows, (n,)."""
-        if not 0 < fpr < 1:
-            raise ModelError(f"fpr is {fpr}: expected a share between 0 and 1")
-        if fpr * len(scores) < 1 - 1e-9:
-            raise ModelError(
-                f"a false positive rate of {fpr:g} cannot be set from {len(scores)} rows: give "
-                f"at least {int(np.ceil(1 / fpr))} normal rows or a larger rate"
-            )
-        # The tolerance keeps 0.07 · 100 = 7.000000000000001 and 0.29 · 100 = 28.999999999999996.
-        n_above = int(fpr * len(scores) + 1e-9)
-        self.threshold = float(np.sort(scores)[-1 - n_above])
+        self.threshold = threshold_from_scores(scores, fpr)
         self.fpr = fpr
         return self.threshold
 
@@ -315,6 +325,8 @@ class AdversarialDetector:
             raise ModelError(
                 f"row {int(finite.argmin())} has a value that is not finite: remove or repair it"
             )
-        starts = range(0, max(1, len(x)), batch_size)
-        parts = [self._runtime(x[i : i + batch_size]) for i in starts]
+        if not len(x):  # oneDNN's convolutions do not take zero rows
+            one = self._runtime(np.zeros((1, *x.shape[1:]), np.float32))
+            return Outputs(one.probabilities[:0], one.corrected_probabilities[:0], one.scores[:0])
+        parts = [self._runtime(x[i : i + batch_size]) for i in range(0, len(x), batch_size)]
         return Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))

@@ -1,18 +1,24 @@
-"""The paper's classifiers (Appendix A), each trained and kept under its name."""
+"""The paper's classifiers and detectors (Appendix A), each trained and kept under its name."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from adversarial import architectures
 from adversarial.checkpoints import Augmentation, Checkpoints, digest, fit
 from adversarial.datasets import Dataset, DatasetName, scale
+from adversarial.detector import AdversarialDetector
+from adversarial.errors import ModelError
+from adversarial.members import Plan, train_members
 
 N_REFERENCE = 5_000
 """The last training images, which no model sees: they give threshold and reference window."""
@@ -24,8 +30,10 @@ class Recipe:
 
     Attributes
     ----------
-    classifier, autoencoder : callable
-        Make the untrained models.
+    classifier : callable
+        Makes the untrained model.
+    autoencoder : str
+        Name of the architecture, as in `adversarial.architectures.make_autoencoder`.
     paper_accuracy : float, optional
         Test accuracy that the paper reports.
     epochs, detector_epochs : int
@@ -38,7 +46,7 @@ class Recipe:
     """
 
     classifier: Callable[[], keras.Model]
-    autoencoder: Callable[[], keras.Model]
+    autoencoder: str
     epochs: int
     detector_epochs: int
     paper_accuracy: float | None = None
@@ -51,14 +59,14 @@ class Recipe:
 RECIPES: dict[tuple[DatasetName, str], Recipe] = {
     ("mnist", "cnn"): Recipe(
         architectures.mnist_classifier,
-        lambda: architectures.image_autoencoder((28, 28, 1)),
+        "image",
         epochs=20,
         detector_epochs=10,
         shift=1,
     ),
     ("fashion_mnist", "cnn"): Recipe(
         architectures.fashion_mnist_classifier,
-        lambda: architectures.image_autoencoder((28, 28, 1)),
+        "image",
         epochs=20,
         detector_epochs=10,
         paper_accuracy=0.9362,
@@ -66,7 +74,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
     ),
     ("cifar10", "cnn"): Recipe(
         architectures.cifar10_classifier,
-        architectures.cifar10_autoencoder,
+        "cifar10",
         epochs=25,
         detector_epochs=10,
         paper_accuracy=0.8024,
@@ -75,7 +83,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
     ),
     ("cifar10", "resnet56"): Recipe(
         architectures.cifar10_resnet,
-        architectures.cifar10_autoencoder,
+        "cifar10",
         epochs=15,
         detector_epochs=10,
         paper_accuracy=0.9315,
@@ -85,6 +93,21 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
         flip=True,
     ),
 }
+
+
+def find_recipe(dataset: DatasetName, model: str) -> Recipe:
+    """Return the recipe of a data set's model.
+
+    Raises
+    ------
+    ModelError
+        If the paper has no such model of this data set.
+    """
+    try:
+        return RECIPES[dataset, model]
+    except KeyError:
+        known = ", ".join(name for of, name in RECIPES if of == dataset)
+        raise ModelError(f"no model {model!r} of {dataset}: expected {known}") from None
 
 
 def augmentation(shift: int, flip: bool) -> Augmentation | None:
@@ -144,7 +167,7 @@ def train_classifier(
     dict
         Accuracy, epochs, seed, seconds and the data's source.
     """
-    recipe = RECIPES[dataset.name, model]
+    recipe = find_recipe(dataset.name, model)
     epochs = epochs or recipe.epochs
     x, y = scale(dataset.x_train[:-N_REFERENCE]), dataset.y_train[:-N_REFERENCE]
     settings = {
@@ -202,3 +225,80 @@ def train_classifier(
     summary_file.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     checkpoints.remove()
     return classifier, summary
+
+
+def train_detector(
+    dataset: Dataset,
+    model: str,
+    classifier: keras.Model,
+    output: Path,
+    plan: Plan | None = None,
+    *,
+    about: Mapping[str, Any],
+    fpr: float = 0.05,
+    resume: bool = False,
+    verbose: int | str = "auto",
+) -> AdversarialDetector:
+    """Train the detector of one of the paper's classifiers and write its bundle.
+
+    Parameters
+    ----------
+    dataset, model
+        As in `train_classifier`. The last 5,000 training images are the reference window.
+    classifier : keras.Model
+        From `train_classifier`.
+    output : Path
+        Directory of the bundle. Checkpoints lie in `<output>.training` until it is written.
+    plan : Plan, optional
+        How to train; the recipe's epochs when not given. Its "auto" autoencoder is the recipe's.
+    about : mapping
+        The classifier's summary, kept in the bundle's beside the detector's own.
+    fpr : float
+        ε_FPR of the threshold.
+    resume, verbose
+        As in `adversarial.checkpoints.fit`.
+
+    Returns
+    -------
+    AdversarialDetector
+        Its `training` holds `corrected_accuracy`, the share of clean test images whose M(AE(x)) is
+        the true class.
+    """
+    recipe = find_recipe(dataset.name, model)
+    plan = plan or Plan(epochs=recipe.detector_epochs)
+    named = [recipe.autoencoder if name == "auto" else name for name in plan.autoencoders]
+    started = time.monotonic()
+    checkpoints = output.with_name(f"{output.name}.training")
+    members = train_members(
+        classifier,
+        scale(dataset.x_train[:-N_REFERENCE]),
+        replace(plan, autoencoders=named),
+        checkpoints,
+        resume=resume,
+        verbose=verbose,
+    )
+    detector = AdversarialDetector(
+        classifier,
+        members.autoencoders,
+        weights=plan.weights,
+        class_names=dataset.class_names,
+        temperature=members.temperature,
+    )
+    x_reference = scale(dataset.x_train[-N_REFERENCE:])
+    detector.threshold_from_fpr(x_reference, fpr)
+    names = pa.array(dataset.class_names)
+    detector.reference = (
+        detector.predict(x_reference)
+        .to_table(dataset.class_names)
+        .append_column("label", names.take(pa.array(dataset.y_train[-N_REFERENCE:])))
+    )
+    clean = detector.predict(scale(dataset.x_test))
+    detector.training = members.summary | {
+        "reference_rows": N_REFERENCE,
+        "corrected_accuracy": float(np.mean(clean.reconstruction_prediction == dataset.y_test)),
+        "seconds": round(time.monotonic() - started, 1),
+        "classifier": dict(about),
+    }
+    detector.save(output)
+    shutil.rmtree(checkpoints)
+    return detector

@@ -1,21 +1,25 @@
 """From a classifier and its training rows to a detector bundle."""
 
-import math
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from adversarial.bundle import InputSpec, OutputKind, check_replaceable
 from adversarial.errors import ModelError
+from adversarial.threshold import check_fpr
 from drift_monitor.batches import Batch, Chunk, class_indices, class_names
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError
-from drift_monitor.scoring import score_chunk
+from drift_monitor.reference import apply_threshold, score_reference
+
+if TYPE_CHECKING:
+    from adversarial.members import Plan
 
 REFERENCE_ROWS = 5_000
 REFERENCE_SHARE = 0.2
@@ -31,11 +35,9 @@ def fit(
     value_range: tuple[float, float] = (0.0, 1.0),
     output_kind: Literal["auto"] | OutputKind = "auto",
     trust: Sequence[str] = (),
-    epochs: int = 10,
-    latent_dim: int | None = None,
+    plan: "Plan | None" = None,
     fpr: float = 0.05,
-    temperature: float = 1.0,
-    seed: int = 0,
+    resume: bool = False,
     verbose: int | str = "auto",
 ) -> Path:
     """Train a detector for a classifier and write its bundle.
@@ -60,10 +62,14 @@ def fit(
         What the bytes 0 and 255 of an image stand for in the classifier's input.
     output_kind, trust
         As `output` and `trust` in `adversarial.classifiers.load_classifier`.
-    epochs, latent_dim, temperature, seed, verbose
-        As in `adversarial.training.fit_autoencoder` and `adversarial.architectures`.
+    plan : Plan, optional
+        Which autoencoders to train, and how; its seed also draws the rows held out.
     fpr : float
         ε_FPR: the share of the reference window that the threshold flags.
+    resume : bool
+        Go on from the checkpoints that a killed run has left beside `output`.
+    verbose : int or "auto"
+        As in `keras.Model.fit`.
 
     Returns
     -------
@@ -76,14 +82,12 @@ def fit(
         If the classifier cannot be loaded or is not supported, or the rows cannot be read.
     """
     check_replaceable(output)
-    import keras
-
-    from adversarial.architectures import default_autoencoder
     from adversarial.classifiers import load_classifier, row_shape
     from adversarial.detector import AdversarialDetector
-    from adversarial.training import Objective, fit_autoencoder
+    from adversarial.members import Plan, train_members
 
     started = time.monotonic()
+    plan = plan or Plan()
     classifier = load_classifier(classifier_path, output=output_kind, trust=trust)
     spec = InputSpec(
         shape=row_shape(classifier),
@@ -94,46 +98,46 @@ def fit(
     if reference_data:
         reference = _read(data.model_copy(update={"path": reference_data}), spec)
     else:
-        training, reference = _hold_out(training, seed)
+        training, reference = _hold_out(training, plan.seed)
     if classes is None:
         classes = class_names(data.path, data.label)
     _check_before_training(reference, data, classes, classifier.output_shape[-1], fpr)
 
     x = np.concatenate([chunk.x for chunk in training])
-    keras.utils.set_random_seed(seed)
-    autoencoder = default_autoencoder(x, latent_dim=latent_dim, value_range=value_range)
-    trained = fit_autoencoder(
+    checkpoints = checkpoint_dir(output)
+    members = train_members(
         classifier,
-        autoencoder,
         x,
-        epochs=epochs,
-        objective=Objective(temperature=temperature),
-        seed=seed,
+        plan,
+        checkpoints,
+        value_range=value_range,
+        resume=resume,
         verbose=verbose,
     )
-
     detector = AdversarialDetector(
-        classifier, autoencoder, class_names=classes, input_spec=spec, temperature=temperature
+        classifier,
+        members.autoencoders,
+        weights=plan.weights,
+        class_names=classes,
+        input_spec=spec,
+        temperature=members.temperature,
     )
-    scores = np.concatenate([detector.score(chunk.x) for chunk in reference])
-    detector.threshold_from_scores(scores, fpr)
-    table = pa.concat_tables([score_chunk(detector, chunk, data) for chunk in reference])
-    detector.reference = table.drop_columns(
-        [c for c in ("file", "row", "row_id", "timestamp") if c in table.column_names]
-    )
-    detector.training = {
-        "rows": len(x),
-        "reference_rows": len(scores),
+    window = score_reference(detector, reference, data)
+    detector.threshold_from_scores(window["adversarial_score"].to_numpy(), fpr)
+    detector.reference = apply_threshold(window, detector.threshold)
+    detector.training = members.summary | {
+        "reference_rows": len(window),
         "reference": "given" if reference_data else "held out from the training rows",
-        "epochs": epochs,
-        "seed": seed,
-        "precision": trained.precision,
-        "loss": trained.history["loss"],
-        "val_loss": trained.history.get("val_loss", []),
         "seconds": round(time.monotonic() - started, 1),
     }
     detector.save(output)
+    shutil.rmtree(checkpoints)
     return output
+
+
+def checkpoint_dir(output: Path) -> Path:
+    """Return where the checkpoints of a detector lie until its bundle is written: beside it."""
+    return output.with_name(f"{output.name}.training")
 
 
 def _read(data: DataConfig, spec: InputSpec) -> list[Chunk]:
@@ -161,12 +165,7 @@ def _check_before_training(
             f"{len(classes)} class names ({', '.join(classes)}) for a classifier with {n_outputs} "
             "outputs: give one name per output, in their order"
         )
-    n_rows = sum(len(chunk.x) for chunk in reference)
-    if fpr * n_rows < 1 - 1e-9:
-        raise ModelError(
-            f"a false positive rate of {fpr:g} cannot be set from {n_rows} reference rows: give at "
-            f"least {math.ceil(1 / fpr)} normal rows or a larger rate"
-        )
+    check_fpr(fpr, sum(len(chunk.x) for chunk in reference))
     if data.label:
         names = classes or [str(number) for number in range(n_outputs)]
         for chunk in reference:

@@ -311,15 +311,18 @@ def _examples(detector: "AdversarialDetector", scores: BatchScores) -> list[dict
     x = np.stack([example.x for example in worst])
     reconstructions = detector.reconstruct(x)
     spec = detector.input_spec
+    # Features have units of their own: a change is large beside its feature's spread.
+    spread = np.sqrt((x.var(axis=0) + reconstructions.var(axis=0)) / 2)
+    moves = np.abs(reconstructions - x) / np.where(spread > 0, spread, 1)
     found = []
-    for example, row, reconstruction in zip(worst, x, reconstructions, strict=True):
+    for example, row, reconstruction, move in zip(worst, x, reconstructions, moves, strict=True):
         fields: dict[str, Any] = {"position": -example.position}
         if row.ndim == 3 and row.shape[2] in (1, 3, 4):
             fields["image"] = _data_url(row, spec)
             fields["reconstruction"] = _data_url(reconstruction, spec)
         elif row.ndim == 1:
             names = spec.feature_names or tuple(map(str, range(len(row))))
-            moved = np.argsort(-np.abs(reconstruction - row), kind="stable")[:FEATURES_SHOWN]
+            moved = np.argsort(-move, kind="stable")[:FEATURES_SHOWN]
             fields["values"] = [
                 {
                     "name": names[i],

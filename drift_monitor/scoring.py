@@ -25,6 +25,7 @@ SCORE_COLUMNS = {
     "adversarial_score",
     "flagged",
     "corrected_prediction",
+    "reconstruction_prediction",
     "outcome",
     "logged_prediction",
     "label",
@@ -80,13 +81,14 @@ def score_batch(
     batch_size: int = 512,
     n_examples: int = 0,
 ) -> Iterator[pa.Table]:
-    """Yield the score table of the batch chunk by chunk (columns in `score_chunk`).
+    """Yield the score table of the batch chunk by chunk: the columns of `score_chunk`.
 
+    All but `reconstruction_prediction`: only the reference window is given other thresholds later.
     Memory does not grow with the batch, but for the list of rejected rows.
     """
     for chunk in batch.chunks(batch_size):
         scores.rejected += chunk.rejected
-        table = score_chunk(detector, chunk, batch.data)
+        table = score_chunk(detector, chunk, batch.data).drop_columns("reconstruction_prediction")
         for row, score in enumerate(table["adversarial_score"].to_numpy() if n_examples else ()):
             if len(scores.examples) == n_examples and score <= scores.examples[0].score:
                 continue
@@ -103,8 +105,9 @@ def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig)
     """Return the score table of one chunk.
 
     Columns: the row id (or `file` and `row` where there is none), the timestamp if any,
-    `prediction`, `confidence`, `adversarial_score`, `flagged`, `corrected_prediction`, and, where
-    the monitor names them, `logged_prediction`, `label`, `clean_prediction` and the segments.
+    `prediction`, `confidence`, `adversarial_score`, `flagged`, `corrected_prediction`,
+    `reconstruction_prediction`, and, where the monitor names them, `logged_prediction`, `label`,
+    `clean_prediction` and the segments.
     Row ids are text, timestamps UTC. Classes are given by name. `prediction` is the classifier's
     own, computed here.
     """
@@ -118,11 +121,8 @@ def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig)
         columns["row"] = pa.array(chunk.rows)
     if data.timestamp:
         columns["timestamp"] = chunk.columns[data.timestamp].cast(TIMESTAMP, safe=False)
-    columns["prediction"] = names.take(pa.array(result.prediction))
-    columns["confidence"] = pa.array(result.confidence)
-    columns["adversarial_score"] = pa.array(result.score)
-    columns["flagged"] = pa.array(result.flagged)
-    columns["corrected_prediction"] = names.take(pa.array(result.corrected_prediction))
+    scored = result.to_table(detector.class_names)
+    columns |= dict(zip(scored.column_names, scored.columns, strict=True))
     for name, source in (
         ("logged_prediction", data.prediction),
         ("label", data.label),

@@ -40,6 +40,7 @@ def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bundle(classifier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector bundle for the classifier, fitted on 600 rows through the public function."""
+    from adversarial.members import Plan
     from drift_monitor.config import DataConfig
     from drift_monitor.fit import fit
 
@@ -51,7 +52,7 @@ def bundle(classifier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         DataConfig(path=str(data), input="image", label="label", segments=["site"]),
         directory / "detector",
         classes=CLASSES,
-        epochs=3,
+        plan=Plan(epochs=3),
         verbose=0,
     )
 

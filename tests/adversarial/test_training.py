@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from adversarial.architectures import default_autoencoder, dense_autoencoder, image_autoencoder
+from adversarial.architectures import dense_autoencoder, image_autoencoder, make_autoencoder
 from adversarial.checkpoints import CheckpointError
 from adversarial.errors import ModelError
 from adversarial.losses import kl_divergence
@@ -66,7 +66,7 @@ def test_training_brings_the_predictions_on_reconstructions_closer(
 ) -> None:
     x = rows()
     keras.utils.set_random_seed(0)
-    autoencoder = default_autoencoder(x)
+    autoencoder = make_autoencoder("auto", x)
     before = mean_kl(classifier, autoencoder, x)
     history = fit_autoencoder(classifier, autoencoder, x, epochs=6, verbose=0).history
     assert mean_kl(classifier, autoencoder, x) < 0.7 * before
@@ -500,12 +500,21 @@ def test_the_fashion_mnist_autoencoder_is_the_papers() -> None:
 def test_a_dense_autoencoder_scales_features_by_the_training_rows() -> None:
     x = np.random.default_rng(0).normal([0, 1e4], [1, 1e3], (500, 2)).astype(np.float32)
     model = dense_autoencoder(x, latent_dim=2)
-    scaled = np.asarray(model.layers[1](x))
+    scaled = np.asarray(model.layers[0](x))
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-3)
     np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-3)
     assert model(x[:3]).shape == (3, 2)
 
 
-def test_no_default_autoencoder_for_sequences() -> None:
+def test_a_dense_autoencoder_does_not_magnify_a_feature_that_was_constant() -> None:
+    x = np.random.default_rng(0).normal([0, 0.1], [1, 0], (500, 2)).astype(np.float32)
+    model = dense_autoencoder(x, latent_dim=2)
+    changed = x[:5] + np.array([0, 0.5], np.float32)
+    scaled = np.asarray(model.layers[0](np.concatenate([x[:5], changed])))
+    np.testing.assert_allclose(scaled[:, 1], [0] * 5 + [0.5] * 5, atol=1e-6)
+    np.testing.assert_allclose(model(changed), model(x[:5]), atol=5)
+
+
+def test_no_make_autoencoder_for_sequences() -> None:
     with pytest.raises(ModelError, match=r"\(5, 4\)"):
-        default_autoencoder(np.zeros((2, 5, 4), np.float32))
+        make_autoencoder("auto", np.zeros((2, 5, 4), np.float32))

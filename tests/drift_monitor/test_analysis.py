@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from adversarial.detector import Prediction
 from drift_monitor.analysis import Findings, analyse
 from drift_monitor.batches import Chunk
 from drift_monitor.config import DataConfig, Policy
@@ -442,12 +443,15 @@ def test_corrections_count_the_flagged_rows_whose_class_changes(rows: Rows) -> N
 # What the job hands over: segments beside the detector's own columns
 
 
-@pytest.mark.parametrize("segment", ["label", "prediction", "row", "flagged"])
+@pytest.mark.parametrize(
+    "segment", ["label", "prediction", "row", "flagged", "reconstruction_prediction"]
+)
 def test_a_segment_column_never_replaces_a_score_column(segment: str) -> None:
-    result = SimpleNamespace(
+    result = Prediction(
         prediction=np.array([0, 1]),
         corrected_prediction=np.array([0, 1]),
-        confidence=np.array([0.9, 0.8]),
+        reconstruction_prediction=np.array([0, 1]),
+        confidence=np.array([0.9, 0.8], np.float32),
         score=np.array([0.1, 0.2]),
         flagged=np.array([False, False]),
     )

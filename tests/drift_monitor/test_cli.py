@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from drift_monitor.cli import main
-from drift_monitor.config import load_monitor
+from drift_monitor.config import DataConfig, load_monitor
 from tests.animals import CLASSES, make_images, write_batch
 from tests.conftest import MakeMonitor
 
@@ -144,7 +144,10 @@ def test_bad_input_is_one_paragraph_that_names_file_and_remedy(
         ("backfill", "m.yaml", "--start", "2026-11-20", "--end", "2026-11-19"),
         ("fit", "--fpr", "1.5", "--classifier", "c", "--data", "d", "--output", "o"),
         ("unheard-of",),
+        ("threshold", "detector"),
+        ("threshold", "detector", "--fpr", "0"),
         ("fit", "--input", ",", "--classifier", "c", "--data", "d", "--output", "o"),
+        ("fit", "--input", "@nothing.txt", "--classifier", "c", "--data", "d", "--output", "o"),
         ("fit", "--shape", "3x1", "--classifier", "c", "--data", "d", "--output", "o"),
     ],
 )
@@ -251,6 +254,7 @@ def test_fit_writes_a_bundle_that_run_can_use(
     )
     assert code == 0, err
     assert str(tmp_path / "detector") in out
+    assert "ε_FPR 0.1: flags 20 of 200 normal rows; 6.62% to 15.02% of new ones" in out
     from adversarial import read_bundle
 
     found = read_bundle(tmp_path / "detector")
@@ -314,6 +318,33 @@ def test_without_reference_data_a_part_of_the_training_rows_is_held_out(
 
 
 @pytest.mark.parametrize(
+    ("text", "names"),
+    [("a, b,,c", ["a", "b", "c"]), ("@names.txt", ["a", "b, in mm", "c"])],
+)
+def test_names_are_given_by_commas_or_in_a_file(
+    invoke: Invoke,
+    text: str,
+    names: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "names.txt").write_text("a\r\n b, in mm\n\nc", encoding="utf-8-sig")
+    asked: dict[str, object] = {}
+
+    def fit(_: Path, data: DataConfig, output: Path, **options: object) -> Path:
+        asked.update(input=data.input, segments=data.segments, classes=options["classes"])
+        return output
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("drift_monitor.fit.fit", fit)
+    invoke(
+        *("fit", "--classifier", "c", "--data", "d", "--output", "o"),
+        *("--input", text, "--segments", text, "--class-names", text),
+    )
+    assert asked == {"input": names, "segments": names, "classes": names}
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"--classifier": "nothing.keras"}, "nothing.keras"),
@@ -354,6 +385,7 @@ def test_adversarial_inspect_describes_a_bundle(
     assert not stopped.value.code
     assert read_bundle(bundle).fingerprint in out
     assert "cat, dog, owl" in out
+    assert "(ε_FPR 0.05: flags 8 of 160 normal rows; 2.60% to 9.61% of new ones, 95%" in out
 
 
 def test_validate_finds_a_path_that_is_the_same_for_every_interval(

@@ -3,6 +3,8 @@
 import json
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -12,13 +14,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from adversarial import AdversarialDetector
+from adversarial import AdversarialDetector, InputSpec
 from adversarial.errors import DriftMonitorError
+from adversarial.members import Plan
 from drift_monitor.config import Interval, Monitor, load_monitor
-from drift_monitor.job import publish, rerender, run_interval, score_interval, write_report
+from drift_monitor.job import (
+    _examples,
+    publish,
+    rerender,
+    run_interval,
+    score_interval,
+    write_report,
+)
 from drift_monitor.report import model
 from drift_monitor.report.model import Report, json_schema
-from drift_monitor.scoring import BatchScores, score_batch
+from drift_monitor.scoring import BatchScores, Example, score_batch
 from tests.animals import make_images, png, write_batch
 from tests.conftest import MakeMonitor
 
@@ -269,6 +279,17 @@ def test_an_error_in_a_second_run_leaves_the_first_committed(
     assert files(monitor) == before
 
 
+def test_features_are_ordered_by_their_change_in_units_of_their_spread() -> None:
+    """`salary` changes by most in its own units, `age` by most in what is usual for it."""
+    x = np.array([[30, 50_000, 1], [32, 58_000, 1], [31, 54_000, 1]], np.float32)
+    reconstructions = np.array([[60, 53_000, 1], [62, 61_000, 1], [61, 57_000, 1]], np.float32)
+    spec = InputSpec(shape=(3,), feature_names=("age", "salary", "constant"))
+    detector: Any = SimpleNamespace(reconstruct=lambda _: reconstructions, input_spec=spec)
+    rows = [Example(3.0 - i, -i, row) for i, row in enumerate(x)]
+    found = _examples(detector, BatchScores(examples=rows))
+    assert [[v["name"] for v in e["values"]] for e in found] == [["age", "salary", "constant"]] * 3
+
+
 def test_flat_rows_are_scored_and_their_features_shown(tmp_path: Path) -> None:
     import keras
 
@@ -287,7 +308,7 @@ def test_flat_rows_are_scored_and_their_features_shown(tmp_path: Path) -> None:
     pq.write_table(table(500), tmp_path / "train.parquet")
     columns = ["age", "income", "delta"]
     data = DataConfig(path=str(tmp_path / "train.parquet"), input=columns)
-    fit(tmp_path / "model.keras", data, tmp_path / "detector", epochs=1, verbose=0)
+    fit(tmp_path / "model.keras", data, tmp_path / "detector", plan=Plan(epochs=1), verbose=0)
 
     pq.write_table(table(200), tmp_path / "2026-11-20.parquet")
     monitor = Monitor(

@@ -1,0 +1,153 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from adversarial import AdversarialDetector, paper_models
+from adversarial.cli import app, cache_directory
+from adversarial.datasets import SHAPES, Dataset, DatasetName
+from adversarial.errors import ModelError
+from adversarial.paper_models import RECIPES, augmentation, find_recipe, train_classifier
+from tests.adversarial.test_datasets import write_idx
+
+
+@pytest.fixture(autouse=True)
+def few_reference_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paper_models, "N_REFERENCE", 40)
+
+
+def stripes(n: int, name: DatasetName = "mnist", seed: int = 0) -> Dataset:
+    """Images whose class is the place of a bright stripe."""
+    rng = np.random.default_rng(seed)
+    shape = SHAPES[name]
+
+    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
+        y = rng.integers(0, 10, n)
+        x = rng.integers(0, 60, (n, *shape))
+        for image, label in zip(x, y, strict=True):
+            image[2 * label + 4 : 2 * label + 6] += 180
+        return x.astype(np.uint8), y
+
+    return Dataset(name, "stripes", *draw(n), *draw(50))
+
+
+def test_a_classifier_is_trained_once_and_then_loaded(tmp_path: Path) -> None:
+    dataset = stripes(168)
+    options = {"epochs": 1, "verbose": 0}
+    first, summary = train_classifier(dataset, "cnn", tmp_path, **options)  # type: ignore[arg-type]
+    written = (tmp_path / "classifier.keras").stat().st_mtime_ns
+    assert {"accuracy", "epochs", "seed", "seconds", "source"} <= summary.keys()
+    again, same = train_classifier(dataset, "cnn", tmp_path, **options)  # type: ignore[arg-type]
+    assert same == summary
+    assert (tmp_path / "classifier.keras").stat().st_mtime_ns == written
+    np.testing.assert_array_equal(first.get_weights()[0], again.get_weights()[0])
+    train_classifier(dataset, "cnn", tmp_path, epochs=1, seed=1, verbose=0)
+    assert json.loads((tmp_path / "classifier.json").read_text())["seed"] == 1
+    assert not (tmp_path / "classifier.training").exists()
+
+
+def test_what_the_paper_does_not_have_is_refused() -> None:
+    with pytest.raises(ModelError, match="no model 'resnet56' of mnist: expected cnn"):
+        find_recipe("mnist", "resnet56")
+
+
+@pytest.mark.parametrize("key", RECIPES)
+def test_every_recipe_makes_models_that_fit_together(key: tuple[DatasetName, str]) -> None:
+    from adversarial.architectures import make_autoencoder
+
+    recipe = RECIPES[key]
+    x = np.zeros((1, *SHAPES[key[0]]), np.float32)
+    classifier = recipe.classifier()
+    autoencoder = make_autoencoder(recipe.autoencoder, x)
+    assert classifier(autoencoder(x)).shape == (1, 10)
+
+
+def test_augmented_images_are_moved_and_mirrored() -> None:
+    image = np.zeros((1, 9, 9, 1), np.uint8)
+    image[0, 4, 6] = 255
+    augment = augmentation(shift=2, flip=True)
+    assert augment is not None
+    found = augment(np.repeat(image, 500, axis=0), np.random.default_rng(0))
+    rows, columns = np.nonzero(found[..., 0])[1:]
+    assert len(rows) == 500
+    assert set(rows.tolist()) == set(range(2, 7))
+    assert set(columns.tolist()) == set(range(9))
+    assert found.dtype == np.uint8
+    assert augmentation(0, False) is None
+    still = augmentation(shift=0, flip=True)
+    assert still is not None
+    columns = np.nonzero(still(np.repeat(image, 50, 0), np.random.default_rng(0)))[2]
+    assert set(columns.tolist()) == {2, 6}
+
+
+def test_the_train_command_leaves_a_bundle(tmp_path: Path) -> None:
+    dataset = stripes(168)
+    data = tmp_path / "data" / "mnist"
+    data.mkdir(parents=True)
+    for split, x, y in (
+        ("train", dataset.x_train, dataset.y_train),
+        ("t10k", dataset.x_test, dataset.y_test),
+    ):
+        write_idx(data / f"{split}-images-idx3-ubyte", x[..., 0])
+        write_idx(data / f"{split}-labels-idx1-ubyte", y.astype(np.uint8))
+    options = ["--data-dir", str(data.parent), "--cache-dir", str(tmp_path / "cache")]
+    short = ["--epochs", "1", "--detector-epochs", "1"]
+    found = CliRunner().invoke(app, ["train", "--dataset", "mnist", *options, *short])
+    assert found.exit_code == 0, found.output
+    assert "test accuracy on reconstructions" in found.output
+
+    directory = tmp_path / "cache" / "mnist-cnn"
+    assert sorted(p.name for p in directory.iterdir()) == [
+        "classifier.json",
+        "classifier.keras",
+        "detector",
+    ]
+    detector = AdversarialDetector.load(directory / "detector")
+    assert detector.training["classifier"]["accuracy"] >= 0
+    assert detector.training["epochs"] == 1
+    assert detector.reference is not None
+    flagged = np.mean(detector.reference["flagged"].to_numpy())
+    assert flagged == pytest.approx(0.05)
+    assert detector.reference["label"].to_pylist() == [str(y) for y in dataset.y_train[-40:]]
+
+    baseline = [*options, *short, "--baseline", "--name", "mse"]
+    found = CliRunner().invoke(app, ["train", "--dataset", "mnist", *baseline])
+    assert found.exit_code == 0, found.output
+    mse = AdversarialDetector.load(directory / "mse")
+    weights = [m.autoencoders[0].get_weights()[0] for m in (detector, mse)]
+    assert not np.array_equal(*weights)
+    inspected = CliRunner().invoke(app, ["inspect", str(directory / "detector")])
+    assert "corrected_accuracy" in inspected.output
+
+
+def test_models_are_kept_in_the_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_directory() == Path("/somewhere/drift-monitor")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_directory() == Path.home() / ".cache" / "drift-monitor"
+
+
+def test_the_one_cycle_ends_at_no_learning_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+
+    class Watch(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
+            rates.append(float(self.model.optimizer.learning_rate))
+
+    fit = keras.Model.fit
+
+    def watched(self: keras.Model, *args: Any, callbacks: list[Any], **rest: Any) -> Any:
+        return fit(self, *args, callbacks=[*callbacks, Watch()], **rest)
+
+    monkeypatch.setattr(keras.Model, "fit", watched)
+    train_classifier(stripes(168), "cnn", tmp_path, epochs=5, batch_size=16, verbose=0)
+    assert len(rates) == 40
+    assert max(rates) == pytest.approx(2e-3, rel=0.05)
+    assert 6 <= int(np.argmax(rates)) <= 9
+    assert rates[-1] < 1e-5
