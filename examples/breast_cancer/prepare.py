@@ -2,11 +2,11 @@
 
 569 tumours, 30 numbers each, benign or malignant. Writes into --output
 
-- `train.parquet`: 240 tumours, for the classifier and the detector;
-- `reference.parquet`: 160 others, seen by neither (the reference window);
+- `train.parquet`: 200 tumours, for the classifier and the detector;
+- `reference.parquet`: 200 others, seen by neither (the reference window);
 - `classifier.keras`: a small network that scales its input itself;
 - `columns.txt`: the 30 input columns, in the order the classifier takes them;
-- `production/{date}/`: five days of 120 tumours from the remaining 169, as they are or changed.
+- `production/{date}/`: five days of 60 tumours from the remaining 169, as they are or changed.
 
 See README.md beside this file for the commands.
 """
@@ -23,9 +23,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer
 
-N_TRAIN = 240
-N_REFERENCE = 160
-ROWS_PER_DAY = 120
+N_TRAIN = 200
+N_REFERENCE = 200
+ROWS_PER_DAY = 60
 SEED = 20
 
 
