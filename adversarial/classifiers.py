@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from adversarial.bundle import CLASSIFIER, SAVED_CLASSIFIER, OutputKind
 from adversarial.errors import ModelError
+from adversarial.objective import check_probabilities
 from adversarial.probabilities import DeclaredKind, output_kind, with_probabilities
 from adversarial.saved_model import SavedModelLayer, copy_saved_model, is_saved_model
-from adversarial.training import check_probabilities
 from adversarial.trust import LAMBDA, SAVED_MODEL, custom_objects, missing_opt_ins, refusal
 
 PROBE_ROWS = 8

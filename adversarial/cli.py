@@ -84,8 +84,8 @@ def train(
     """Train a classifier of the paper, unless it has been, and its detector."""
     from adversarial.datasets import load_dataset
     from adversarial.members import Plan
+    from adversarial.objective import Objective
     from adversarial.paper_models import find_recipe, train_classifier, train_detector
-    from adversarial.training import Objective
 
     recipe = find_recipe(dataset, model)
     directory = (cache_dir or cache_directory()) / f"{dataset}-{model}"

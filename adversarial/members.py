@@ -15,8 +15,9 @@ from adversarial.architectures import make_autoencoder
 from adversarial.classifiers import load_model
 from adversarial.ensemble import check_weights
 from adversarial.errors import ModelError
+from adversarial.objective import Objective
 from adversarial.temperature import choose_temperature
-from adversarial.training import Objective, Precision, fit_autoencoder
+from adversarial.training import Precision, fit_autoencoder
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Plan:
             raise ModelError(
                 f"{self.snapshots} snapshots of {self.epochs} epochs: ask for at most one per epoch"
             )
+        if not self.learning_rate > 0:
+            raise ModelError(f"learning rate is {self.learning_rate:g}: expected a number above 0")
         check_weights(self.weights, len(self.autoencoders) * self.snapshots)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.attacks.fgsm import FGSM
-from adversarial.training import Objective, fit_autoencoder
+from adversarial.objective import Objective
+from adversarial.training import fit_autoencoder
 
 TEMPERATURES = (0.2, 0.5, 1.0)
 ATTACK_STANDARD_DEVIATIONS = 0.3

@@ -14,7 +14,7 @@ from adversarial.cli import run_app
 from adversarial.errors import DriftMonitorError
 
 if TYPE_CHECKING:
-    from adversarial.training import HiddenLayer
+    from adversarial.objective import HiddenLayer
     from drift_monitor.config import Interval, Monitor
     from drift_monitor.job import Progress
     from drift_monitor.report.model import Report
@@ -194,7 +194,7 @@ def fit(
     if shape and not all(size.strip().isdigit() for size in shape.split(",")):
         raise typer.BadParameter(f"{shape!r} is not a shape such as 28,28,1", param_hint="--shape")
     from adversarial.members import Plan
-    from adversarial.training import Objective
+    from adversarial.objective import Objective
     from drift_monitor.config import DataConfig
     from drift_monitor.fit import fit as fit_detector
 
@@ -439,16 +439,17 @@ def _numbers(text: str, option: str) -> list[float]:
 
 def _hidden_layer(text: str) -> "HiddenLayer":
     """Return what NAME[:DIMENSION[:WEIGHT]] means."""
-    from adversarial.training import HiddenLayer
+    from adversarial.objective import HiddenLayer
 
     name, *rest = text.split(":")
     try:
         dimension, weight = (*rest, *("20", "1")[len(rest) :])
-        return HiddenLayer(name, int(dimension), float(weight))
+        numbers = int(dimension), float(weight)
     except ValueError:
         raise typer.BadParameter(
             f"{text!r} is not a layer such as dense:20:0.5", param_hint="--hidden-layer"
         ) from None
+    return HiddenLayer(name, *numbers)
 
 
 def _print_verdict(monitor: "Monitor", report: "Report") -> None:

@@ -8,8 +8,8 @@ import pytest
 from adversarial.architectures import make_autoencoder
 from adversarial.errors import ModelError
 from adversarial.members import Plan, train_members
+from adversarial.objective import Objective
 from adversarial.temperature import choose_temperature
-from adversarial.training import Objective
 from tests.animals import make_images
 
 

@@ -11,7 +11,8 @@ from adversarial.architectures import dense_autoencoder, image_autoencoder, make
 from adversarial.checkpoints import CheckpointError
 from adversarial.errors import ModelError
 from adversarial.losses import kl_divergence
-from adversarial.training import HiddenLayer, Objective, Training, fit_autoencoder
+from adversarial.objective import HiddenLayer, Objective
+from adversarial.training import Training, fit_autoencoder
 from tests.animals import make_images
 
 
@@ -334,7 +335,7 @@ def test_a_checkpoint_of_other_settings_is_not_resumed(
         fit_autoencoder(
             classifier, restless_autoencoder(), x, batch_size=32, resume=True, **options
         )
-    with pytest.raises(CheckpointError, match="rows and targets"):
+    with pytest.raises(CheckpointError, match="rows and classifier"):
         fit_autoencoder(classifier, restless_autoencoder(), x[:50], resume=True, **options)
     (tmp_path / "state.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"state\.json cannot be read"):

@@ -1,0 +1,252 @@
+"""What an autoencoder is trained for: objectives, and the composition M(AE(x)) that meets them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from adversarial.errors import ModelError
+from adversarial.losses import kl_divergence, project, scale_temperature, squared_error
+
+TARGET_ROWS = 1024
+"""Rows of a pass that computes targets."""
+
+
+@dataclass(frozen=True)
+class HiddenLayer:
+    """A hidden layer of the classifier whose features are matched too (Eq. 7 and 8).
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer.
+    dimension : int
+        Number of values that its flattened output is projected to.
+    weight : float
+        λ, the weight of its divergence in the loss.
+    """
+
+    name: str
+    dimension: int = 20
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.dimension < 2:
+            raise ModelError(
+                f"the hidden layer {self.name!r} is to be projected to {self.dimension} values, "
+                "of which a softmax says nothing: dimension is to be 2 or more"
+            )
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the autoencoder is trained for: a weighted sum of terms, each a function in `losses`.
+
+    Parameters
+    ----------
+    kl : float
+        Weight of D_KL(M(x)_T ‖ M(AE(x))) (Eq. 5).
+    mse : float
+        Weight of the reconstruction's squared error; alone (kl = 0) it is the baseline AE^MSE.
+    temperature : float
+        T of the target M(x)_T (Eq. 9); below 1 sharpens it.
+    hidden : sequence of HiddenLayer
+        Layers whose projected features are matched (Eq. 7 and 8).
+    projection : {"fixed", "trained"}
+        ψ of Eq. 8: a random projection, or one that is trained together with the autoencoder.
+    """
+
+    kl: float = 1.0
+    mse: float = 0.0
+    temperature: float = 1.0
+    hidden: Sequence[HiddenLayer] = ()
+    projection: Literal["fixed", "trained"] = "fixed"
+
+    def __post_init__(self) -> None:
+        weights = [self.kl, self.mse, *(layer.weight for layer in self.hidden)]
+        if min(weights) < 0 or max(weights) == 0:
+            raise ModelError(
+                f"the objective has the weights {weights}: give one above 0, none below"
+            )
+        if self.temperature <= 0:
+            raise ModelError(f"temperature is {self.temperature}: expected a number above 0")
+
+
+class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
+    """The composition M(AE(x)), of which only AE is trained.
+
+    The classifier sits in a closure, out of sight of Keras's attribute tracking: its variables are
+    not among this model's, so neither its weights nor its `trainable` need touching.
+
+    Parameters
+    ----------
+    autoencoder : keras.Model
+        AE, trained in place, in training mode.
+    classifier : keras.Model
+        M with the hidden layers' outputs, from `with_hidden`; called in inference mode.
+    objective : Objective
+        Terms and weights.
+    projections : sequence of (n_features, dimension) arrays
+        One per hidden layer. Trained from there if the objective says so.
+    """
+
+    def __init__(
+        self,
+        autoencoder: keras.Model,
+        classifier: keras.Model,
+        objective: Objective,
+        projections: Sequence[NDArray[np.float32]] = (),
+    ) -> None:
+        super().__init__(name="prediction_matcher")
+        self.autoencoder = autoencoder
+        self._classify: Callable[[Any], dict[str, Any]] = lambda x: classifier(x, training=False)
+        self._objective = objective
+        self._projections = [
+            self.add_weight(
+                shape=values.shape,
+                initializer=keras.initializers.Constant(values),
+                trainable=objective.projection == "trained",
+                name=f"projection_{number}",
+            )
+            for number, values in enumerate(projections)
+        ]
+        terms = [name for name in ("kl", "mse") if getattr(objective, name)]
+        terms += [layer.name for layer in objective.hidden]
+        self._terms = {name: keras.metrics.Mean(name=name) for name in terms if len(terms) > 1}
+
+    def call(self, x: Any, training: bool | None = None) -> dict[str, Any]:
+        """Return AE(x), M(AE(x)) and the hidden layers' features of AE(x)."""
+        reconstruction = self.autoencoder(x, training=training)
+        found = {"reconstruction": reconstruction}
+        if self._objective.kl or self._objective.hidden:
+            found |= {
+                name: ops.cast(values, "float32")
+                for name, values in self._classify(reconstruction).items()
+            }
+        return found
+
+    def compute_loss(  # the signature is Keras's
+        self,
+        x: Any,
+        y: Any,
+        y_pred: Any,
+        sample_weight: Any = None,  # noqa: ARG002
+        training: bool = True,  # noqa: ARG002
+    ) -> Any:
+        """Return the objective's mean over the batch, and what regularises the autoencoder.
+
+        `y` holds M(x)_T and the hidden targets, computed once before training and not once per
+        epoch.
+        """
+        objective = self._objective
+        loss: Any = 0.0
+        if objective.kl:
+            loss += self._term(
+                "kl", objective.kl, kl_divergence(y["probabilities"], y_pred["probabilities"])
+            )
+        if objective.mse:
+            loss += self._term("mse", objective.mse, squared_error(x, y_pred["reconstruction"]))
+        for number, (layer, projection) in enumerate(
+            zip(objective.hidden, self._projections, strict=True)
+        ):
+            target = y[f"hidden_{number}"]
+            if objective.projection == "trained":
+                target = project(target, projection)
+            matched = project(y_pred[f"hidden_{number}"], projection)
+            loss += self._term(layer.name, layer.weight, kl_divergence(target, matched))
+        for penalty in self.losses:
+            loss += penalty
+        return loss
+
+    def _term(self, name: str, weight: float, values: Any) -> Any:
+        if name in self._terms:
+            self._terms[name].update_state(values)
+        return weight * ops.mean(values)
+
+
+def with_hidden(classifier: keras.Model, names: Sequence[str]) -> keras.Model:
+    """Return a model of the same layers that gives M(x) and the flattened outputs of some of them.
+
+    Its outputs are named `probabilities`, `hidden_0`, `hidden_1` and so on.
+
+    Raises
+    ------
+    ModelError
+        If a layer is not there, or the classifier's layers form no graph to take one from.
+    """
+    try:
+        inputs, outputs = classifier.inputs, {"probabilities": classifier.outputs[0]}
+    except AttributeError:  # written as a class of its own: no graph to look into
+        inputs = keras.Input(classifier.input_shape[1:])
+        outputs = {"probabilities": classifier(inputs)}
+    layers = {layer.name: layer for layer in classifier.layers}
+    for number, name in enumerate(names):
+        try:
+            outputs[f"hidden_{number}"] = keras.layers.Flatten()(layers[name].output)
+        except (AttributeError, KeyError, ValueError):
+            raise ModelError(
+                f"the classifier has no layer {name!r} with one output to match: it has "
+                f"{', '.join(layers)}"
+            ) from None
+    model = keras.Model(inputs, outputs)
+    model.jit_compile = False
+    return model
+
+
+def make_targets(
+    monitored: keras.Model,
+    x: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    objective: Objective,
+    seed: int,
+) -> tuple[dict[str, NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """Return what does not change while the autoencoder learns: targets by name, and projections.
+
+    A projection's entries are normal, scaled so that what it gives of the first training rows has
+    variance 1. With a trained one the target is the features themselves, all in memory.
+    """
+    rng = np.random.default_rng(seed)
+    projections: list[NDArray[np.float32]] = []
+    if objective.hidden:
+        found = monitored.predict_on_batch(x[rows[:TARGET_ROWS]])
+        for number, layer in enumerate(objective.hidden):
+            features = found[f"hidden_{number}"]
+            drawn = rng.normal(size=(features.shape[1], layer.dimension))
+            spread = (features @ drawn).std()
+            projections.append((drawn / max(spread, 1e-7)).astype(np.float32))
+
+    parts: list[dict[str, NDArray[np.float32]]] = []
+    for start in range(0, len(x), TARGET_ROWS):
+        found = monitored.predict_on_batch(x[start : start + TARGET_ROWS])
+        if objective.projection == "fixed":
+            for number, projection in enumerate(projections):
+                name = f"hidden_{number}"
+                found[name] = ops.convert_to_numpy(project(found[name], projection))
+        parts.append(found)
+    targets = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    check_probabilities(targets["probabilities"])
+    if objective.temperature != 1.0:
+        targets["probabilities"] = ops.convert_to_numpy(
+            scale_temperature(targets["probabilities"], objective.temperature)
+        )
+    return targets, projections
+
+
+def check_probabilities(output: NDArray[np.float32]) -> None:
+    """Raise ModelError unless every row of `output` is a probability distribution."""
+    found = None
+    if output.ndim != 2 or output.shape[1] < 2:
+        found = f"shape {output.shape}"
+    elif not np.isfinite(output).all():
+        found = "values that are not finite"
+    elif output.min() < 0 or np.abs(output.sum(axis=1) - 1).max() > 1e-3:
+        found = f"values from {output.min():.3g} to {output.max():.3g} whose rows do not sum to 1"
+    if found:
+        raise ModelError(
+            f"the classifier's output has {found}: expected (rows, classes) probabilities; "
+            "end the model in a softmax layer, one unit per class"
+        )
