@@ -252,6 +252,11 @@ def fit(
     return checkpoints.history
 
 
+def checkpoint_dir(output: Path) -> Path:
+    """Return where the checkpoints of a detector lie until its bundle is written: beside it."""
+    return output.with_name(f"{output.name}.training")
+
+
 def digest(*arrays: NDArray[Any]) -> str:
     """Return a short SHA-256 of arrays: names the data that a run was made from."""
     sha256 = hashlib.sha256()

@@ -32,7 +32,7 @@ from adversarial.classifiers import (
 from adversarial.ensemble import check_weights, combine_scores, vote
 from adversarial.errors import ModelError
 from adversarial.runtime import Outputs, Runtime, TensorFlowRuntime
-from adversarial.threshold import threshold_from_scores
+from adversarial.threshold import apply_threshold, threshold_from_scores
 
 
 @dataclass(frozen=True)
@@ -235,6 +235,25 @@ class AdversarialDetector:
         self.threshold = threshold_from_scores(scores, fpr)
         self.fpr = fpr
         return self.threshold
+
+    def calibrate(self, window: pa.Table, fpr: float) -> None:
+        """Set the threshold and the reference window from scored normal rows.
+
+        Parameters
+        ----------
+        window : pyarrow.Table
+            Score table of the reference window, with the columns of `Prediction.to_table`; those
+            that depend on the threshold are made anew.
+        fpr : float
+            ε_FPR, between 0 and 1.
+
+        Raises
+        ------
+        ModelError
+            As in `threshold_from_fpr`.
+        """
+        self.threshold_from_scores(window["adversarial_score"].to_numpy(), fpr)
+        self.reference = apply_threshold(window, self.threshold)
 
     def save(self, path: str | Path) -> None:
         """Write the bundle to the directory `path`, whole or not at all.

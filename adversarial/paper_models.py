@@ -14,7 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from adversarial import architectures
-from adversarial.checkpoints import Augmentation, Checkpoints, digest, fit
+from adversarial.checkpoints import Augmentation, Checkpoints, checkpoint_dir, digest, fit
+from adversarial.classifiers import load_model
 from adversarial.datasets import Dataset, DatasetName, scale
 from adversarial.detector import AdversarialDetector
 from adversarial.errors import ModelError
@@ -169,7 +170,6 @@ def train_classifier(
     """
     recipe = find_recipe(dataset.name, model)
     epochs = epochs or recipe.epochs
-    x, y = scale(dataset.x_train[:-N_REFERENCE]), dataset.y_train[:-N_REFERENCE]
     settings = {
         "dataset": dataset.name,
         "model": model,
@@ -183,8 +183,9 @@ def train_classifier(
     if saved.exists() and summary_file.exists():
         summary = json.loads(summary_file.read_text(encoding="utf-8"))
         if summary.items() >= settings.items():
-            return keras.saving.load_model(saved, compile=False), summary
+            return load_model(saved), summary
 
+    x, y = scale(dataset.x_train[:-N_REFERENCE]), dataset.y_train[:-N_REFERENCE]
     keras.utils.set_random_seed(seed)
     classifier = recipe.classifier()
     steps = epochs * -(-len(x) // batch_size)
@@ -268,7 +269,7 @@ def train_detector(
     plan = plan or Plan(epochs=recipe.detector_epochs)
     named = [recipe.autoencoder if name == "auto" else name for name in plan.autoencoders]
     started = time.monotonic()
-    checkpoints = output.with_name(f"{output.name}.training")
+    checkpoints = checkpoint_dir(output)
     members = train_members(
         classifier,
         scale(dataset.x_train[:-N_REFERENCE]),
@@ -284,14 +285,10 @@ def train_detector(
         class_names=dataset.class_names,
         temperature=members.temperature,
     )
-    x_reference = scale(dataset.x_train[-N_REFERENCE:])
-    detector.threshold_from_fpr(x_reference, fpr)
+    window = detector.predict(scale(dataset.x_train[-N_REFERENCE:])).to_table(dataset.class_names)
     names = pa.array(dataset.class_names)
-    detector.reference = (
-        detector.predict(x_reference)
-        .to_table(dataset.class_names)
-        .append_column("label", names.take(pa.array(dataset.y_train[-N_REFERENCE:])))
-    )
+    labels = names.take(pa.array(dataset.y_train[-N_REFERENCE:]))
+    detector.calibrate(window.append_column("label", labels), fpr)
     clean = detector.predict(scale(dataset.x_test))
     detector.training = members.summary | {
         "reference_rows": N_REFERENCE,

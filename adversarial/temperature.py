@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.attacks.fgsm import FGSM
+from adversarial.detector import AdversarialDetector
 from adversarial.objective import Objective
 from adversarial.training import fit_autoencoder
 
@@ -84,7 +85,6 @@ def choose_temperature(
             seed=seed,
             **options,
         )
-        repaired = autoencoder.predict(attacked, verbose=0)
-        found = classifier.predict(repaired, verbose=0).argmax(axis=1)
-        corrected[temperature] = float(np.mean(found == classes))
+        found = AdversarialDetector(classifier, autoencoder).predict(attacked)
+        corrected[temperature] = float(np.mean(found.reconstruction_prediction == classes))
     return max(corrected, key=lambda t: (corrected[t], t)), corrected

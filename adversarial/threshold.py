@@ -1,14 +1,15 @@
 """The threshold t: chosen by ε_FPR on normal rows, and what it promises for rows to come.
 
-Pure functions of scores; no TensorFlow.
+Pure functions of scores and score tables; no TensorFlow.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
-from scipy import stats
 
 from adversarial.errors import ModelError
 
@@ -109,6 +110,8 @@ def false_positive_rate(
             f"none of {n} normal rows scores at or below the threshold of {threshold:g} nats: "
             "choose it from their scores by a false positive rate"
         )
+    from scipy import stats  # not at start-up: DAG files are parsed with this module
+
     tail = (1 - confidence) / 2
     rate = stats.beta(n_above + 1, n - n_above)
     return FalsePositiveRate(n_above, n, float(rate.ppf(tail)), float(rate.ppf(1 - tail)))
@@ -129,3 +132,21 @@ def describe_threshold(threshold: float, fpr: float, scores: NDArray[np.float64]
         f"{threshold:.6g} nats (ε_FPR {fpr:g}: flags {rate.n_above:,} of {rate.n:,} normal rows; "
         f"{rate.low:.2%} to {rate.high:.2%} of new ones, {CONFIDENCE:.0%} confidence)"
     )
+
+
+def apply_threshold(window: pa.Table, threshold: float) -> pa.Table:
+    """Return the reference window as scoring with another threshold would have made it.
+
+    Parameters
+    ----------
+    window : pyarrow.Table
+        A reference window with `reconstruction_prediction`.
+    threshold : float
+        t in nats: decides `flagged` and `corrected_prediction`. No other column depends on it.
+    """
+    flagged = pc.greater(window["adversarial_score"], threshold)
+    corrected = pc.if_else(flagged, window["reconstruction_prediction"], window["prediction"])
+    for name, values in (("flagged", flagged), ("corrected_prediction", corrected)):
+        at = window.schema.get_field_index(name)
+        window = window.set_column(at, window.schema.field(at), values)
+    return window

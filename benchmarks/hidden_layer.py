@@ -18,13 +18,13 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 from record import write_record
 
 from adversarial.architectures import make_autoencoder
 from adversarial.attacks.fgsm import FGSM
 from adversarial.classifiers import load_model
 from adversarial.datasets import load_dataset, scale
+from adversarial.detector import AdversarialDetector
 from adversarial.objective import HiddenLayer, Objective
 from adversarial.training import fit_autoencoder
 
@@ -37,17 +37,6 @@ def last_hidden_layer(classifier: keras.Model) -> str:
     """Return the name of the last dense layer before the output."""
     dense = [layer for layer in classifier.layers if isinstance(layer, keras.layers.Dense)]
     return str(dense[-2].name)
-
-
-def corrected_share(
-    classifier: keras.Model,
-    autoencoder: keras.Model,
-    attacked: NDArray[np.float32],
-    classes: NDArray[np.int64],
-) -> float:
-    """Return the share of attacked rows whose M(AE(x)) is the class they had before."""
-    repaired = autoencoder.predict(attacked, verbose=0)
-    return float(np.mean(classifier.predict(repaired, verbose=0).argmax(axis=1) == classes))
 
 
 def table(ways: dict[str, list[dict[str, float]]], about: str, undefended: float) -> str:
@@ -119,7 +108,8 @@ def main() -> None:
                 seed=seed,
                 verbose=0,
             ).history
-            run = {"corrected": corrected_share(classifier, autoencoder, attacked, classes)}
+            found = AdversarialDetector(classifier, autoencoder).predict(attacked)
+            run = {"corrected": float(np.mean(found.reconstruction_prediction == classes))}
             if objective.hidden:
                 run["hidden"] = history[f"val_{hidden[0].name}"][-1]
             ways[way].append(run)

@@ -28,6 +28,7 @@ from workers import Worker
 
 from adversarial.architectures import image_autoencoder
 from adversarial.datasets import load_dataset
+from adversarial.precision import CPU_FLAGS
 
 BATCH_SIZE = 128
 SEED = 20
@@ -67,7 +68,7 @@ def initial_autoencoder(shape: tuple[int, ...]) -> Path:
 
 def target_speedup(precision: str) -> tuple[float, str]:
     """Return the target and why it applies, given what this project trained in."""
-    has_bfloat16 = not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpuinfo("flags").split())
+    has_bfloat16 = not CPU_FLAGS.isdisjoint(cpuinfo("flags").split())
     if has_bfloat16 and precision == "bfloat16":
         return BFLOAT16_TARGET, "trained in bfloat16, which this CPU has"
     cpu = "has" if has_bfloat16 else "has no"

@@ -10,8 +10,7 @@ from typing import Any
 import alibi_detect  # type: ignore[import-not-found]
 import tensorflow as tf
 from alibi_detect.ad import AdversarialAE  # type: ignore[import-not-found]
-from training_task import Task
-from workers import serve
+from training_task import Task, serve_trainer
 
 SCORING_BATCH_SIZE = 1024
 
@@ -52,15 +51,7 @@ class Trainer:
 
 def main() -> None:
     """Load the images, then serve."""
-    trainer = Trainer(Task.from_command_line(__doc__))
-    serve(
-        {
-            "about": trainer.about,
-            "reset": trainer.reset,
-            "train": trainer.train,
-            "divergence": trainer.divergence,
-        }
-    )
+    serve_trainer(Trainer(Task.from_command_line(__doc__)))
 
 
 if __name__ == "__main__":

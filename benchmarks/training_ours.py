@@ -4,8 +4,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from training_task import Task
-from workers import serve
+from training_task import Task, serve_trainer
 
 from adversarial.classifiers import load_model
 from adversarial.detector import AdversarialDetector
@@ -55,15 +54,7 @@ class Trainer:
 
 def main() -> None:
     """Load the images, then serve."""
-    trainer = Trainer(Task.from_command_line(__doc__))
-    serve(
-        {
-            "about": trainer.about,
-            "reset": trainer.reset,
-            "train": trainer.train,
-            "divergence": trainer.divergence,
-        }
-    )
+    serve_trainer(Trainer(Task.from_command_line(__doc__)))
 
 
 if __name__ == "__main__":

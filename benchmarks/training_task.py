@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from workers import serve
 
 
 class Task(NamedTuple):
@@ -44,3 +45,24 @@ class Task(NamedTuple):
             arguments.batch_size,
             arguments.precision,
         )
+
+
+class Trainer(Protocol):
+    """Trains one epoch whenever told to."""
+
+    def about(self) -> dict[str, Any]:
+        """Say what trains."""
+
+    def reset(self) -> None:
+        """Go back to the weights before training."""
+
+    def train(self) -> str:
+        """Train one epoch and return the precision it ran in."""
+
+    def divergence(self) -> float:
+        """Return the mean D_KL(M(x) ‖ M(AE(x))) of the held-out images, in nats."""
+
+
+def serve_trainer(trainer: Trainer) -> None:
+    """Let `training.py` call the trainer's methods by name."""
+    serve({name: getattr(trainer, name) for name in ("about", "reset", "train", "divergence")})

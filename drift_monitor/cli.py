@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -443,8 +443,8 @@ def _hidden_layer(text: str) -> "HiddenLayer":
 
     name, *rest = text.split(":")
     try:
-        dimension, weight = (*rest, *("20", "1")[len(rest) :])
-        numbers = int(dimension), float(weight)
+        kinds = (int, float)[: len(rest)]
+        numbers: list[Any] = [kind(part) for kind, part in zip(kinds, rest, strict=True)]
     except ValueError:
         raise typer.BadParameter(
             f"{text!r} is not a layer such as dense:20:0.5", param_hint="--hidden-layer"

@@ -16,7 +16,7 @@ from adversarial.threshold import check_fpr
 from drift_monitor.batches import Batch, Chunk, class_indices, class_names
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError
-from drift_monitor.reference import apply_threshold, score_reference
+from drift_monitor.reference import score_reference
 
 if TYPE_CHECKING:
     from adversarial.members import Plan
@@ -82,6 +82,7 @@ def fit(
         If the classifier cannot be loaded or is not supported, or the rows cannot be read.
     """
     check_replaceable(output)
+    from adversarial.checkpoints import checkpoint_dir
     from adversarial.classifiers import load_classifier, row_shape
     from adversarial.detector import AdversarialDetector
     from adversarial.members import Plan, train_members
@@ -123,8 +124,7 @@ def fit(
         temperature=members.temperature,
     )
     window = score_reference(detector, reference, data)
-    detector.threshold_from_scores(window["adversarial_score"].to_numpy(), fpr)
-    detector.reference = apply_threshold(window, detector.threshold)
+    detector.calibrate(window, fpr)
     detector.training = members.summary | {
         "reference_rows": len(window),
         "reference": "given" if reference_data else "held out from the training rows",
@@ -133,11 +133,6 @@ def fit(
     detector.save(output)
     shutil.rmtree(checkpoints)
     return output
-
-
-def checkpoint_dir(output: Path) -> Path:
-    """Return where the checkpoints of a detector lie until its bundle is written: beside it."""
-    return output.with_name(f"{output.name}.training")
 
 
 def _read(data: DataConfig, spec: InputSpec) -> list[Chunk]:

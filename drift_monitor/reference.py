@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from adversarial.bundle import REFERENCE, BundleError, Manifest, read_bundle, write_bundle
-from adversarial.threshold import threshold_from_scores
+from adversarial.threshold import apply_threshold, threshold_from_scores
 from drift_monitor.batches import Chunk
 from drift_monitor.config import DataConfig
 from drift_monitor.scoring import score_chunk
@@ -30,7 +29,7 @@ def score_reference(
     Parameters
     ----------
     detector : AdversarialDetector
-        Its threshold decides `flagged` and `corrected_prediction`; see `apply_threshold`.
+        Its threshold decides `flagged` and `corrected_prediction`.
     chunks : sequence of Chunk
         The rows, known to be good.
     data : DataConfig
@@ -38,24 +37,6 @@ def score_reference(
     """
     table = pa.concat_tables([score_chunk(detector, chunk, data) for chunk in chunks])
     return table.drop_columns([name for name in IDENTITY if name in table.column_names])
-
-
-def apply_threshold(window: pa.Table, threshold: float) -> pa.Table:
-    """Return the reference window as scoring with another threshold would have made it.
-
-    Parameters
-    ----------
-    window : pyarrow.Table
-        A reference window with `reconstruction_prediction`.
-    threshold : float
-        t in nats: decides `flagged` and `corrected_prediction`. No other column depends on it.
-    """
-    flagged = pc.greater(window["adversarial_score"], threshold)
-    corrected = pc.if_else(flagged, window["reconstruction_prediction"], window["prediction"])
-    for name, values in (("flagged", flagged), ("corrected_prediction", corrected)):
-        at = window.schema.get_field_index(name)
-        window = window.set_column(at, window.schema.field(at), values)
-    return window
 
 
 def rethreshold(path: Path, fpr: float, output: Path | None = None) -> Path:

@@ -17,9 +17,9 @@ import pytest
 from typer.testing import CliRunner
 
 from adversarial import AdversarialDetector, read_bundle
+from adversarial.checkpoints import checkpoint_dir
 from drift_monitor.cli import app
 from drift_monitor.config import load_monitor
-from drift_monitor.fit import checkpoint_dir
 from drift_monitor.job import run_interval
 from tests.animals import CLASSES, make_images, write_batch
 from tests.conftest import MakeMonitor

@@ -16,10 +16,11 @@ from adversarial import AdversarialDetector, BundleError, read_bundle
 from adversarial.bundle import REFERENCE, write_bundle
 from adversarial.errors import ModelError
 from adversarial.members import Plan
+from adversarial.threshold import apply_threshold
 from drift_monitor.batches import Batch
 from drift_monitor.config import DataConfig
 from drift_monitor.fit import fit
-from drift_monitor.reference import apply_threshold, rethreshold, score_reference
+from drift_monitor.reference import rethreshold, score_reference
 from tests.animals import CLASSES, make_images, write_batch
 
 
