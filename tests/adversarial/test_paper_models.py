@@ -50,6 +50,33 @@ def test_a_classifier_is_trained_once_and_then_loaded(tmp_path: Path) -> None:
     assert not (tmp_path / "classifier.training").exists()
 
 
+@pytest.mark.parametrize(
+    ("is_fast", "precision", "policy"),
+    [(True, "bfloat16", "mixed_bfloat16"), (False, "float32", "float32")],
+)
+def test_a_classifier_is_trained_in_bfloat16_where_that_is_fast_and_kept_in_float32(
+    is_fast: bool, precision: str, policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies: set[str] = set()
+    fit = keras.Model.fit
+
+    def watched(self: keras.Model, *args: Any, **rest: Any) -> Any:
+        policies.update(layer.dtype_policy.name for layer in self.layers[1:-3])
+        return fit(self, *args, **rest)
+
+    monkeypatch.setattr(keras.Model, "fit", watched)
+    monkeypatch.setattr(paper_models, "bfloat16_is_fast", lambda: is_fast)
+    dataset = stripes(168)
+    model, summary = train_classifier(dataset, "cnn", tmp_path, epochs=2, verbose=0)
+    assert summary["precision"] == precision
+    assert policy in policies
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    predicted = model.predict(dataset.x_test / np.float32(255), verbose=0).argmax(axis=1)
+    assert summary["accuracy"] == float(np.mean(predicted == dataset.y_test))
+    fresh = RECIPES["mnist", "cnn"].classifier()
+    assert not np.array_equal(model.get_weights()[0], fresh.get_weights()[0])
+
+
 def test_what_the_paper_does_not_have_is_refused() -> None:
     with pytest.raises(ModelError, match="no model 'resnet56' of mnist: expected cnn"):
         find_recipe("mnist", "resnet56")
