@@ -179,7 +179,7 @@ def with_hidden(classifier: keras.Model, names: Sequence[str]) -> keras.Model:
         If a layer is not there, or the classifier's layers form no graph to take one from.
     """
     try:
-        inputs, outputs = classifier.inputs, {"probabilities": classifier.outputs[0]}
+        inputs, outputs = classifier.inputs[0], {"probabilities": classifier.outputs[0]}
     except AttributeError:  # written as a class of its own: no graph to look into
         inputs = keras.Input(classifier.input_shape[1:])
         outputs = {"probabilities": classifier(inputs)}

@@ -1,4 +1,7 @@
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -514,6 +517,50 @@ def test_a_dense_autoencoder_does_not_magnify_a_feature_that_was_constant() -> N
     scaled = np.asarray(model.layers[0](np.concatenate([x[:5], changed])))
     np.testing.assert_allclose(scaled[:, 1], [0] * 5 + [0.5] * 5, atol=1e-6)
     np.testing.assert_allclose(model(changed), model(x[:5]), atol=5)
+
+
+ON_JAX = """
+import keras
+import numpy as np
+
+from adversarial.architectures import make_autoencoder
+from adversarial.objective import HiddenLayer, Objective
+from adversarial.training import fit_autoencoder
+
+assert keras.backend.backend() == "jax"
+x = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
+layers = keras.layers
+classifier = keras.Sequential(
+    [
+        keras.Input((8,)),
+        layers.Dense(16, activation="relu", name="hidden"),
+        layers.BatchNormalization(),
+        layers.Dropout(0.2),
+        layers.Dense(2, activation="softmax"),
+    ]
+)
+before = classifier.get_weights()
+objective = Objective(
+    mse=0.1, temperature=0.5, hidden=[HiddenLayer("hidden")], projection="trained"
+)
+training = fit_autoencoder(
+    classifier, make_autoencoder("dense", x), x, objective=objective, epochs=4, verbose=0
+)
+for old, new in zip(before, classifier.get_weights(), strict=True):
+    np.testing.assert_array_equal(old, new)
+assert training.history["kl"][-1] < 0.8 * training.history["kl"][0], training.history
+"""
+
+
+def test_the_same_code_trains_on_jax() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", ON_JAX],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
 
 
 def test_no_make_autoencoder_for_sequences() -> None:
