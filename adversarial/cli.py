@@ -97,6 +97,7 @@ def train(
     typer.echo(f"{directory / 'classifier.keras'}: test accuracy {about['accuracy']:.2%}")
     plan = Plan(
         epochs=detector_epochs or recipe.detector_epochs,
+        schedule="cosine",
         objective=Objective(
             kl=0.0 if baseline else 1.0, mse=1.0 if baseline else 0.0, temperature=temperature
         ),

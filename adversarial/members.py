@@ -17,7 +17,7 @@ from adversarial.ensemble import check_weights
 from adversarial.errors import ModelError
 from adversarial.objective import Objective
 from adversarial.temperature import choose_temperature
-from adversarial.training import Precision, fit_autoencoder
+from adversarial.training import Precision, Schedule, fit_autoencoder
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Plan:
         What is trained for.
     choose_temperature : bool
         Choose the objective's temperature on held-out rows (`adversarial.temperature`).
-    epochs, batch_size, learning_rate, patience, precision, seed
+    epochs, batch_size, learning_rate, schedule, patience, precision, seed
         As in `adversarial.training.fit_autoencoder`. The seed also gives the weights a run starts
         from.
     """
@@ -55,6 +55,7 @@ class Plan:
     epochs: int = 10
     batch_size: int = 128
     learning_rate: float = 1e-3
+    schedule: Schedule = "constant"
     patience: int | None = None
     precision: Literal["auto"] | Precision = "auto"
     seed: int = 0
@@ -136,6 +137,7 @@ def train_members(
     options: Mapping[str, Any] = {
         "batch_size": plan.batch_size,
         "learning_rate": plan.learning_rate,
+        "schedule": plan.schedule,
         "precision": plan.precision,
         "seed": plan.seed,
         "verbose": verbose,

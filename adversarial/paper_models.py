@@ -63,7 +63,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
         architectures.mnist_classifier,
         "image",
         epochs=20,
-        detector_epochs=10,
+        detector_epochs=15,
         shift=1,
     ),
     ("fashion_mnist", "cnn"): Recipe(
@@ -273,7 +273,7 @@ def train_detector(
         the true class.
     """
     recipe = find_recipe(dataset.name, model)
-    plan = plan or Plan(epochs=recipe.detector_epochs)
+    plan = plan or Plan(epochs=recipe.detector_epochs, schedule="cosine")
     named = [recipe.autoencoder if name == "auto" else name for name in plan.autoencoders]
     started = time.monotonic()
     checkpoints = checkpoint_dir(output)

@@ -1,5 +1,6 @@
 """Training of the autoencoder: match the classifier's predictions on x and AE(x) (Eq. 5 to 9)."""
 
+import math
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from adversarial.precision import bfloat16_is_fast, can_mix, find_disagreement, 
 
 Weights = list[NDArray[np.float32]]
 Precision = Literal["float32", "bfloat16"]
+Schedule = Literal["constant", "cosine"]
 
 N_AGREEMENT = 2_000
 """Held-out rows on which a training in bfloat16 is checked."""
@@ -54,6 +56,7 @@ def fit_autoencoder(
     epochs: int = 10,
     batch_size: int = 128,
     learning_rate: float = 1e-3,
+    schedule: Schedule = "constant",
     validation_split: float = 0.05,
     patience: int | None = None,
     snapshots: int = 1,
@@ -77,6 +80,8 @@ def fit_autoencoder(
         What to train for; the KL divergence of the predictions alone when not given.
     epochs, batch_size, learning_rate
         Of the Adam optimiser.
+    schedule : {"constant", "cosine"}
+        "cosine" lowers the learning rate to zero by half a cosine over the epochs.
     validation_split : float
         Share of the rows, drawn at random by `seed`, held out for the validation loss.
     patience : int, optional
@@ -132,7 +137,14 @@ def fit_autoencoder(
         if chosen == "bfloat16":
             models = [mixed_copy(model) for model in models]
         matcher = PredictionMatcher(models[0], models[1], objective, projections)
-        matcher.compile(optimizer=keras.optimizers.Adam(learning_rate), jit_compile=False)
+        rate = (
+            keras.optimizers.schedules.CosineDecay(
+                learning_rate, epochs * math.ceil(len(rows) / batch_size)
+            )
+            if schedule == "cosine"
+            else learning_rate
+        )
+        matcher.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
         matcher(x[:1])
         keras.utils.set_random_seed(seed)
         runs = Checkpoints(
@@ -141,6 +153,8 @@ def fit_autoencoder(
                 "objective": asdict(objective),
                 "batch_size": batch_size,
                 "learning_rate": learning_rate,
+                # With a constant one, a run may be resumed for more epochs.
+                "schedule": f"cosine over {epochs} epochs" if schedule == "cosine" else schedule,
                 "validation_split": validation_split,
                 "precision": chosen,
                 "seed": seed,

@@ -102,6 +102,13 @@ def fit(
     learning_rate: Annotated[
         float, typer.Option(help="Of the Adam optimiser.", rich_help_panel=TRAINING)
     ] = 1e-3,
+    schedule: Annotated[
+        Literal["constant", "cosine"],
+        typer.Option(
+            help="Of the learning rate; cosine lowers it to zero over the epochs.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = "constant",
     patience: Annotated[
         int | None,
         typer.Option(
@@ -214,6 +221,7 @@ def fit(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        schedule=schedule,
         patience=patience,
         precision=precision,
         seed=seed,

@@ -307,6 +307,41 @@ def test_snapshots_are_the_last_epochs_newest_first(
     assert not np.array_equal(both[0][0], both[1][0])
 
 
+def test_a_cosine_schedule_ends_at_no_learning_rate_and_belongs_to_the_run(
+    classifier: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+
+    class Watch(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
+            rates.append(float(self.model.optimizer.learning_rate))
+
+    fit = keras.Model.fit
+
+    def watched(self: keras.Model, *args: Any, callbacks: list[Any], **rest: Any) -> Any:
+        return fit(self, *args, callbacks=[*callbacks, Watch()], **rest)
+
+    monkeypatch.setattr(keras.Model, "fit", watched)
+    options: dict[str, Any] = {"learning_rate": 0.01, "batch_size": 64, "verbose": 0}
+    options |= {"checkpoint_dir": tmp_path, "validation_split": 0}
+    autoencoder = small_autoencoder()
+    fit_autoencoder(classifier, autoencoder, rows(), epochs=3, schedule="cosine", **options)
+    assert len(rates) == 12
+    assert rates == sorted(rates, reverse=True)
+    assert rates[5] == pytest.approx(0.005, rel=1e-3)
+    assert rates[-1] == pytest.approx(0, abs=1e-8)
+    with pytest.raises(CheckpointError, match="cosine over 3 epochs"):
+        fit_autoencoder(
+            classifier,
+            small_autoencoder(),
+            rows(),
+            epochs=4,
+            schedule="cosine",
+            resume=True,
+            **options,
+        )
+
+
 def test_early_stopping_keeps_the_best_epoch(classifier: keras.Model, tmp_path: Path) -> None:
     x = rows(128)
     autoencoder = restless_autoencoder()

@@ -130,7 +130,19 @@ def test_every_objective_is_within_reach(
         classifier_file,
         training_rows,
         tmp_path / "d",
-        *("--epochs", 3, "--patience", 2, "--temperature", "auto", "--latent-dim", 3, *options),
+        *(
+            "--epochs",
+            3,
+            "--patience",
+            2,
+            "--schedule",
+            "cosine",
+            "--temperature",
+            "auto",
+            "--latent-dim",
+            3,
+            *options,
+        ),
     )
     summary = read_bundle(tmp_path / "d").manifest.training
     assert {"kl", "mse", "hidden", "val_hidden", "corrected_by_temperature"} <= summary.keys()
