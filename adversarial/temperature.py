@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.attacks.fgsm import FGSM
+from adversarial.attacks import FGSM
 from adversarial.detector import AdversarialDetector
 from adversarial.objective import Objective
 from adversarial.training import fit_autoencoder
@@ -67,10 +67,11 @@ def choose_temperature(
     """
     rows = validation[:N_ROWS]
     classes = classifier.predict(rows, verbose=0).argmax(axis=1)
-    flat = rows.ndim == 2
-    step = ATTACK_STANDARD_DEVIATIONS * (rows.std(axis=0) if flat else rows.std())
-    attack = FGSM(step, bounds=(x.min(axis=0 if flat else None), x.max(axis=0 if flat else None)))
-    attacked = attack.run(classifier, rows, classes)
+    axis = 0 if rows.ndim == 2 else None  # every column of a table has a scale of its own
+    step = ATTACK_STANDARD_DEVIATIONS * rows.std(axis=axis)
+    low = np.minimum(x.min(axis=axis), rows.min(axis=axis))
+    high = np.maximum(x.max(axis=axis), rows.max(axis=axis))
+    attacked = FGSM(step, bounds=(low, high)).run(classifier, rows, classes).x_adv
 
     corrected: dict[float, float] = {}
     for temperature in temperatures:

@@ -21,7 +21,7 @@ import numpy as np
 from record import write_record
 
 from adversarial.architectures import make_autoencoder
-from adversarial.attacks.fgsm import FGSM
+from adversarial.attacks import FGSM
 from adversarial.classifiers import load_model
 from adversarial.datasets import load_dataset, scale
 from adversarial.detector import AdversarialDetector
@@ -84,7 +84,7 @@ def main() -> None:
     x = scale(dataset.x_train[: arguments.rows])
     held_out = scale(dataset.x_train[-N_VALIDATION:])
     classes = classifier.predict(held_out, verbose=0).argmax(axis=1)
-    attacked = FGSM(EPSILON).run(classifier, held_out, classes)
+    attacked = FGSM(EPSILON).run(classifier, held_out, classes).x_adv
     undefended = float(np.mean(classifier.predict(attacked, verbose=0).argmax(axis=1) == classes))
 
     hidden = [HiddenLayer(last_hidden_layer(classifier), weight=arguments.weight)]

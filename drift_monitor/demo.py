@@ -83,7 +83,7 @@ def make_week(images: Path, detector: "AdversarialDetector", monitor: Monitor) -
     monitor : Monitor
         Says where the batches go.
     """
-    from adversarial.attacks.fgsm import FGSM
+    from adversarial.attacks import FGSM
 
     data = DataConfig(path=str(images), input="image", label="label")
     chunks = list(Batch(data.path, data, detector.input_spec).chunks(4096))
@@ -99,8 +99,10 @@ def make_week(images: Path, detector: "AdversarialDetector", monitor: Monitor) -
             served = served + rng.normal(0, NOISE, served.shape).astype(np.float32)
         if number == _ATTACK:
             attacked = rng.random(len(rows)) < ATTACK_SHARE
-            attack = FGSM(ATTACK_EPSILON)
-            served[attacked] = attack.run(detector.classifier, served[attacked], y[rows][attacked])
+            attack = FGSM(ATTACK_EPSILON).run(
+                detector.classifier, served[attacked], y[rows][attacked]
+            )
+            served[attacked] = attack.x_adv
         pixels = np.clip(served * 255, 0, 255).round().astype(np.uint8)
         result = detector.predict(pixels.astype(np.float32) / 255)
         names = np.array(detector.class_names)

@@ -1,1 +1,29 @@
 """Attacks, one file each."""
+
+from adversarial.attacks.attack import Attack, AttackError, AttackResult
+from adversarial.attacks.carlini_wagner import CarliniWagner
+from adversarial.attacks.criteria import Aim, Both, Criterion, Misclassified, Unflagged
+from adversarial.attacks.ddn import DDN
+from adversarial.attacks.fgsm import FGSM
+from adversarial.attacks.pgd import PGD
+from adversarial.attacks.rays import RayS
+from adversarial.attacks.slide import SLIDE
+from adversarial.attacks.square import SquareAttack
+
+__all__ = [
+    "DDN",
+    "FGSM",
+    "PGD",
+    "SLIDE",
+    "Aim",
+    "Attack",
+    "AttackError",
+    "AttackResult",
+    "Both",
+    "CarliniWagner",
+    "Criterion",
+    "Misclassified",
+    "RayS",
+    "SquareAttack",
+    "Unflagged",
+]

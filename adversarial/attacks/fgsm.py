@@ -1,17 +1,15 @@
-"""The fast gradient sign method, in one full step."""
+"""The fast gradient sign method, in one full step or in the smallest that succeeds."""
 
 from dataclasses import dataclass
 
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-BATCH = 256
+from adversarial.attacks.attack import Attack, Classes, Perturb, Rows, Victim
 
 
 @dataclass(frozen=True)
-class FGSM:
+class FGSM(Attack):
     """Fast gradient sign method (Goodfellow et al. 2015; Eq. 4 of the paper).
 
     x_adv = clip(x + ε · sign(∇ₓ L(M(x), y))), with the cross-entropy L.
@@ -20,46 +18,31 @@ class FGSM:
     ----------
     epsilon : float or (n_features,) array
         ε, the L∞ norm of the step, in the units of x; for flat rows one per feature if need be.
-    bounds : (float, float) or pair of (n_features,) arrays
-        Smallest and largest value of x.
+    steps : int
+        1 takes the full step. k > 1 tries ε/k, 2ε/k, …, ε along the one gradient and stops at the
+        first that succeeds, row by row; where none does, the full step is returned. The paper's
+        "1000 iterations" can be read either way.
     """
 
-    epsilon: float | NDArray[np.float32]
-    bounds: tuple[float | NDArray[np.float32], float | NDArray[np.float32]] = (0.0, 1.0)
+    epsilon: float | Rows
+    steps: int = 1
 
-    def run(
-        self, model: keras.Model, x: NDArray[np.float32], y: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Return the attacked rows.
+    def _prepare(self, victim: Victim) -> Perturb:
+        low, high = self._limits()
+        epsilon = np.asarray(self.epsilon, np.float32)
 
-        Parameters
-        ----------
-        model : keras.Model
-            Classifier with probabilities as output; not changed.
-        x : (n, *input_shape) float32
-            Rows within the bounds.
-        y : (n,) int64
-            Their classes.
+        def perturb(x: Rows, y: Classes, rows: NDArray[np.int64]) -> Rows:
+            gradient, _ = victim.with_gradient(x, y, rows)
+            sign = np.sign(gradient)
+            x_adv: Rows = np.clip(x + epsilon * sign, low, high)
+            active = np.arange(len(x))
+            for step in range(1, self.steps):
+                tried = np.clip(x[active] + epsilon * (step / self.steps) * sign[active], low, high)
+                met = victim.aim(tried, y[active], rows[active]).met
+                x_adv[active[met]] = tried[met]
+                active = active[~met]
+                if not len(active):
+                    break
+            return x_adv
 
-        Returns
-        -------
-        (n, *input_shape) float32
-            Within the bounds and within ε of x in every coordinate.
-        """
-
-        @tf.function(jit_compile=False)  # type: ignore[untyped-decorator]
-        def gradient_sign(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-            with tf.GradientTape() as tape:
-                tape.watch(x)
-                loss = keras.losses.sparse_categorical_crossentropy(y, model(x, training=False))
-            return tf.sign(tape.gradient(loss, x))
-
-        low, high = self.bounds
-        attacked = np.empty_like(x)
-        for start in range(0, len(x), BATCH):
-            rows = slice(start, start + BATCH)
-            sign = gradient_sign(tf.constant(x[rows]), tf.constant(y[rows])).numpy()
-            attacked[rows] = np.clip(
-                x[rows] + np.asarray(self.epsilon, np.float32) * sign, low, high
-            )
-        return attacked
+        return perturb

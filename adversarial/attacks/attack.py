@@ -1,0 +1,283 @@
+"""What all attacks share: batches, the model's answers, norms, progress and resumption."""
+
+from __future__ import annotations
+
+import abc
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from adversarial.attacks.criteria import Aim, Criterion, Misclassified
+from adversarial.checkpoints import digest
+from adversarial.errors import DriftMonitorError, ModelError
+
+Rows = NDArray[np.float32]
+Classes = NDArray[np.int64]
+Bounds = tuple[float | NDArray[np.floating], float | NDArray[np.floating]]
+Perturb = Callable[[Rows, Classes, NDArray[np.int64]], Rows]
+"""From a batch, its classes and its numbers among all rows to the attacked batch."""
+
+LEVELS = 255
+"""Steps between the bounds in an 8-bit image."""
+
+
+class AttackError(DriftMonitorError):
+    """An attack that was begun with other settings cannot be resumed."""
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """What an attack made of n rows, those on which it failed included.
+
+    Attributes
+    ----------
+    x_adv : (n, *input_shape) float32
+        Attacked rows, within the bounds.
+    success : (n,) bool
+        Whether the criterion is met at x_adv.
+    success_rounded : (n,) bool
+        The same after rounding x_adv to the 256 levels of an 8-bit image.
+    l1, l2, linf : (n,) float64
+        Norms of x_adv − x, in the units of x.
+    queries : (n,) int64
+        Times that the row was shown to the model, with or without its gradient.
+    seconds : float
+        Duration, summed over all sittings of a resumed run.
+    """
+
+    x_adv: Rows
+    success: NDArray[np.bool_]
+    success_rounded: NDArray[np.bool_]
+    l1: NDArray[np.float64]
+    l2: NDArray[np.float64]
+    linf: NDArray[np.float64]
+    queries: NDArray[np.int64]
+    seconds: float
+
+
+class Victim:
+    """A criterion, compiled, that counts how often each row is shown to it.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        What the attack is after.
+    shape : tuple of int
+        Of a row.
+    n : int
+        Number of rows.
+    """
+
+    def __init__(self, criterion: Criterion, shape: tuple[int, ...], n: int) -> None:
+        self.criterion = criterion
+        self.shape = shape
+        self.queries = np.zeros(n, np.int64)
+        self._aim = self.compile(criterion)
+        self._with_gradient = self.compile(self.differentiate)
+
+    def compile(self, function: Callable[..., Any], *more: tf.TensorSpec) -> Callable[..., Any]:
+        """Compile a function of rows, classes and `more`, once for any number of rows."""
+        specs = [
+            tf.TensorSpec([None, *self.shape], tf.float32),
+            tf.TensorSpec([None], tf.int64),
+            *more,
+        ]
+        # XLA is several times slower on CPUs.
+        compiled: Callable[..., Any] = tf.function(
+            function, input_signature=specs, jit_compile=False
+        )
+        return compiled
+
+    def differentiate(self, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, Aim]:
+        """Return the gradient of the loss, and the aim, as tensors."""
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            aim = self.criterion(x, y)
+        # A model may have no gradient at all: then it is zero, and an attack without one is due.
+        return tape.gradient(aim.loss, x, unconnected_gradients="zero"), aim
+
+    def show(self, rows: NDArray[np.int64]) -> None:
+        """Count that these rows are shown to the model once."""
+        np.add.at(self.queries, rows, 1)
+
+    def aim(self, x: Rows, y: Classes, rows: NDArray[np.int64]) -> Aim:
+        """Return how far the rows are from the criterion, as arrays."""
+        self.show(rows)
+        return Aim(*(tensor.numpy() for tensor in self._aim(x, y)))
+
+    def with_gradient(self, x: Rows, y: Classes, rows: NDArray[np.int64]) -> tuple[Rows, Aim]:
+        """Return the gradient of the loss with respect to x, and the aim, as arrays."""
+        self.show(rows)
+        gradient, aim = self._with_gradient(x, y)
+        return gradient.numpy(), Aim(*(tensor.numpy() for tensor in aim))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(abc.ABC):
+    """An attack: its fields are its hyper-parameters, `run` is the attack.
+
+    Parameters
+    ----------
+    bounds : (float, float), or a pair of arrays for flat rows
+        Smallest and largest value of x.
+    batch_size : int
+        Rows that are attacked together; the result does not depend on it but for rounding.
+    seed : int
+        Of what is random. Each row has random numbers of its own, whatever batch it is in.
+    """
+
+    bounds: Bounds = (0.0, 1.0)
+    batch_size: int = 256
+    seed: int = 0
+
+    @abc.abstractmethod
+    def _prepare(self, victim: Victim) -> Perturb:
+        """Return the attack on one batch, with all that is compiled for it."""
+
+    def run(
+        self,
+        model: keras.Model | Criterion,
+        x: Rows,
+        y: Classes,
+        *,
+        directory: Path | None = None,
+        verbose: bool = False,
+    ) -> AttackResult:
+        """Attack the rows.
+
+        Parameters
+        ----------
+        model : keras.Model or criterion
+            A classifier with probabilities as output, which is to misclassify; or what is to be
+            met instead (`adversarial.attacks.criteria`). No model is changed.
+        x : (n, *input_shape) float32
+            Rows within the bounds.
+        y : (n,) int
+            Their classes.
+        directory : Path, optional
+            Where each batch is kept once it is done. A run that was killed goes on from there; one
+            that was finished is read.
+        verbose : bool
+            Show a progress bar.
+
+        Raises
+        ------
+        ModelError
+            If the rows are outside of the bounds, or the numbers of rows and classes differ.
+        AttackError
+            If `directory` holds batches of another attack or of other rows.
+        """
+        x, y = np.asarray(x, np.float32), np.asarray(y, np.int64)
+        self._check(x, y)
+        criterion: Criterion = Misclassified(model) if isinstance(model, keras.Model) else model
+        victim = Victim(criterion, x.shape[1:], len(x))
+        if directory is not None:
+            weights = model.get_weights() if isinstance(model, keras.Model) else []
+            self._claim(directory, digest(x, y, *weights))
+        perturb = self._prepare(victim)
+        parts = []
+        for start in self._starts(len(x), verbose):
+            rows = np.arange(start, min(start + self.batch_size, len(x)))
+            kept = directory / f"{start:07d}.npz" if directory is not None else None
+            parts.append(self._batch(victim, perturb, x[rows], y[rows], rows, kept))
+        merged = {
+            name: np.concatenate([part[name] for part in parts])
+            for name in parts[0]
+            if name != "seconds"
+        }
+        return AttackResult(**merged, seconds=float(sum(part["seconds"] for part in parts)))
+
+    def _batch(
+        self,
+        victim: Victim,
+        perturb: Perturb,
+        x: Rows,
+        y: Classes,
+        rows: NDArray[np.int64],
+        kept: Path | None,
+    ) -> dict[str, Any]:
+        if kept is not None and kept.exists():
+            with np.load(kept) as stored:
+                return dict(stored)
+        started = time.perf_counter()
+        x_adv = np.clip(perturb(x, y, rows), *self._limits()).astype(np.float32)
+        seconds = time.perf_counter() - started
+        queries = victim.queries[rows].copy()
+        flat = (x_adv.astype(np.float64) - x).reshape(len(x), -1)
+        part = {
+            "x_adv": x_adv,
+            "success": victim.aim(x_adv, y, rows).met,
+            "success_rounded": victim.aim(self._rounded(x_adv), y, rows).met,
+            "l1": np.abs(flat).sum(axis=1),
+            "l2": np.sqrt((flat**2).sum(axis=1)),
+            "linf": np.abs(flat).max(axis=1),
+            "queries": queries,
+            "seconds": seconds,
+        }
+        if kept is not None:
+            scratch = kept.with_suffix(".new.npz")
+            np.savez(scratch, **part)
+            scratch.replace(kept)
+        return part
+
+    def _limits(self) -> tuple[Rows, Rows]:
+        low, high = self.bounds
+        return np.asarray(low, np.float32), np.asarray(high, np.float32)
+
+    def _rounded(self, x: Rows) -> Rows:
+        low, high = self._limits()
+        step = (high - low) / LEVELS
+        levels = np.round((x - low) / np.where(step > 0, step, 1))
+        return np.clip(low + levels * step, low, high).astype(np.float32)
+
+    def _draw(self, rows: NDArray[np.int64], turn: int) -> list[np.random.Generator]:
+        """Return a random generator for each row and turn, whatever batch the row is in."""
+        return [np.random.default_rng([self.seed, int(row), turn]) for row in rows]
+
+    def _check(self, x: Rows, y: Classes) -> None:
+        if len(x) != len(y) or not len(x):
+            raise ModelError(f"{len(x)} rows and {len(y)} classes: expected one class per row")
+        low, high = self._limits()
+        inside = ((x >= low) & (x <= high)).reshape(len(x), -1).all(axis=1)
+        if not inside.all():
+            raise ModelError(
+                f"row {int(inside.argmin())} has a value that is not within the bounds "
+                f"{self.bounds}: scale the rows, or give the attack their bounds"
+            )
+
+    def _starts(self, n: int, verbose: bool) -> Any:
+        from rich.progress import track
+
+        starts = range(0, n, self.batch_size)
+        return track(starts, type(self).__name__, disable=not verbose)
+
+    def _claim(self, directory: Path, data: str) -> None:
+        """Note what the directory is for, or check that it is for this."""
+        settings = {field.name: repr(getattr(self, field.name)) for field in fields(self)}
+        settings |= {"attack": type(self).__name__, "rows and model": data}
+        file = directory / "attack.json"
+        if file.exists():
+            found = json.loads(file.read_text(encoding="utf-8"))
+            changed = [
+                f"{name} {found.get(name)}, now {settings.get(name)}"
+                for name in sorted(found.keys() | settings.keys())
+                if found.get(name) != settings.get(name)
+            ]
+            if changed:
+                raise AttackError(
+                    f"{directory} holds another attack ({'; '.join(changed)}): give another "
+                    "directory, or remove this one"
+                )
+            return
+        directory.mkdir(parents=True, exist_ok=True)
+        scratch = file.with_suffix(".new")
+        scratch.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        scratch.replace(file)

@@ -1,0 +1,112 @@
+"""Projected gradient descent with random restarts."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adversarial.attacks.attack import Attack, Classes, Perturb, Rows, Victim
+
+
+@dataclass(frozen=True)
+class PGD(Attack):
+    """Projected gradient descent (Madry et al. 2018), from random points in the ball.
+
+    A row is done where the criterion is met. Of a row on which every restart failed, the iterate
+    closest to success is returned.
+
+    Parameters
+    ----------
+    epsilon : float
+        Radius of the ball around x, in its units.
+    norm : {"linf", "l2"}
+        Of the ball.
+    steps : int
+        Of one restart.
+    step_size : float, optional
+        Norm of a step; 2.5 ε / steps when not given.
+    restarts : int
+        Number of random starting points. The first start of the first is x itself.
+    """
+
+    epsilon: float
+    norm: Literal["linf", "l2"] = "linf"
+    steps: int = 40
+    step_size: float | None = None
+    restarts: int = 2
+
+    def _prepare(self, victim: Victim) -> Perturb:
+        low, high = self._limits()
+        size = np.float32(self.step_size or 2.5 * self.epsilon / self.steps)
+
+        def restart(
+            x: Rows, y: Classes, rows: NDArray[np.int64], start: Rows
+        ) -> tuple[Rows, NDArray[np.float32], NDArray[np.bool_]]:
+            """Return each row's iterate that came closest, its margin, and whether it succeeded."""
+            best, margins = start.copy(), np.full(len(x), np.inf, np.float32)
+            met = np.zeros(len(x), np.bool_)
+            current, active = start, np.arange(len(x))
+            for step in range(self.steps + 1):
+                if step < self.steps:
+                    gradient, aim = victim.with_gradient(current, y[active], rows[active])
+                else:
+                    aim = victim.aim(current, y[active], rows[active])
+                closer = (aim.margin < margins[active]) | aim.met
+                best[active[closer]] = current[closer]
+                margins[active[closer]] = aim.margin[closer]
+                met[active] = aim.met
+                if step == self.steps:
+                    break
+                going = ~aim.met
+                active, current = active[going], current[going]
+                if not len(active):
+                    break
+                moved = current + size * self._direction(gradient[going])
+                current = np.clip(x[active] + self._project(moved - x[active]), low, high)
+            return best, margins, met
+
+        def perturb(x: Rows, y: Classes, rows: NDArray[np.int64]) -> Rows:
+            found, margins = x.copy(), np.full(len(x), np.inf, np.float32)
+            active = np.arange(len(x))
+            for turn in range(self.restarts):
+                start = x[active]
+                if turn:
+                    noise = np.stack(
+                        [
+                            rng.uniform(-1, 1, x.shape[1:])
+                            if self.norm == "linf"
+                            else rng.normal(size=x.shape[1:])
+                            for rng in self._draw(rows[active], turn)
+                        ]
+                    ).astype(np.float32)
+                    if self.norm == "l2":
+                        noise /= _lengths(noise)
+                    start = np.clip(start + np.float32(self.epsilon) * noise, low, high)
+                best, reached, met = restart(x[active], y[active], rows[active], start)
+                closer = met | (reached < margins[active])
+                found[active[closer]] = best[closer]
+                margins[active[closer]] = reached[closer]
+                active = active[~met]
+                if not len(active):
+                    break
+            return found
+
+        return perturb
+
+    def _direction(self, gradient: Rows) -> Rows:
+        if self.norm == "linf":
+            return np.sign(gradient)
+        return gradient / _lengths(gradient)
+
+    def _project(self, delta: Rows) -> Rows:
+        if self.norm == "linf":
+            return np.clip(delta, -self.epsilon, self.epsilon)
+        inside: Rows = delta * np.minimum(1, np.float32(self.epsilon) / _lengths(delta))
+        return inside
+
+
+def _lengths(rows: Rows) -> Rows:
+    """Return the L2 norm of each row, not 0, shaped to divide it by."""
+    norms: Rows = np.linalg.norm(rows.reshape(len(rows), -1), axis=1).astype(np.float32)
+    return np.maximum(norms, 1e-12).reshape(-1, *(1,) * (rows.ndim - 1))

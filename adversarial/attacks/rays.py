@@ -1,0 +1,74 @@
+"""RayS: a search for the nearest decision boundary by the model's class alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adversarial.attacks.attack import Attack, Classes, Perturb, Rows, Victim
+
+
+@dataclass(frozen=True)
+class RayS(Attack):
+    """Ray searching attack (Chen & Gu 2020, Algorithm 3): a small L∞ norm from decisions alone.
+
+    Looks along directions of ±1 for the one in which the criterion is met nearest to x. Signs are
+    turned block by block: the whole row, halves, quarters, and so on. A turn that does not bring
+    the boundary nearer costs one query; one that does, a binary search.
+
+    Parameters
+    ----------
+    steps : int
+        Number of turns that are tried.
+    tolerance : float
+        To which the distance is searched, in the units of x.
+    """
+
+    steps: int = 500
+    tolerance: float = 1e-3
+
+    def _prepare(self, victim: Victim) -> Perturb:
+        low, high = self._limits()
+        reach = float(np.max(high - low))
+
+        def perturb(x: Rows, y: Classes, rows: NDArray[np.int64]) -> Rows:
+            n_features = int(np.prod(x.shape[1:]))
+
+            def met(which: NDArray[np.int64], direction: Rows, radius: Rows) -> NDArray[np.bool_]:
+                moved = x[which] + (radius[:, None] * direction).reshape(-1, *x.shape[1:])
+                aim = victim.aim(np.clip(moved, low, high), y[which], rows[which])
+                return np.asarray(aim.met, np.bool_)
+
+            def nearest(which: NDArray[np.int64], direction: Rows, outer: Rows) -> Rows:
+                """Search the boundary between x and a radius at which the criterion is met."""
+                inner, outer = np.zeros_like(outer), outer.copy()
+                while len(wide := np.flatnonzero(outer - inner > self.tolerance)):
+                    middle = ((inner[wide] + outer[wide]) / 2).astype(np.float32)
+                    hit = met(which[wide], direction[wide], middle)
+                    outer[wide[hit]], inner[wide[~hit]] = middle[hit], middle[~hit]
+                return outer
+
+            going = np.flatnonzero(~victim.aim(x, y, rows).met)
+            directions = np.ones((len(x), n_features), np.float32)
+            radii = np.full(len(x), np.inf, np.float32)
+            blocks, block = 1, 0
+            for _ in range(self.steps if len(going) else 0):
+                edges = np.linspace(0, n_features, blocks + 1).astype(np.int64)
+                turned = directions[going]
+                turned[:, edges[block] : edges[block + 1]] *= -1
+                # Until a row has succeeded once, the farthest point in sight is looked at.
+                radius = np.where(np.isfinite(radii[going]), radii[going], reach)
+                radius = np.maximum(radius - self.tolerance, 0).astype(np.float32)
+                hit = met(going, turned, radius)
+                if hit.any():
+                    nearer = going[hit]
+                    directions[nearer] = turned[hit]
+                    radii[nearer] = nearest(nearer, turned[hit], radius[hit])
+                block += 1
+                if block == blocks:
+                    blocks, block = min(2 * blocks, n_features), 0
+            radii[np.isinf(radii)] = 0  # without success a row stays as it is
+            moved = x.reshape(len(x), -1) + radii[:, None] * directions
+            return np.clip(moved.reshape(x.shape), low, high)
+
+        return perturb

@@ -1,0 +1,77 @@
+"""Square attack: random search by the model's scores, without gradients."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adversarial.attacks.attack import Attack, Classes, Perturb, Rows, Victim
+
+HALVINGS = np.array([10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000]) / 10_000
+"""Shares of the steps after which the squares become half as large in area (section 4.2)."""
+
+
+@dataclass(frozen=True)
+class SquareAttack(Attack):
+    """Square attack in the L∞ ball (Andriushchenko et al. 2020, Algorithms 1 and 2).
+
+    Starts from vertical stripes of ±ε; each step sets a random square to ±ε, channel by channel,
+    and keeps it where the margin falls. It sees the model's scores only, so a defence that hides
+    gradients does not hide from it.
+
+    Parameters
+    ----------
+    epsilon : float
+        Radius of the ball, in the units of x.
+    steps : int
+        Number of queries per row, at most.
+    initial_share : float
+        p, the share of the pixels that the first squares cover.
+    """
+
+    epsilon: float
+    steps: int = 1_000
+    initial_share: float = 0.8
+
+    def _prepare(self, victim: Victim) -> Perturb:
+        low, high = self._limits()
+        # Flat rows are images of one line.
+        shape = victim.shape if len(victim.shape) == 3 else (1, int(np.prod(victim.shape)), 1)
+        height, width, channels = shape
+
+        def perturb(x: Rows, y: Classes, rows: NDArray[np.int64]) -> Rows:
+            images = x.reshape(len(x), *shape)
+            generators = self._draw(rows, 0)
+
+            def signs(row: int, *size: int) -> Rows:
+                return generators[row].choice(np.array([-1.0, 1.0], np.float32), size)
+
+            stripes = np.stack([signs(row, 1, width, channels) for row in range(len(x))])
+            delta = np.broadcast_to(self.epsilon * stripes, images.shape).astype(np.float32)
+            found = np.clip(images + delta, low, high)
+            aim = victim.aim(found.reshape(x.shape), y, rows)
+            margin, active = aim.margin, np.flatnonzero(~aim.met)
+            for step in range(1, self.steps):
+                if not len(active):
+                    break
+                share = self.initial_share / 2 ** np.searchsorted(HALVINGS, step / self.steps)
+                side = max(1, round(np.sqrt(share * height * width)))
+                tall, wide = min(side, height), min(side, width)
+                tried = delta[active]
+                for number, row in enumerate(active.tolist()):
+                    top = generators[row].integers(height - tall + 1)
+                    left = generators[row].integers(width - wide + 1)
+                    tried[number, top : top + tall, left : left + wide] = self.epsilon * signs(
+                        row, 1, 1, channels
+                    )
+                candidate = np.clip(images[active] + tried, low, high)
+                aim = victim.aim(candidate.reshape(-1, *x.shape[1:]), y[active], rows[active])
+                better = (aim.margin < margin[active]) | aim.met
+                kept = active[better]
+                delta[kept], found[kept] = tried[better], candidate[better]
+                margin[kept] = aim.margin[better]
+                active = active[~aim.met]
+            x_adv: Rows = found.reshape(x.shape)
+            return x_adv
+
+        return perturb
