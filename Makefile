@@ -19,7 +19,7 @@ setup: $(STAMP)  ## Make .venv with everything that demo, test, lint and docs ne
 	python3 -m pip install --quiet --disable-pip-version-check --target .uv uv
 
 $(STAMP): pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --locked --extra airflow
+	$(UV) sync --locked --extra airflow --extra peers
 	@touch $@
 
 demo: $(STAMP)  ## Run a week of real batches through Airflow and open with build/demo/reports

@@ -86,7 +86,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
     ("cifar10", "resnet56"): Recipe(
         architectures.cifar10_resnet,
         "cifar10",
-        epochs=10,
+        epochs=8,
         detector_epochs=10,
         paper_accuracy=0.9315,
         learning_rate=0.2,
