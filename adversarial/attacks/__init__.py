@@ -2,7 +2,7 @@
 
 from adversarial.attacks.attack import Attack, AttackError, AttackResult
 from adversarial.attacks.carlini_wagner import CarliniWagner
-from adversarial.attacks.criteria import Aim, Both, Criterion, Misclassified, Unflagged
+from adversarial.attacks.criteria import Aim, All, Criterion, Misclassified, Unflagged
 from adversarial.attacks.ddn import DDN
 from adversarial.attacks.fgsm import FGSM
 from adversarial.attacks.pgd import PGD
@@ -16,10 +16,10 @@ __all__ = [
     "PGD",
     "SLIDE",
     "Aim",
+    "All",
     "Attack",
     "AttackError",
     "AttackResult",
-    "Both",
     "CarliniWagner",
     "Criterion",
     "Misclassified",

@@ -6,7 +6,7 @@ classifier misclassify; against a defence, more must be met at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -100,24 +100,35 @@ class Unflagged:
 
 
 @dataclass(frozen=True)
-class Both:
-    """Two criteria at once, e.g. misclassified and unflagged.
+class All:
+    """Several criteria at once, e.g. misclassified and unflagged.
 
     Parameters
     ----------
-    first, second : criterion
+    criteria : sequence of criteria
         What is to be met.
-    weight : float
-        Of the second's loss and margin, relative to the first's.
+    weights : sequence of float, optional
+        Of their losses and margins; 1 each when not given.
+    in_turn : bool
+        Raise, row by row, the loss of the first criterion that is not met, instead of the weighted
+        sum (selective projected gradient descent, Bryniarski et al. 2022, section 4.1): a criterion
+        whose loss is large does not drown the others.
     """
 
-    first: Criterion
-    second: Criterion
-    weight: float = 1.0
+    criteria: Sequence[Criterion]
+    weights: Sequence[float] | None = None
+    in_turn: bool = False
 
     def __call__(self, x: tf.Tensor, y: tf.Tensor) -> Aim:
-        """Return the weighted sum of the losses and of the margins that are still above 0."""
-        first, second = self.first(x, y), self.second(x, y)
-        met = first.met & second.met
-        missing = tf.nn.relu(first.margin) + self.weight * tf.nn.relu(second.margin)
-        return Aim(first.loss + self.weight * second.loss, missing, met)
+        """Return the loss, and the weighted sum of the margins that are still above 0."""
+        aims = [criterion(x, y) for criterion in self.criteria]
+        weights = self.weights or [1.0] * len(aims)
+        pairs = list(zip(weights, aims, strict=True))
+        met = tf.reduce_all(tf.stack([aim.met for aim in aims]), axis=0)
+        missing = tf.add_n([weight * tf.nn.relu(aim.margin) for weight, aim in pairs])
+        if not self.in_turn:
+            return Aim(tf.add_n([weight * aim.loss for weight, aim in pairs]), missing, met)
+        loss = aims[-1].loss
+        for aim in reversed(aims[:-1]):
+            loss = tf.where(aim.met, loss, aim.loss)
+        return Aim(loss, missing, met)

@@ -1,0 +1,133 @@
+"""What an attacker knows of the detector, as criteria to attack, and when the system has lost.
+
+A threat model is a criterion (`adversarial.attacks.criteria`): what an attack is after, and through
+which models its gradients flow.
+
+Examples
+--------
+>>> attack = PGD(0.1)  # doctest: +SKIP
+>>> attack.run(grey_box(detector), x, y).success.mean()  # doctest: +SKIP
+0.98
+>>> attack.run(undetected(detector), x, y).success.mean()  # doctest: +SKIP
+0.41
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from adversarial.attacks import All, Criterion, Misclassified, Unflagged
+from adversarial.attacks.logits import logits_of
+from adversarial.detector import AdversarialDetector, Prediction
+
+
+def grey_box(detector: AdversarialDetector) -> Criterion:
+    """Misclassified by M; the attacker knows M, and nothing of the detector (section 4.1)."""
+    return Misclassified(detector.classifier)
+
+
+def white_box(detector: AdversarialDetector) -> Criterion:
+    """Misclassified by M(AE(x)), with gradients through both (section 4.3).
+
+    Of an ensemble, by every member's. M(x) itself may stay as it is; under a policy that corrects
+    whatever the score, that is enough.
+    """
+    return _every([_through(detector, member) for member in detector.autoencoders])
+
+
+def undetected(detector: AdversarialDetector, weight: float = 1.0) -> Criterion:
+    """Misclassified by M, and a score of at most the threshold (Carlini et al. 2019).
+
+    Parameters
+    ----------
+    detector : AdversarialDetector
+        With a threshold.
+    weight : float
+        Of the score, in nats, against the margin, in logits.
+    """
+    return All(
+        [grey_box(detector), Unflagged(score_of(detector), detector.threshold)], [1.0, weight]
+    )
+
+
+def undetected_in_turn(detector: AdversarialDetector) -> Criterion:
+    """As `undetected`, for an attack that follows one of the two at a time: another optimiser."""
+    return All(
+        [grey_box(detector), Unflagged(score_of(detector), detector.threshold)], in_turn=True
+    )
+
+
+def uncorrected(detector: AdversarialDetector) -> Criterion:
+    """Misclassified by M and by M(AE(x)) at once: no policy gives the right class."""
+    return All([grey_box(detector), white_box(detector)])
+
+
+def score_of(detector: AdversarialDetector) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return the detector's score as a function of tensors that has a gradient everywhere.
+
+    The score that flags clips probabilities at 1e-7, and what is clipped has no gradient. Here the
+    divergence is computed from logits, without clipping: it is the same but where a probability
+    lies below that, and there it is larger by no more than the classes' probability times the
+    difference in logits.
+    """
+    shares = np.asarray(detector.weights, np.float32) / np.float32(sum(detector.weights))
+    logits = logits_of(detector.classifier)
+
+    def score(x: tf.Tensor) -> tf.Tensor:
+        log_p = tf.nn.log_softmax(logits(x))
+        return tf.add_n(
+            [
+                share * _divergence(log_p, tf.nn.log_softmax(logits(member(x, training=False))))
+                for share, member in zip(shares, detector.autoencoders, strict=True)
+            ]
+        )
+
+    return score
+
+
+POLICIES: dict[str, Callable[[Prediction], NDArray[np.int64]]] = {
+    "none": lambda found: found.prediction,
+    "reject": lambda found: np.where(found.flagged, -1, found.prediction),
+    "correct": lambda found: found.corrected_prediction,
+    "correct_always": lambda found: found.reconstruction_prediction,
+}
+"""The class that the system gives of each row, by what it does with flagged rows; −1 is none."""
+
+
+def undetected_errors(found: Prediction, y: NDArray[np.int64], policy: str) -> NDArray[np.bool_]:
+    """Say of each row whether the system ends in a wrong answer that nobody is warned of.
+
+    Parameters
+    ----------
+    found : Prediction
+        What the detector says of the (attacked) rows.
+    y : (n,) int64
+        Their true classes.
+    policy : {"none", "reject", "correct", "correct_always"}
+        Use M(x) as it is; give no answer on flagged rows; give the corrected class on flagged rows;
+        give it on all rows.
+
+    Returns
+    -------
+    (n,) bool
+        A refused row is no error.
+    """
+    given = POLICIES[policy](found)
+    lost: NDArray[np.bool_] = (given != y) & (given != -1)
+    return lost
+
+
+def _through(detector: AdversarialDetector, member: Any) -> Criterion:
+    logits = logits_of(detector.classifier)
+    return Misclassified(lambda x: logits(member(x, training=False)))
+
+
+def _every(criteria: list[Criterion]) -> Criterion:
+    return criteria[0] if len(criteria) == 1 else All(criteria)
+
+
+def _divergence(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), axis=-1)
