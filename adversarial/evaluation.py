@@ -1,0 +1,336 @@
+"""The paper's evaluation in numbers: attack, detection, correction and drift, with intervals.
+
+Every number is an `Estimate` with its 95 % interval and the number of rows behind it. Intervals
+speak of other rows like these, not of other trainings of the models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from adversarial.attacks import AttackResult
+from adversarial.detector import AdversarialDetector, Prediction
+from adversarial.errors import ModelError
+from adversarial.threat_models import POLICIES, undetected_errors
+from adversarial.threshold import threshold_from_scores
+
+Scores = NDArray[np.float64]
+Rows = NDArray[np.float32]
+Classes = NDArray[np.int64]
+
+CONFIDENCE = 0.95
+FPRS = (0.01, 0.05)
+"""ε_FPR of the thresholds at which detection is reported."""
+N_RESAMPLES = 1_000
+
+
+class Estimate(NamedTuple):
+    """A number, the ends of its 95 % interval, and how many rows it is from.
+
+    All three are NaN where there are no rows.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of an evaluation.
+
+    Attributes
+    ----------
+    name : str
+        What it is, e.g. "auc".
+    estimate : Estimate
+        The number.
+    fpr : float, optional
+        ε_FPR of the threshold, where it depends on one.
+    policy : str, optional
+        What the system does with flagged rows, where it depends on that
+        (`adversarial.threat_models.POLICIES`).
+    """
+
+    name: str
+    estimate: Estimate
+    fpr: float | None = None
+    policy: str | None = None
+
+
+def share(hits: NDArray[np.bool_]) -> Estimate:
+    """Return the share of hits, with Wilson's interval.
+
+    Examples
+    --------
+    >>> found = share(np.arange(100) < 90)
+    >>> round(found.low, 4), round(found.high, 4)
+    (0.8256, 0.9448)
+    """
+    if not len(hits):
+        return _nothing()
+    n_hits = int(np.count_nonzero(hits))
+    interval = stats.binomtest(n_hits, len(hits)).proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(n_hits / len(hits), float(interval.low), float(interval.high), len(hits))
+
+
+def mean(values: NDArray[np.floating] | NDArray[np.integer]) -> Estimate:
+    """Return the mean, with Student's interval (NaN ends for a single value)."""
+    n = len(values)
+    if not n:
+        return _nothing()
+    center = float(np.mean(values, dtype=np.float64))
+    if n == 1:
+        return Estimate(center, float("nan"), float("nan"), n)
+    spread = float(np.std(values, ddof=1, dtype=np.float64)) / np.sqrt(n)
+    margin = float(stats.t(n - 1).ppf((1 + CONFIDENCE) / 2)) * spread
+    return Estimate(center, center - margin, center + margin, n)
+
+
+def roc(normal: Scores, attacked: Scores) -> tuple[Scores, Scores]:
+    """Return false and true positive rates of every threshold, from none flagged to all.
+
+    Parameters
+    ----------
+    normal, attacked : (n,), (m,) float64
+        Adversarial scores in nats; a row is flagged if its score exceeds the threshold.
+
+    Returns
+    -------
+    (k,), (k,) float64
+        Both rising from 0 to 1.
+    """
+    thresholds = np.unique(np.concatenate([normal, attacked]))[::-1]
+    rates = [
+        1 - np.searchsorted(np.sort(scores), thresholds, side="right") / len(scores)
+        for scores in (normal, attacked)
+    ]
+    return (
+        np.concatenate([[0.0], rates[0], [1.0]]),
+        np.concatenate([[0.0], rates[1], [1.0]]),
+    )
+
+
+def area_under_roc(normal: Scores, attacked: Scores, *, paired: bool, seed: int = 0) -> Estimate:
+    """Return the chance that an attacked row scores higher than a normal one.
+
+    Parameters
+    ----------
+    normal, attacked : (n,), (m,) float64
+        Scores.
+    paired : bool
+        Row i of both is of the same image; then images are drawn in the bootstrap, and not each
+        side by itself.
+    seed : int
+        Of the bootstrap, whose percentiles are the interval.
+    """
+    if not len(normal) or not len(attacked):
+        return _nothing()
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(N_RESAMPLES):
+        first = rng.integers(0, len(normal), len(normal))
+        second = first if paired else rng.integers(0, len(attacked), len(attacked))
+        drawn.append(_area(normal[first], attacked[second]))
+    return Estimate(_area(normal, attacked), *_percentiles(drawn), len(normal) + len(attacked))
+
+
+def ratio_of_means(above: Scores, below: Scores, *, seed: int = 0) -> Estimate:
+    """Return the ratio of two groups' means, with a bootstrap interval."""
+    if not len(above) or not len(below):
+        return _nothing()
+    rng = np.random.default_rng(seed)
+    drawn = [
+        rng.choice(above, len(above)).mean() / rng.choice(below, len(below)).mean()
+        for _ in range(N_RESAMPLES)
+    ]
+    return Estimate(
+        float(above.mean() / below.mean()), *_percentiles(drawn), len(above) + len(below)
+    )
+
+
+def entropy(probabilities: NDArray[np.floating]) -> Scores:
+    """Return the entropy of each row of probabilities, (n, n_classes), in nats (Figure 4)."""
+    p = np.asarray(probabilities, np.float64)
+    found: Scores = -np.sum(p * np.log(np.where(p > 0, p, 1)), axis=1)
+    return found
+
+
+def attack_metrics(
+    classify: Callable[[Rows], NDArray[np.floating]], attack: AttackResult, x: Rows, y: Classes
+) -> list[Metric]:
+    """Return what an attack does to a classifier that nothing defends.
+
+    Parameters
+    ----------
+    classify : callable
+        From rows to probabilities, (n, n_classes).
+    attack : AttackResult
+        Of the rows `x`.
+    x, y
+        Rows and true classes.
+
+    Returns
+    -------
+    list of Metric
+        `accuracy_clean` and `accuracy_attacked`; `success` of the attack's own criterion, and after
+        rounding to 8 bits; norms over the rows on which it succeeded; entropy of M; queries.
+    """
+    clean, attacked = classify(x), classify(attack.x_adv)
+    metrics = [
+        Metric("accuracy_clean", share(clean.argmax(axis=1) == y)),
+        Metric("accuracy_attacked", share(attacked.argmax(axis=1) == y)),
+        Metric("success", share(attack.success)),
+        Metric("success_rounded", share(attack.success_rounded)),
+        Metric("entropy_clean", mean(entropy(clean))),
+        Metric("entropy_attacked", mean(entropy(attacked))),
+        Metric("queries", mean(attack.queries)),
+    ]
+    norms = {"l1": attack.l1, "l2": attack.l2, "linf": attack.linf}
+    return metrics + [Metric(name, mean(values[attack.success])) for name, values in norms.items()]
+
+
+def defence_metrics(
+    detector: AdversarialDetector,
+    x: Rows,
+    x_adv: Rows,
+    y: Classes,
+    *,
+    fprs: Sequence[float] = FPRS,
+    seed: int = 0,
+) -> list[Metric]:
+    """Return how well a detector detects attacked rows and corrects them.
+
+    Parameters
+    ----------
+    detector : AdversarialDetector
+        With a reference window, from whose scores the thresholds are taken.
+    x, x_adv : (n, *input_shape) float32
+        The same rows, original and attacked; failed attacks stay among them.
+    y : (n,) int64
+        True classes.
+    fprs : sequence of float
+        ε_FPR of the thresholds.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    list of Metric
+        `auc` on originals and attacked rows together (Figures 5 and 6). `accuracy_reconstructed` of
+        M(AE(x)) on all attacked rows, and on the originals (`accuracy_reconstructed_clean`). For
+        each ε_FPR the share of originals and of attacked rows that is flagged (`flagged_clean`,
+        `detection_rate`), and for each policy the share of attacked rows and of originals on which
+        the system ends in a wrong answer that nobody is warned of (`undetected_error`,
+        `undetected_error_clean`). `accuracy_defended` is 1 − `undetected_error` of the policy
+        "correct", the paper's accuracy with the defence (Figure 2, Tables 1 to 6).
+
+    Raises
+    ------
+    ModelError
+        If the detector has no reference window.
+    """
+    if detector.reference is None:
+        raise ModelError("the detector has no reference window to take thresholds from")
+    reference = detector.reference["adversarial_score"].to_numpy()
+    clean, attacked = detector.predict(x), detector.predict(x_adv)
+    metrics = [
+        Metric("auc", area_under_roc(clean.score, attacked.score, paired=True, seed=seed)),
+        Metric("accuracy_reconstructed", share(attacked.reconstruction_prediction == y)),
+        Metric("accuracy_reconstructed_clean", share(clean.reconstruction_prediction == y)),
+    ]
+    for fpr in fprs:
+        threshold = threshold_from_scores(reference, fpr)
+        before, after = (_with_threshold(found, threshold) for found in (clean, attacked))
+        metrics += [
+            Metric("flagged_clean", share(before.flagged), fpr),
+            Metric("detection_rate", share(after.flagged), fpr),
+            Metric("accuracy_defended", share(after.corrected_prediction == y), fpr, "correct"),
+        ]
+        for policy in POLICIES:
+            lost = share(undetected_errors(after, y, policy))
+            lost_clean = share(undetected_errors(before, y, policy))
+            metrics += [
+                Metric("undetected_error", lost, fpr, policy),
+                Metric("undetected_error_clean", lost_clean, fpr, policy),
+            ]
+    return metrics
+
+
+def drift_metrics(
+    detector: AdversarialDetector, x: Rows, drifted: Rows, y: Classes, *, seed: int = 0
+) -> list[Metric]:
+    """Return how well the score tells harmful drift from harmless (section 4.4, Figure 7).
+
+    A drifted row is harmful if it is misclassified and its original is not, harmless if the class
+    that M gives is the same; other rows are in neither group.
+
+    Parameters
+    ----------
+    detector : AdversarialDetector
+        What scores.
+    x, drifted : (n, *input_shape) float32
+        The same rows before and after the drift.
+    y : (n,) int64
+        True classes.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    list of Metric
+        Accuracy of M before and after the drift, and of M(AE(x)) after it; mean score of the
+        originals, of harmful and of harmless rows, and the ratio of the latter two; D and p of a
+        two-sample Kolmogorov-Smirnov test between them; AUC of the score as a detector of harm.
+    """
+    before, after = detector.predict(x), detector.predict(drifted)
+    is_harmful = (before.prediction == y) & (after.prediction != y)
+    is_harmless = before.prediction == after.prediction
+    harmful, harmless = after.score[is_harmful], after.score[is_harmless]
+    metrics = [
+        Metric("accuracy_clean", share(before.prediction == y)),
+        Metric("accuracy_drifted", share(after.prediction == y)),
+        Metric("accuracy_reconstructed", share(after.reconstruction_prediction == y)),
+        Metric("score_clean", mean(before.score)),
+        Metric("score_harmful", mean(harmful)),
+        Metric("score_harmless", mean(harmless)),
+        Metric("score_ratio", ratio_of_means(harmful, harmless, seed=seed)),
+        Metric("auc_harm", area_under_roc(harmless, harmful, paired=False, seed=seed)),
+    ]
+    statistic = p_value = _nothing()
+    if len(harmful) and len(harmless):
+        test = stats.ks_2samp(harmful, harmless)
+        n, nan = len(harmful) + len(harmless), float("nan")
+        statistic = Estimate(float(test.statistic), nan, nan, n)
+        p_value = Estimate(float(test.pvalue), nan, nan, n)
+    return [*metrics, Metric("ks_statistic", statistic), Metric("ks_p_value", p_value)]
+
+
+def _with_threshold(found: Prediction, threshold: float) -> Prediction:
+    flagged = found.score > threshold
+    corrected = np.where(flagged, found.reconstruction_prediction, found.prediction)
+    return replace(found, flagged=flagged, corrected_prediction=corrected)
+
+
+def _area(normal: Scores, attacked: Scores) -> float:
+    """Return the area by ranks; equal scores count half."""
+    ordered = np.sort(normal)
+    below = np.searchsorted(ordered, attacked, side="left")
+    not_above = np.searchsorted(ordered, attacked, side="right")
+    return float((below + not_above).mean() / (2 * len(normal)))
+
+
+def _percentiles(drawn: Sequence[float]) -> tuple[float, float]:
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def _nothing() -> Estimate:
+    return Estimate(float("nan"), float("nan"), float("nan"), 0)

@@ -1,0 +1,181 @@
+"""Speed and strength of the attacks: this project against Foolbox 3.3, on the same classifier.
+
+    python benchmarks/attacks.py
+
+256 MNIST images and the classifier that `adversarial train --dataset mnist` leaves, with the
+paper's hyper-parameters, each attack of this project and Foolbox's in turn. Both run in this
+process, on one TensorFlow. Every round compiles anew, because a compiled step is faster or slower
+from trace to trace.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import foolbox
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from record import Ratios, ratios, verdict, write_record
+
+from adversarial.attacks import DDN, FGSM, SLIDE, Attack, CarliniWagner
+from adversarial.attacks.logits import logits_of
+from adversarial.cli import cache_directory
+from adversarial.datasets import load_dataset, scale
+
+N_ROWS = 256
+LOG_C = CarliniWagner(
+    steps=200, learning_rate=0.1, initial_c=1.0, search_steps=5, search="log", batch_size=N_ROWS
+)
+
+
+@dataclass
+class Side:
+    """One implementation's rounds."""
+
+    seconds: list[float] = field(default_factory=list)
+    success: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    norms: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """L2 norms of the last round."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An attack of this project, Foolbox's, and how much faster the first is to be."""
+
+    name: str
+    ours: Attack
+    theirs: Any
+    epsilon: float | None
+    target: float
+
+
+def pairs() -> list[Pair]:
+    """Return what is compared."""
+    theirs = foolbox.attacks
+    peer = theirs.L2CarliniWagnerAttack(
+        binary_search_steps=7, steps=200, stepsize=0.1, initial_const=100.0
+    )
+    return [
+        Pair("C&W, the paper's", CarliniWagner.paper(batch_size=N_ROWS), peer, None, 3.0),
+        Pair("C&W, log c", LOG_C, peer, None, 5.0),
+        Pair("DDN, 100 steps", DDN(), theirs.DDNAttack(steps=100), None, 1.0),
+        Pair(
+            "SLIDE, ε = 20",
+            SLIDE(20.0, 10.0),
+            theirs.SparseL1DescentAttack(quantile=0.8, steps=10, abs_stepsize=10.0),
+            20.0,
+            1.0,
+        ),
+        Pair("FGSM, ε = 0.2", FGSM(0.2), theirs.LinfFastGradientAttack(), 0.2, 1.0),
+    ]
+
+
+def run_ours(attack: Attack, classifier: keras.Model) -> Callable[..., Any]:
+    """Return what runs an attack of this project."""
+
+    def run(x: NDArray[np.float32], y: NDArray[np.int64]) -> tuple[Any, Any]:
+        found = attack.run(classifier, x, y)
+        return found.x_adv, found.success
+
+    return run
+
+
+def run_theirs(attack: Any, epsilon: float | None, classifier: keras.Model) -> Callable[..., Any]:
+    """Return what runs an attack of Foolbox, on logits as ours."""
+
+    def run(x: NDArray[np.float32], y: NDArray[np.int64]) -> tuple[Any, Any]:
+        victim = foolbox.TensorFlowModel(logits_of(classifier), bounds=(0, 1))
+        _, x_adv, success = attack(victim, tf.constant(x), tf.constant(y), epsilons=epsilon)
+        return x_adv.numpy(), success.numpy()
+
+    return run
+
+
+def measure(pair: Pair, classifier: keras.Model, x: Any, y: Any, rounds: int) -> tuple[Side, Side]:
+    """Run both in turn."""
+    sides = Side(), Side()
+    runs = run_ours(pair.ours, classifier), run_theirs(pair.theirs, pair.epsilon, classifier)
+    for turn in range(rounds):
+        for side, run in zip(sides, runs, strict=True):
+            started = time.perf_counter()
+            x_adv, side.success = run(x, y)
+            side.seconds.append(time.perf_counter() - started)
+            side.norms = np.linalg.norm((x_adv - x).reshape(len(x), -1), axis=1).astype(np.float64)
+        print(
+            f"{pair.name}, round {turn + 1}: "
+            + ", ".join(f"{side.seconds[-1]:.1f} s" for side in sides),
+            file=sys.stderr,
+        )
+    return sides
+
+
+def line(pair: Pair, ours: Side, theirs: Side) -> tuple[str, dict[str, Any]]:
+    """Return one row of the table, and its figures."""
+    speedup: Ratios = ratios(theirs.seconds, ours.seconds)
+    both = ours.success & theirs.success
+    difference = ours.norms[both] - theirs.norms[both]
+    margin = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
+    mean_l2 = [float(side.norms[side.success].mean()) for side in (ours, theirs)]
+    figures = {
+        "name": pair.name,
+        "ours": repr(pair.ours),
+        "seconds": [ours.seconds, theirs.seconds],
+        "speedup": speedup._asdict(),
+        "target": pair.target,
+        "reached": speedup.median >= pair.target,
+        "success": [float(ours.success.mean()), float(theirs.success.mean())],
+        "mean_l2": mean_l2,
+        "paired_l2_difference": float(difference.mean()),
+        "margin": float(margin),
+    }
+    text = (
+        f"{pair.name:18}{statistics.median(ours.seconds):8.1f}"
+        f"{statistics.median(theirs.seconds):9.1f}   {speedup!s:24}{pair.target:4g}"
+        f"{verdict(speedup.median >= pair.target):>9}{ours.success.mean():9.1%}"
+        f"{theirs.success.mean():8.1%}{mean_l2[0]:8.3f}{mean_l2[1]:8.3f}"
+        f"  {difference.mean():+.4f} ± {margin:.4f}"
+    )
+    return text, figures
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--classifier", type=Path, default=cache_directory() / "mnist-cnn" / "classifier.keras"
+    )
+    parser.add_argument("--data-dir", type=Path, help="directory of MNIST's files")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    if not arguments.classifier.exists():
+        raise SystemExit(f"{arguments.classifier} is not there: adversarial train --dataset mnist")
+
+    classifier = keras.saving.load_model(arguments.classifier)
+    dataset = load_dataset("mnist", arguments.data_dir)
+    x, y = scale(dataset.x_test[:N_ROWS]), dataset.y_test[:N_ROWS].astype(np.int64)
+    found = [line(pair, *measure(pair, classifier, x, y, arguments.rounds)) for pair in pairs()]
+    text = "\n".join(
+        [
+            f"{N_ROWS} MNIST images, Foolbox {foolbox.__version__}; seconds are medians of "
+            f"{arguments.rounds} rounds, taken in turn",
+            "",
+            f"{'':18}{'ours/s':>8}{'theirs/s':>9}   {'times faster':24}{'goal':>4}{'':9}"
+            f"{'success':>9}{'theirs':>8}{'L2':>8}{'theirs':>8}  paired difference of L2",
+            *(row for row, _ in found),
+            "",
+            "Times faster: median of the rounds' ratios (least to greatest). L2: mean over the "
+            "images on which the attack succeeded; differences with their 95 % interval.",
+        ]
+    )
+    write_record("attacks", text, {"attacks": [figures for _, figures in found]})
+
+
+if __name__ == "__main__":
+    main()
