@@ -272,6 +272,13 @@ def dense_autoencoder(
         variance = x_train.var(axis=0, dtype=np.float64)
         # Keras divides by at least 1e-7: a constant feature's least change would drown all others.
         variance[variance == 0] = 1
+        too_large = np.flatnonzero(~(variance < np.finfo(np.float32).max))
+        if len(too_large):
+            raise ModelError(
+                f"feature {too_large[0]} of the training rows has values up to "
+                f"{np.abs(x_train[:, too_large[0]]).max():.3g}, whose variance is no float32 "
+                "number: scale it, or remove the rows"
+            )
         before = [layers.Normalization(mean=mean, variance=variance)]
         after = [
             layers.Dense(n_features),

@@ -34,6 +34,10 @@ class CheckpointError(DriftMonitorError):
     """A checkpoint cannot be resumed."""
 
 
+class TrainingError(DriftMonitorError):
+    """A training run came to nothing."""
+
+
 class Checkpoints:
     """The checkpoints of one training run, in a directory of their own.
 
@@ -66,7 +70,9 @@ class Checkpoints:
         monitor: str | None = None,
     ) -> None:
         self.directory = directory
-        self.settings = json.loads(json.dumps(settings))
+        # How many epochs are kept, and which, cannot be changed once others are gone.
+        kept = {"snapshots": keep, "best by": monitor}
+        self.settings = json.loads(json.dumps({**settings, **kept}))
         self.keep = keep
         self.monitor = monitor
         self.history: History = {}
@@ -137,8 +143,9 @@ class Checkpoints:
         path = self.directory / STATE
         try:
             state = json.loads(path.read_text(encoding="utf-8"))
-            settings, history = state["settings"], state["history"]
-        except (KeyError, TypeError, ValueError) as error:
+            settings = dict(state["settings"])
+            history = {name: list(values) for name, values in state["history"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{path} cannot be read ({error}): start again without resuming"
             ) from None
@@ -175,6 +182,13 @@ class _EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # keras is un
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
         seconds = time.monotonic() - self.started
+        broken = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
+        if broken:
+            raise TrainingError(
+                f"{' and '.join(broken)} of epoch {self.checkpoints.epochs + 1} is not finite: the "
+                "training has diverged; lower the learning rate, or weights and temperatures that "
+                "are out of the ordinary"
+            )
         self.checkpoints.save(self.model, {**(logs or {}), "seconds": seconds})
         self.model.stop_training |= is_exhausted(self.checkpoints, self.patience)
 
@@ -230,9 +244,21 @@ def fit(
     -------
     dict of str to list of float
         One value per epoch; `seconds` is its duration.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be loaded, or has more epochs behind it than are asked for.
+    TrainingError
+        If the loss or another value of the history becomes infinite or NaN.
     """
     model.optimizer.build(model.trainable_variables)
     done = checkpoints.epochs
+    if done > epochs:
+        raise CheckpointError(
+            f"the checkpoint in {checkpoints.directory} has {done} epochs behind it, more than the "
+            f"{epochs} asked for: ask for as many or more, or start again without resuming"
+        )
     if done:
         checkpoints.load(model, done)
     if done < epochs and not is_exhausted(checkpoints, patience):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,8 @@ def load_model(path: Path, trust: Sequence[str] = ()) -> keras.Model:
         )
     if not path.is_file():
         raise ModelError(f"{path} not found: expected a file that model.save wrote")
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise ModelError(f"{path} is damaged: a .keras file is a zip archive; save the model again")
     objects = custom_objects(trust)
     try:
         return keras.saving.load_model(

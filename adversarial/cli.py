@@ -76,25 +76,27 @@ def train(
         typer.Option("--baseline", help="Train for reconstruction alone: the paper's AE^MSE."),
     ] = False,
     fpr: Annotated[float, typer.Option(help="Share of normal rows to flag.")] = 0.05,
-    seed: Annotated[int, typer.Option(help="Of weights, shuffling and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, shuffling and augmentation.")] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a killed run left off.")
     ] = False,
 ) -> None:
     """Train a classifier of the paper, unless it has been, and its detector."""
+    from adversarial.bundle import check_replaceable
     from adversarial.datasets import load_dataset
     from adversarial.members import Plan
     from adversarial.objective import Objective
-    from adversarial.paper_models import find_recipe, train_classifier, train_detector
-
-    recipe = find_recipe(dataset, model)
-    directory = (cache_dir or cache_directory()) / f"{dataset}-{model}"
-    data = load_dataset(dataset, data_dir)
-    verbose = 1 if sys.stdout.isatty() else 2
-    classifier, about = train_classifier(
-        data, model, directory, epochs=epochs, seed=seed, resume=resume, verbose=verbose
+    from adversarial.paper_models import (
+        N_REFERENCE,
+        find_recipe,
+        train_classifier,
+        train_detector,
     )
-    typer.echo(f"{directory / 'classifier.keras'}: test accuracy {about['accuracy']:.2%}")
+    from adversarial.threshold import check_fpr
+
+    # What is wrong with the detector's options should not come to light after the classifier.
+    recipe = find_recipe(dataset, model)
+    check_fpr(fpr, N_REFERENCE)
     plan = Plan(
         epochs=detector_epochs or recipe.detector_epochs,
         schedule="cosine",
@@ -103,6 +105,14 @@ def train(
         ),
         seed=seed,
     )
+    directory = (cache_dir or cache_directory()) / f"{dataset}-{model}"
+    check_replaceable(directory / name)
+    data = load_dataset(dataset, data_dir)
+    verbose = 1 if sys.stdout.isatty() else 2
+    classifier, about = train_classifier(
+        data, model, directory, epochs=epochs, seed=seed, resume=resume, verbose=verbose
+    )
+    typer.echo(f"{directory / 'classifier.keras'}: test accuracy {about['accuracy']:.2%}")
     detector = train_detector(
         data,
         model,

@@ -23,7 +23,8 @@ def check_weights(weights: Sequence[float] | None, n_autoencoders: int) -> tuple
         classifier's own vote has the weight 1 − Σ w_j (Eq. 11).
     """
     found = tuple(weights) if weights is not None else (1 / n_autoencoders,) * n_autoencoders
-    if len(found) != n_autoencoders or min(found) <= 0 or sum(found) > 1 + TOLERANCE:
+    is_sound = all(weight > 0 for weight in found) and sum(found) <= 1 + TOLERANCE
+    if len(found) != n_autoencoders or not is_sound:
         raise ModelError(
             f"the ensemble's weights are {', '.join(f'{w:g}' for w in found)}: expected "
             f"{n_autoencoders}, one per autoencoder, each above 0, and their sum at most 1; the "

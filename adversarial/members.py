@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,9 @@ from adversarial.errors import ModelError
 from adversarial.objective import Objective
 from adversarial.temperature import choose_temperature
 from adversarial.training import Precision, Schedule, fit_autoencoder
+
+MIN_ROWS_TO_CHOOSE = 20
+"""Below that, a choice of the temperature rests on a row or two."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Plan:
             raise ModelError(
                 f"{self.snapshots} snapshots of {self.epochs} epochs: ask for at most one per epoch"
             )
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < math.inf:
             raise ModelError(f"learning rate is {self.learning_rate:g}: expected a number above 0")
         check_weights(self.weights, len(self.autoencoders) * self.snapshots)
 
@@ -149,6 +153,11 @@ def train_members(
     summary: dict[str, Any] = {"rows": len(x), "epochs": plan.epochs, "seed": plan.seed}
     objective = plan.objective
     if plan.choose_temperature:
+        if len(x) < MIN_ROWS_TO_CHOOSE:
+            raise ModelError(
+                f"{len(x)} rows are too few to choose a temperature on a tenth of them: give it as "
+                f"a number, or at least {MIN_ROWS_TO_CHOOSE} rows"
+            )
         order = np.random.default_rng(plan.seed).permutation(len(x))
         validation, rows = np.split(order, [len(x) // 10])
         temperature, corrected = choose_temperature(

@@ -1,5 +1,6 @@
 """What an autoencoder is trained for: objectives, and the composition M(AE(x)) that meets them."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -73,11 +74,11 @@ class Objective:
 
     def __post_init__(self) -> None:
         weights = [self.kl, self.mse, *(layer.weight for layer in self.hidden)]
-        if min(weights) < 0 or max(weights) == 0:
+        if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
             raise ModelError(
                 f"the objective has the weights {weights}: give one above 0, none below"
             )
-        if self.temperature <= 0:
+        if not 0 < self.temperature < math.inf:
             raise ModelError(f"temperature is {self.temperature}: expected a number above 0")
 
 

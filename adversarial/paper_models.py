@@ -173,6 +173,11 @@ def train_classifier(
         Accuracy, epochs, precision, seed, seconds and the data's source.
     """
     recipe = find_recipe(dataset.name, model)
+    if len(dataset.x_train) <= N_REFERENCE:
+        raise ModelError(
+            f"{dataset.source} has {len(dataset.x_train):,} training images: expected more than "
+            f"the {N_REFERENCE:,} that are held out as the reference window"
+        )
     epochs = epochs or recipe.epochs
     settings = {
         "dataset": dataset.name,

@@ -73,6 +73,10 @@ def mixed_copy(model: keras.Model) -> keras.Model:
 
     copy = keras.models.clone_model(model, clone_function=copy_layer)
     copy.set_weights(model.get_weights())
+    for layer in copy._flatten_layers():
+        # A Normalization layer that was adapted computes with what it derives from its weights.
+        if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
+            layer.finalize_state()
     return copy
 
 

@@ -1,6 +1,7 @@
 """Training of the autoencoder: match the classifier's predictions on x and AE(x) (Eq. 5 to 9)."""
 
 import math
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -116,11 +117,20 @@ def fit_autoencoder(
         autoencoder and rows do not agree, or a hidden layer is not there.
     CheckpointError
         If the checkpoint was made with other settings or data.
+    TrainingError
+        If the loss becomes infinite or NaN.
     """
     if not autoencoder.input_shape[1:] == autoencoder.output_shape[1:] == x.shape[1:]:
         raise ModelError(
             f"the autoencoder maps {autoencoder.input_shape[1:]} to "
             f"{autoencoder.output_shape[1:]}, but the rows are {x.shape[1:]}"
+        )
+    if not len(x):
+        raise ModelError("there are no rows to train on")
+    finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
+    if not finite.all():
+        raise ModelError(
+            f"row {int(finite.argmin())} has a value that is not finite: remove or repair it"
         )
     if not 0 <= validation_split < 1:
         raise ModelError(f"validation_split is {validation_split}: expected a share below 1")
@@ -194,6 +204,11 @@ def fit_autoencoder(
             return train(precision, directory, resume)
         if not (bfloat16_is_fast() and can_mix(autoencoder) and can_mix(monitored)):
             return train("float32", directory, resume)
+        again = directory / "float32"
+        if again.exists():
+            if resume:  # bfloat16 has been found wanting
+                return train("float32", again, resume)
+            shutil.rmtree(again)
         training = train("bfloat16", directory, resume)
         sample = x[held_out if n_validation else rows][:N_AGREEMENT]
         disagreement = find_disagreement(classifier, autoencoder, sample, seed)
@@ -201,7 +216,7 @@ def fit_autoencoder(
             return training
         warnings.warn(f"training again in float32: {disagreement}", stacklevel=2)
         autoencoder.set_weights(initial)
-        return train("float32", directory, resume=False)
+        return train("float32", again, resume=False)
 
 
 @contextmanager

@@ -182,7 +182,8 @@ def fit(
         ),
     ] = "auto",
     seed: Annotated[
-        int, typer.Option(help="Seed of weights, split and shuffling.", rich_help_panel=TRAINING)
+        int,
+        typer.Option(min=0, help="Seed of weights, split and shuffling.", rich_help_panel=TRAINING),
     ] = 0,
     resume: Annotated[
         bool,
@@ -209,11 +210,11 @@ def fit(
     plan = Plan(
         autoencoders=autoencoder or ("auto",),
         snapshots=snapshots,
-        weights=_numbers(weights, "--weights") if weights else None,
+        weights=None if weights is None else _numbers(weights, "--weights"),
         latent_dim=latent_dim,
         objective=Objective(
             mse=mse,
-            temperature=1.0 if chosen else _numbers(temperature, "--temperature")[0],
+            temperature=1.0 if chosen else _number(temperature, "--temperature"),
             hidden=[_hidden_layer(text) for text in hidden_layer or ()],
             projection=projection,
         ),
@@ -443,6 +444,13 @@ def _numbers(text: str, option: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a number", param_hint=option) from None
+
+
+def _number(text: str, option: str) -> float:
+    numbers = _numbers(text, option)
+    if len(numbers) > 1:
+        raise typer.BadParameter(f"{text!r} is more than one number", param_hint=option)
+    return numbers[0]
 
 
 def _hidden_layer(text: str) -> "HiddenLayer":

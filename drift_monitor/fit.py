@@ -1,5 +1,6 @@
 """From a classifier and its training rows to a detector bundle."""
 
+import logging
 import shutil
 import time
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from drift_monitor.reference import score_reference
 
 if TYPE_CHECKING:
     from adversarial.members import Plan
+
+logger = logging.getLogger(__name__)
 
 REFERENCE_ROWS = 5_000
 REFERENCE_SHARE = 0.2
@@ -136,9 +139,22 @@ def fit(
 
 
 def _read(data: DataConfig, spec: InputSpec) -> list[Chunk]:
-    chunks = [chunk for chunk in Batch(data.path, data, spec).chunks(4096) if len(chunk.x)]
+    read = list(Batch(data.path, data, spec).chunks(4096))
+    chunks = [chunk for chunk in read if len(chunk.x)]
+    rejected = [row for chunk in read for row in chunk.rejected]
     if not chunks:
         raise BatchError(f"{data.path}: no row can be used; mend the input column")
+    if rejected:
+        first = rejected[0]
+        logger.warning(
+            "%s: %d of %d rows cannot be used and are left out; the first is row %d of %s: %s",
+            data.path,
+            len(rejected),
+            len(rejected) + sum(len(chunk.x) for chunk in chunks),
+            first.row,
+            first.file,
+            first.reason,
+        )
     if data.label and data.label not in chunks[0].columns.column_names:
         raise BatchError(
             f"{chunks[0].file} has no column {data.label!r}: name the right label column, or leave "

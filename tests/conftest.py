@@ -1,7 +1,7 @@
 """A small classifier, its detector bundle, and monitors of it, for the tests that need them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,18 @@ import yaml
 from tests.animals import CLASSES, SIDE, make_images, write_batch
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def on_any_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Train in float32 unless a test says otherwise, whatever this machine is fast in."""
+    from adversarial import precision
+
+    cpuinfo = tmp_path_factory.mktemp("cpu") / "cpuinfo"
+    cpuinfo.write_text("flags : fpu avx2\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "CPUINFO", cpuinfo)
+        yield
 
 
 @pytest.fixture(scope="session")

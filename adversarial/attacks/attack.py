@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import json
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -29,8 +30,12 @@ LEVELS = 255
 """Steps between the bounds in an 8-bit image."""
 
 
+FINGERPRINT_ROWS = 16
+"""Rows on which a resumed attack must find the criterion as it was."""
+
+
 class AttackError(DriftMonitorError):
-    """An attack that was begun with other settings cannot be resumed."""
+    """What an attack has left in its directory belongs to another one, or is damaged."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,11 @@ class Victim:
         """Count that these rows are shown to the model once."""
         np.add.at(self.queries, rows, 1)
 
+    def fingerprint(self, x: Rows, y: Classes) -> list[list[float]]:
+        """Return losses and margins of the first rows: they tell criteria and models apart."""
+        aim = self._aim(x[:FINGERPRINT_ROWS], y[:FINGERPRINT_ROWS])
+        return [aim.loss.numpy().tolist(), aim.margin.numpy().tolist()]
+
     def aim(self, x: Rows, y: Classes, rows: NDArray[np.int64]) -> Aim:
         """Return how far the rows are from the criterion, as arrays."""
         self.show(rows)
@@ -138,6 +148,17 @@ class Attack(abc.ABC):
     bounds: Bounds = (0.0, 1.0)
     batch_size: int = 256
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "steps", "restarts"):
+            if getattr(self, name, 1) < 1:
+                raise ModelError(f"{name} is {getattr(self, name)}: expected 1 or more")
+        if self.seed < 0:
+            raise ModelError(f"seed is {self.seed}: expected 0 or more")
+        for name in ("epsilon", "step_size", "learning_rate", "initial_c", "tolerance"):
+            value = getattr(self, name, None)
+            if value is not None and not (np.isfinite(value) & (np.asarray(value) >= 0)).all():
+                raise ModelError(f"{name} is {value}: expected a finite number, 0 or more")
 
     @abc.abstractmethod
     def _prepare(self, victim: Victim) -> Perturb:
@@ -172,17 +193,19 @@ class Attack(abc.ABC):
         Raises
         ------
         ModelError
-            If the rows are outside of the bounds, or the numbers of rows and classes differ.
+            If the rows are outside of the bounds or not of the model's shape, the numbers of rows
+            and classes differ, or a class does not exist.
         AttackError
-            If `directory` holds batches of another attack or of other rows.
+            If `directory` holds batches of another attack, model or criterion or of other rows, or
+            a file in it is damaged.
         """
-        x, y = np.asarray(x, np.float32), np.asarray(y, np.int64)
-        self._check(x, y)
+        x = np.asarray(x, np.float32)
+        y = self._check(model, x, np.asarray(y))
         criterion: Criterion = Misclassified(model) if isinstance(model, keras.Model) else model
         victim = Victim(criterion, x.shape[1:], len(x))
         if directory is not None:
-            weights = model.get_weights() if isinstance(model, keras.Model) else []
-            self._claim(directory, digest(x, y, *weights))
+            directory = Path(directory)
+            self._claim(directory, digest(x, y), victim.fingerprint(x, y))
         perturb = self._prepare(victim)
         parts = []
         for start in self._starts(len(x), verbose):
@@ -206,8 +229,13 @@ class Attack(abc.ABC):
         kept: Path | None,
     ) -> dict[str, Any]:
         if kept is not None and kept.exists():
-            with np.load(kept) as stored:
-                return dict(stored)
+            try:
+                with np.load(kept) as stored:
+                    return dict(stored)
+            except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+                raise AttackError(
+                    f"{kept} is damaged ({error}): remove it, and its rows are attacked again"
+                ) from None
         started = time.perf_counter()
         x_adv = np.clip(perturb(x, y, rows), *self._limits()).astype(np.float32)
         seconds = time.perf_counter() - started
@@ -243,9 +271,29 @@ class Attack(abc.ABC):
         """Return a random generator for each row and turn, whatever batch the row is in."""
         return [np.random.default_rng([self.seed, int(row), turn]) for row in rows]
 
-    def _check(self, x: Rows, y: Classes) -> None:
-        if len(x) != len(y) or not len(x):
-            raise ModelError(f"{len(x)} rows and {len(y)} classes: expected one class per row")
+    def _check(self, model: object, x: Rows, y: NDArray[Any]) -> Classes:
+        """Return the classes as int64, or raise ModelError for what cannot be attacked."""
+        if not callable(model):
+            raise ModelError(
+                f"{type(model).__name__} cannot be attacked: give a keras.Model or a criterion; of "
+                "a detector, its `classifier` or one of `adversarial.threat_models`"
+            )
+        if not len(x) or y.shape != (len(x),):
+            raise ModelError(
+                f"{len(x)} rows and classes of shape {y.shape}: expected one class per row"
+            )
+        if not np.issubdtype(y.dtype, np.integer):
+            raise ModelError(f"the classes are {y.dtype}: expected whole numbers")
+        if isinstance(model, keras.Model):
+            shape, n_classes = model.input_shape[1:], model.output_shape[-1]
+            if any(
+                have != want for have, want in zip(x.shape[1:], shape, strict=False) if want
+            ) or (x.ndim != len(shape) + 1):
+                raise ModelError(f"rows have shape {x.shape[1:]}: the model takes {shape}")
+            unknown = (y < 0) | (y >= n_classes)
+            if unknown.any():
+                row = int(unknown.argmax())
+                raise ModelError(f"row {row} has class {y[row]}: the model has {n_classes}, from 0")
         low, high = self._limits()
         inside = ((x >= low) & (x <= high)).reshape(len(x), -1).all(axis=1)
         if not inside.all():
@@ -253,6 +301,7 @@ class Attack(abc.ABC):
                 f"row {int(inside.argmin())} has a value that is not within the bounds "
                 f"{self.bounds}: scale the rows, or give the attack their bounds"
             )
+        return y.astype(np.int64)
 
     def _starts(self, n: int, verbose: bool) -> Any:
         from rich.progress import track
@@ -260,25 +309,36 @@ class Attack(abc.ABC):
         starts = range(0, n, self.batch_size)
         return track(starts, type(self).__name__, disable=not verbose)
 
-    def _claim(self, directory: Path, data: str) -> None:
+    def _claim(self, directory: Path, data: str, fingerprint: list[list[float]]) -> None:
         """Note what the directory is for, or check that it is for this."""
         settings = {field.name: repr(getattr(self, field.name)) for field in fields(self)}
-        settings |= {"attack": type(self).__name__, "rows and model": data}
+        settings |= {"attack": type(self).__name__, "rows": data}
         file = directory / "attack.json"
-        if file.exists():
-            found = json.loads(file.read_text(encoding="utf-8"))
-            changed = [
-                f"{name} {found.get(name)}, now {settings.get(name)}"
-                for name in sorted(found.keys() | settings.keys())
-                if found.get(name) != settings.get(name)
-            ]
-            if changed:
-                raise AttackError(
-                    f"{directory} holds another attack ({'; '.join(changed)}): give another "
-                    "directory, or remove this one"
-                )
+        if not file.exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            scratch = file.with_suffix(".new")
+            body = {"settings": settings, "fingerprint": fingerprint}
+            scratch.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+            scratch.replace(file)
             return
-        directory.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_suffix(".new")
-        scratch.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        scratch.replace(file)
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            known, before = dict(found["settings"]), np.array(found["fingerprint"], np.float64)
+        except (KeyError, TypeError, ValueError) as error:
+            raise AttackError(f"{file} is damaged ({error}): remove {directory}") from None
+        changed = [
+            f"{name} {known.get(name)}, now {settings.get(name)}"
+            for name in sorted(known.keys() | settings.keys())
+            if known.get(name) != settings.get(name)
+        ]
+        now = np.array(fingerprint)
+        # The last digits may differ from one process to the next.
+        if not changed and not (
+            before.shape == now.shape and np.allclose(before, now, rtol=1e-3, atol=1e-3)
+        ):
+            changed = ["another model or criterion"]
+        if changed:
+            raise AttackError(
+                f"{directory} holds another attack ({'; '.join(changed)}): give another directory, "
+                "or remove this one"
+            )

@@ -151,6 +151,30 @@ def test_the_train_command_leaves_a_bundle(tmp_path: Path) -> None:
     assert "corrected_accuracy" in inspected.output
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fpr", "2"], "fpr is 2"),
+        (["--temperature", "nan"], "temperature is nan"),
+        (["--name", "."], "exists and is not a detector bundle"),
+    ],
+)
+def test_what_is_wrong_with_the_detector_is_said_before_the_classifier_is_trained(
+    options: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adversarial.datasets.load_dataset", lambda *_: pytest.fail("loaded"))
+    (tmp_path / "mnist-cnn").mkdir()
+    (tmp_path / "mnist-cnn" / "notes.txt").touch()
+    command = ["train", "--dataset", "mnist", "--cache-dir", str(tmp_path), *options]
+    found = CliRunner().invoke(app, command)
+    assert message in str(found.exception)
+
+
+def test_too_few_images_are_said_to_be_too_few(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="stripes has 40 training images: expected more than the"):
+        train_classifier(stripes(40), "cnn", tmp_path, verbose=0)
+
+
 def test_models_are_kept_in_the_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert cache_directory() == Path("/somewhere/drift-monitor")

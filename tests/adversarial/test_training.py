@@ -10,11 +10,13 @@ import keras
 import numpy as np
 import pytest
 
+from adversarial import training as training_module
 from adversarial.architectures import dense_autoencoder, image_autoencoder, make_autoencoder
-from adversarial.checkpoints import CheckpointError
+from adversarial.checkpoints import CheckpointError, Checkpoints, TrainingError
 from adversarial.errors import ModelError
 from adversarial.losses import kl_divergence
 from adversarial.objective import HiddenLayer, Objective
+from adversarial.precision import mixed_copy
 from adversarial.training import Training, fit_autoencoder
 from tests.animals import make_images
 
@@ -444,6 +446,132 @@ def test_bfloat16_is_taken_where_it_is_fast_and_does_no_harm(
     else:
         training, _ = train()
     assert training.precision == precision
+
+
+def with_features(n: int = 300) -> tuple[np.ndarray, keras.Model]:
+    """Rows of large features, and a classifier that scales them by an adapted layer."""
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(500, 100, (n, 6)).astype(np.float32)
+    scaling = keras.layers.Normalization()
+    scaling.adapt(x)
+    layers = [keras.Input((6,)), scaling, keras.layers.Dense(8, activation="relu")]
+    model = keras.Sequential([*layers, keras.layers.Dense(2, activation="softmax")])
+    return x, model
+
+
+def test_a_mixed_copy_scales_as_the_model_does() -> None:
+    x, model = with_features()
+    nested = keras.Sequential([keras.Input((6,)), model, keras.layers.Dense(2)])
+    for found in (model, nested):
+        mixed = mixed_copy(found)
+        expected = found.predict(x, verbose=0)
+        assert np.ptp(expected) > 0.3
+        np.testing.assert_allclose(mixed.predict(x, verbose=0), expected, atol=0.05)
+
+
+def test_a_killed_repetition_in_float32_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bfloat16 was tried and found wanting; the same command goes on with float32."""
+    x, classifier = with_features()
+    monkeypatch.setattr(training_module, "bfloat16_is_fast", lambda: True)
+    monkeypatch.setattr(training_module, "find_disagreement", lambda *_: "far apart")
+    options: dict[str, Any] = {"epochs": 4, "checkpoint_dir": tmp_path, "verbose": 0}
+
+    def make() -> keras.Model:
+        keras.utils.set_random_seed(1)
+        return make_autoencoder("dense", x)
+
+    whole = make()
+    with pytest.warns(UserWarning, match="training again in float32"):
+        fit_autoencoder(classifier, whole, x, **options | {"checkpoint_dir": tmp_path / "whole"})
+
+    save, precisions = Checkpoints.save, []
+
+    def killed(self: Checkpoints, *arguments: Any) -> None:
+        save(self, *arguments)
+        precisions.append(self.settings["precision"])
+        if precisions.count("float32") == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", killed)
+        with (
+            pytest.warns(UserWarning, match="training again in float32"),
+            pytest.raises(KeyboardInterrupt),
+        ):
+            fit_autoencoder(classifier, make(), x, **options)
+    assert precisions == ["bfloat16"] * 4 + ["float32"] * 2
+    resumed = make()
+    found = fit_autoencoder(classifier, resumed, x, resume=True, **options)
+    assert found.precision == "float32"
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_training_that_diverges_is_an_error(classifier: keras.Model, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"loss.* of epoch 1 is not finite.*learning rate"):
+        fit_autoencoder(
+            classifier,
+            small_autoencoder(),
+            rows(),
+            objective=Objective(mse=1e38, temperature=1.0),
+            learning_rate=1e30,
+            epochs=2,
+            precision="float32",
+            checkpoint_dir=tmp_path,
+            verbose=0,
+        )
+    assert not list(tmp_path.glob("epoch-*"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"snapshots": 3, "epochs": 4}, "snapshots 1, now 3"),
+        ({"patience": 2, "epochs": 4}, "best by None, now 'val_loss'"),
+        ({"epochs": 2}, "has 3 epochs behind it, more than the 2 asked for"),
+    ],
+)
+def test_what_checkpoints_cannot_give_any_more_is_refused(
+    changed: dict[str, Any], message: str, classifier: keras.Model, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"checkpoint_dir": tmp_path, "precision": "float32", "verbose": 0}
+    fit_autoencoder(classifier, small_autoencoder(), rows(), epochs=3, **options)
+    with pytest.raises(CheckpointError, match=message):
+        fit_autoencoder(classifier, small_autoencoder(), rows(), resume=True, **options | changed)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"settings": [], "history": {}}', '{"settings": {}, "history": {"loss": 5}}', "[]"]
+)
+def test_a_state_of_another_form_is_named(
+    text: str, classifier: keras.Model, tmp_path: Path
+) -> None:
+    (tmp_path / "state.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"state.json|other settings"):
+        fit_autoencoder(
+            classifier,
+            small_autoencoder(),
+            rows(),
+            epochs=1,
+            resume=True,
+            checkpoint_dir=tmp_path,
+            verbose=0,
+        )
+
+
+def test_rows_that_cannot_be_trained_on_are_refused(classifier: keras.Model) -> None:
+    x = rows(20)
+    x[7, 2] = np.nan
+    with pytest.raises(ModelError, match="row 7 has a value that is not finite"):
+        fit_autoencoder(classifier, small_autoencoder(), x, epochs=1, verbose=0)
+    with pytest.raises(ModelError, match="no rows"):
+        fit_autoencoder(classifier, small_autoencoder(), x[:0], epochs=1, verbose=0)
+    large = np.ones((4, 3), np.float32)
+    large[0, 1] = 1e38
+    with pytest.raises(ModelError, match=r"feature 1 .*1e\+38"):
+        make_autoencoder("dense", large)
 
 
 def test_the_same_seed_trains_the_same_autoencoder(classifier: keras.Model) -> None:

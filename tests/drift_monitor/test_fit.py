@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -45,6 +46,19 @@ def fit(classifier: Path, data: Path, output: Path, *options: object) -> Adversa
 
 def weights(detector: AdversarialDetector) -> list[np.ndarray]:
     return [w for member in detector.autoencoders for w in member.get_weights()]
+
+
+def test_rows_that_cannot_be_used_are_counted_and_the_first_is_named(
+    classifier_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = write_batch(tmp_path / "rows.parquet", *make_images(200, seed=1))
+    table = pq.read_table(data)
+    images = table["image"].to_pylist()
+    images[7] = images[90] = b"no image"
+    at = table.schema.get_field_index("image")
+    pq.write_table(table.set_column(at, "image", pa.array(images)), data)
+    fit(classifier_file, data, tmp_path / "detector", "--epochs", 1)
+    assert "2 of 200 rows cannot be used and are left out; the first is row 7 of" in caplog.text
 
 
 def test_a_killed_fit_resumes_to_the_bundle_of_an_unkilled_one(

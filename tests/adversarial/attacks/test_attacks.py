@@ -307,8 +307,18 @@ def test_a_killed_run_goes_on_where_it_stopped(
 
     with pytest.raises(AttackError, match=r"epsilon 0.05, now 0.07.*another directory"):
         replace(attack, epsilon=0.07).run(classifier, x, y, directory=tmp_path / "run")
-    with pytest.raises(AttackError, match="rows and model"):
+    with pytest.raises(AttackError, match="rows"):
         attack.run(classifier, x[::-1], y[::-1], directory=tmp_path / "run")
+    sure = Misclassified(classifier, confidence=5.0)
+    with pytest.raises(AttackError, match="another model or criterion"):
+        attack.run(sure, x, y, directory=tmp_path / "run")
+    batch_file = tmp_path / "run" / "0000010.npz"
+    batch_file.write_bytes(batch_file.read_bytes()[:100])
+    with pytest.raises(AttackError, match=r"0000010.npz is damaged .*remove it"):
+        attack.run(classifier, x, y, directory=tmp_path / "run")
+    (tmp_path / "run" / "attack.json").write_text('{"settings": 3}')
+    with pytest.raises(AttackError, match=r"attack.json is damaged"):
+        attack.run(classifier, x, y, directory=tmp_path / "run")
 
 
 def test_rows_that_no_attack_can_take_are_refused(classifier: keras.Model) -> None:
@@ -319,8 +329,38 @@ def test_rows_that_no_attack_can_take_are_refused(classifier: keras.Model) -> No
     x[3, 0, 0] = np.nan
     with pytest.raises(ModelError, match="row 3"):
         FGSM(0.1).run(classifier, x, y)
-    with pytest.raises(ModelError, match="5 rows and 4 classes"):
-        FGSM(0.1).run(classifier, x, y[:4])
+    x, y = data(5)
+    cases: list[tuple[np.ndarray, Any, str]] = [
+        (x, y[:4], r"5 rows and classes of shape \(4,\)"),
+        (x, y[:, None], r"classes of shape \(5, 1\)"),
+        (x, y + 0.5, "classes are float64"),
+        (x, np.array([0, 1, 2, 3, 0]), "row 3 has class 3: the model has 3"),
+        (x, np.array([0, 1, -1, 0, 0]), "row 2 has class -1"),
+        (x[:, :7], y, r"rows have shape \(7, 8, 1\): the model takes \(8, 8, 1\)"),
+        (x.reshape(5, -1), y, r"rows have shape \(64,\)"),
+    ]
+    for rows, classes, message in cases:
+        with pytest.raises(ModelError, match=message):
+            FGSM(0.1).run(classifier, rows, classes)
+    with pytest.raises(ModelError, match=r"object cannot be attacked.*threat_models"):
+        FGSM(0.1).run(object(), x, y)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epsilon": float("nan")}, "epsilon is nan"),
+        ({"epsilon": -0.1}, "epsilon is -0.1"),
+        ({"epsilon": 0.1, "steps": 0}, "steps is 0"),
+        ({"epsilon": 0.1, "batch_size": 0}, "batch_size is 0"),
+        ({"epsilon": 0.1, "seed": -1}, "seed is -1"),
+    ],
+)
+def test_hyper_parameters_without_a_sense_are_refused(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        FGSM(**options)
 
 
 def test_flat_rows_have_bounds_and_steps_of_their_own() -> None:
