@@ -4,11 +4,26 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from adversarial.errors import DriftMonitorError
+
+QUICKSTART = Path("examples/fashion_mnist")
+"""A detector and test images in a checkout of this project."""
+HEADLINES = {
+    "accuracy_clean",
+    "accuracy_attacked",
+    "accuracy_defended",
+    "accuracy_reconstructed",
+    "accuracy_drifted",
+    "auc",
+    "detection_rate",
+    "score_ratio",
+}
+"""Metrics that `evaluate` prints; all are in its output."""
+HEADLINE_FPR = 0.05
 
 app = typer.Typer(
     help="Adversarial detection by matching prediction distributions.",
@@ -38,8 +53,122 @@ def inspect(
     typer.echo(f"threshold     {found.describe_threshold()}")
     typer.echo(f"temperature   {manifest.temperature:g}")
     typer.echo(f"reference     {reference.num_rows:,} rows")
+    if len(manifest.ensemble_weights) > 1:
+        weights = ", ".join(f"{weight:g}" for weight in manifest.ensemble_weights)
+        typer.echo(f"weights       {weights}")
     for name, value in manifest.training.items():
-        typer.echo(f"{name:<13} {value}")
+        values = (
+            value
+            if isinstance(value, list) and all(isinstance(part, dict) for part in value)
+            else [value]
+        )
+        for part in values:
+            typer.echo(f"{name:<13} {_describe(part)}")
+
+
+@app.command()
+def evaluate(
+    dataset: Annotated[
+        Literal["mnist", "fashion_mnist", "cifar10"], typer.Option(help="Data set.")
+    ],
+    model: Annotated[str, typer.Option(help="Classifier, as in train.")] = "cnn",
+    detector: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DIR",
+            help="Detector bundle and what to call it; several defences of one classifier by "
+            "repeating it. Those that train has made when not given, else the quickstart's.",
+        ),
+    ] = None,
+    attack: Annotated[
+        list[str] | None, typer.Option(help="cw, slide, fgsm-0.1, ddn and so on. Repeatable.")
+    ] = None,
+    threat_model: Annotated[
+        list[str] | None,
+        typer.Option(help="grey-box, white-box, undetected or uncorrected. Repeatable."),
+    ] = None,
+    corruption: Annotated[
+        list[str] | None,
+        typer.Option(help="Corruption of CIFAR-10-C at every severity, or all. Repeatable."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=2, help="Number of test images, drawn by the seed.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is random.")] = 0,
+    data_dir: Annotated[Path | None, typer.Option(help="As in train.")] = None,
+    cache_dir: Annotated[Path | None, typer.Option(help="As in train.")] = None,
+    output: Annotated[
+        Path, typer.Option(help="Directory of the results; a killed run goes on from it.")
+    ] = Path("build/evaluation"),
+) -> None:
+    """Attack a classifier and measure how well detectors detect and correct."""
+    from adversarial.bundle import read_bundle
+    from adversarial.corruptions import CORRUPTIONS
+    from adversarial.detector import AdversarialDetector
+    from adversarial.experiment import Experiment, ExperimentError, draw_images, run
+
+    experiment = Experiment(
+        attacks=tuple(attack or Experiment.attacks),
+        threat_models=tuple(threat_model or Experiment.threat_models),
+        corruptions=tuple(CORRUPTIONS if corruption == ["all"] else corruption or ()),
+        seed=seed,
+    )
+    trained = (cache_dir or cache_directory()) / f"{dataset}-{model}"
+    bundles = dict(_named_path(text) for text in detector or ())
+    if not bundles:
+        bundles = {path.name: path for path in sorted(trained.glob("*")) if path.is_dir()}
+    if not bundles and dataset == "fashion_mnist":
+        bundles = {"detector": QUICKSTART / "detector"}
+        data_dir = data_dir or QUICKSTART
+    if not bundles:
+        raise ExperimentError(
+            f"no detector in {trained}: make one with 'adversarial train --dataset {dataset} "
+            f"--model {model}', or name a bundle with --detector NAME=DIR"
+        )
+    x, y = draw_images(dataset, data_dir, limit, seed)
+    records = run(
+        experiment,
+        {name: AdversarialDetector.load(path) for name, path in bundles.items()},
+        x,
+        y,
+        output,
+        about={
+            "dataset": dataset,
+            "model": model,
+            "detectors": {name: read_bundle(path).fingerprint for name, path in bundles.items()},
+        },
+        verbose=sys.stdout.isatty(),
+    )
+    for record in records:
+        if record["metric"] in HEADLINES and record["fpr"] in (None, HEADLINE_FPR):
+            place = [record[name] for name in ("attack", "threat_model", "corruption", "severity")]
+            where = " ".join(str(part) for part in (*place, record["defence"]) if part is not None)
+            typer.echo(f"{where:40} {record['metric']:22} {_interval(record)}")
+    typer.echo(f"{output / 'metrics.parquet'}: {len(records)} numbers")
+
+
+def _named_path(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise typer.BadParameter(f"{text!r} is not NAME=DIR", param_hint="--detector")
+    return name, Path(path)
+
+
+def _interval(record: dict[str, Any]) -> str:
+    """Return a number of an evaluation with its interval and n."""
+    if record["value"] is None:
+        return "no rows"
+    interval = "" if record["low"] is None else f" ({record['low']:.4f} to {record['high']:.4f})"
+    return f"{record['value']:.4f}{interval}, n = {record['n']:,}"
+
+
+def _describe(value: object) -> str:
+    """Return a value of the training summary as text: of an object its fields, of a history."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_describe(part)}" for name, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_describe, value)) or "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 @app.command()

@@ -116,6 +116,23 @@ def load_dataset(name: DatasetName, data_dir: Path | None = None) -> Dataset:
     return _from_directory(name, DEBIAN_DIRECTORY / name.replace("_", "-")) or _from_keras(name)
 
 
+def load_test_images(
+    name: DatasetName, directory: Path
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the images and classes of a directory's `test*.parquet` alone.
+
+    Raises
+    ------
+    DatasetError
+        If there are none, or they are not what the data set holds; names the file.
+    """
+    files = sorted(directory.glob("test*.parquet"))
+    if not files:
+        raise DatasetError(f"no test*.parquet in {directory}: expected test images of {name}")
+    x, y, _ = _read_parquet(files, name)
+    return x, y
+
+
 def read_idx(path: Path) -> NDArray[np.uint8]:
     """Return the array of an IDX file of unsigned bytes, gzipped or not, of any rank.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,7 +150,13 @@ def train_members(
         make(
             name
         )  # what is wrong with the last should not come to light after the first's training
-    summary: dict[str, Any] = {"rows": len(x), "epochs": plan.epochs, "seed": plan.seed}
+    summary: dict[str, Any] = {
+        "rows": len(x),
+        "epochs": plan.epochs,
+        "learning_rate": plan.learning_rate,
+        "schedule": plan.schedule,
+        "seed": plan.seed,
+    }
     objective = plan.objective
     if plan.choose_temperature:
         if len(x) < MIN_ROWS_TO_CHOOSE:
@@ -193,5 +199,6 @@ def train_members(
             autoencoders.append(member)
         history = {key: values for key, values in training.history.items() if key != "seconds"}
         runs.append({"autoencoder": Path(name).name, "precision": training.precision} | history)
+    summary["objective"] = asdict(objective)
     summary |= runs[0] if len(runs) == 1 else {"runs": runs}
     return Members(autoencoders, objective.temperature, summary)
