@@ -301,7 +301,11 @@ REFUSED: dict[str, Refused] = {
     "missing directory": (lambda d: d / "nothing", {}, "nothing not found.*SavedModel"),
     "other form": (text_file("model.onnx"), {}, r"model\.onnx is no saved model.*\.h5"),
     "empty directory": (lambda d: d, {}, "is no saved model"),
-    "damaged file": (text_file("model.keras"), {}, r"model\.keras cannot be loaded"),
+    "damaged file": (
+        text_file("model.keras"),
+        {},
+        r"model\.keras is damaged.*save the model again",
+    ),
     "weights only": (weights_only, {}, "No model config.*whole model"),
     "damaged SavedModel": (damaged_saved_model, {}, "cannot be loaded as a SavedModel"),
     "several inputs": (of(two_inputs), {}, "2 inputs: expected one input"),
