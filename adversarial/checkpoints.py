@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.errors import DriftMonitorError
+from adversarial.settings import describe_changes, write_json
 
 STATE = "state.json"
 WEIGHTS = "epoch-{:04d}.weights.h5"
@@ -107,10 +108,8 @@ class Checkpoints:
         scratch = self.directory / f"new-{WEIGHTS.format(0)}"
         model.save_weights(scratch)
         scratch.replace(self._weights(self.epochs))
-        scratch = self.directory / f"{STATE}.new"
         state = {"settings": self.settings, "history": self.history}
-        scratch.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-        scratch.replace(self.directory / STATE)
+        write_json(self.directory / STATE, state)
         kept = {self._weights(epoch) for epoch in (*self.chosen(), self.epochs)}
         for path in self.directory.glob("epoch-*.weights.h5"):
             if path not in kept:
@@ -149,16 +148,10 @@ class Checkpoints:
             raise CheckpointError(
                 f"{path} cannot be read ({error}): start again without resuming"
             ) from None
-        changed = [
-            f"{name} {settings.get(name)!r}, now {self.settings.get(name)!r}"
-            for name in sorted(settings.keys() | self.settings.keys())
-            if settings.get(name) != self.settings.get(name)
-        ]
-        if changed:
+        if changed := describe_changes(settings, self.settings):
             raise CheckpointError(
-                f"the checkpoint in {self.directory} was made with other settings "
-                f"({'; '.join(changed)}): resume with the same ones, or start again without "
-                "resuming"
+                f"the checkpoint in {self.directory} was made with other settings ({changed}): "
+                "resume with the same ones, or start again without resuming"
             )
         self.history = history
 

@@ -40,6 +40,7 @@ from adversarial.evaluation import (
     defence_metrics,
     drift_metrics,
 )
+from adversarial.settings import describe_changes, write_json
 from adversarial.threat_models import grey_box, uncorrected, undetected, white_box
 
 Rows = NDArray[np.float32]
@@ -200,7 +201,7 @@ def run(
     scratch = output / "metrics.parquet.new"
     pq.write_table(table, scratch, compression="zstd")
     scratch.replace(output / "metrics.parquet")
-    _write_json(output / "metrics.json", {"config": config, "metrics": table.to_pylist()})
+    write_json(output / "metrics.json", {"config": config, "metrics": table.to_pylist()})
     return records
 
 
@@ -268,21 +269,14 @@ def _claim(output: Path, config: Record) -> None:
         if output.exists() and (output.is_file() or any(output.iterdir())):
             raise ExperimentError(f"{output} holds no evaluation: give another --output")
         output.mkdir(parents=True, exist_ok=True)
-        _write_json(file, config)
+        write_json(file, config)
         return
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ExperimentError(f"{file} is damaged ({error}): remove {output}") from None
-    if found != config:
-        changed = [name for name in config if found.get(name) != config[name]]
+    if changed := describe_changes(found, config):
         raise ExperimentError(
-            f"{output} holds an evaluation with other settings ({', '.join(changed)}): give "
-            "another --output, or remove it"
+            f"{output} holds an evaluation with other settings ({changed}): give another --output, "
+            "or remove it"
         )
-
-
-def _write_json(path: Path, body: Record) -> None:
-    scratch = path.with_name(f"{path.name}.new")
-    scratch.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    scratch.replace(path)

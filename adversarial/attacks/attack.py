@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from adversarial.attacks.criteria import Aim, Criterion, Misclassified
 from adversarial.checkpoints import digest
 from adversarial.errors import DriftMonitorError, ModelError
+from adversarial.settings import describe_changes, write_json
 
 Rows = NDArray[np.float32]
 Classes = NDArray[np.int64]
@@ -311,34 +312,28 @@ class Attack(abc.ABC):
 
     def _claim(self, directory: Path, data: str, fingerprint: list[list[float]]) -> None:
         """Note what the directory is for, or check that it is for this."""
-        settings = {field.name: repr(getattr(self, field.name)) for field in fields(self)}
-        settings |= {"attack": type(self).__name__, "rows": data}
+        settings = {"attack": type(self).__name__, "rows": data} | {
+            field.name: np.asarray(getattr(self, field.name)).tolist() for field in fields(self)
+        }
         file = directory / "attack.json"
         if not file.exists():
             directory.mkdir(parents=True, exist_ok=True)
-            scratch = file.with_suffix(".new")
-            body = {"settings": settings, "fingerprint": fingerprint}
-            scratch.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
-            scratch.replace(file)
+            write_json(file, {"settings": settings, "fingerprint": fingerprint})
             return
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
             known, before = dict(found["settings"]), np.array(found["fingerprint"], np.float64)
         except (KeyError, TypeError, ValueError) as error:
             raise AttackError(f"{file} is damaged ({error}): remove {directory}") from None
-        changed = [
-            f"{name} {known.get(name)}, now {settings.get(name)}"
-            for name in sorted(known.keys() | settings.keys())
-            if known.get(name) != settings.get(name)
-        ]
+        changed = describe_changes(known, settings)
         now = np.array(fingerprint)
         # The last digits may differ from one process to the next.
         if not changed and not (
             before.shape == now.shape and np.allclose(before, now, rtol=1e-3, atol=1e-3)
         ):
-            changed = ["another model or criterion"]
+            changed = "another model or criterion"
         if changed:
             raise AttackError(
-                f"{directory} holds another attack ({'; '.join(changed)}): give another directory, "
-                "or remove this one"
+                f"{directory} holds another attack ({changed}): give another directory, or remove "
+                "this one"
             )

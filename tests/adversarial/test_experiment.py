@@ -82,7 +82,9 @@ def test_a_finished_run_is_read_and_one_of_other_settings_refused(
     with monkeypatch.context() as patch:
         patch.setattr(Attack, "_draw", lambda *_: pytest.fail("attacked again"))
         assert run(experiment, detectors, x, y, output, about={}) == first
-    with pytest.raises(ExperimentError, match=r"other settings \(seed\): give another --output"):
+    with pytest.raises(
+        ExperimentError, match=r"other settings \(seed 0, now 1\): give another --output"
+    ):
         run(Experiment(attacks=("fgsm-0.1",), seed=1), detectors, x, y, output, about={})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").touch()
