@@ -77,7 +77,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
     ("cifar10", "cnn"): Recipe(
         architectures.cifar10_classifier,
         "cifar10",
-        epochs=25,
+        epochs=50,
         detector_epochs=10,
         paper_accuracy=0.8024,
         shift=2,
@@ -86,7 +86,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
     ("cifar10", "resnet56"): Recipe(
         architectures.cifar10_resnet,
         "cifar10",
-        epochs=8,
+        epochs=30,
         detector_epochs=10,
         paper_accuracy=0.9315,
         learning_rate=0.2,
