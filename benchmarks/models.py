@@ -67,10 +67,10 @@ def main() -> None:
             *(
                 f"{name}: adversarial train --dataset {dataset} --model {model}"
                 + (f" --epochs {epochs}" if epochs != RECIPES[dataset, model].epochs else "")
-                + (f" (trained and tested on{note})" if note else "")
+                + (f" (trained and tested on images that {note})" if note else "")
                 for (dataset, model), found in summaries.items()
                 for name, epochs in [(f"{dataset} {model}", found["epochs"])]
-                for note in [found["source"].partition(", whose")[2]]
+                for note in [found["source"].partition(", whose images ")[2]]
             ),
         ]
     )
