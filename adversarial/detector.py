@@ -31,6 +31,7 @@ from adversarial.classifiers import (
 )
 from adversarial.ensemble import check_weights, combine_scores, vote
 from adversarial.errors import ModelError
+from adversarial.objective import check_finite
 from adversarial.runtime import Outputs, Runtime, TensorFlowRuntime
 from adversarial.threshold import apply_threshold, threshold_from_scores
 
@@ -339,11 +340,7 @@ class AdversarialDetector:
                 f"rows have shape {x.shape[1:]}: the detector takes {self.input_spec.shape}"
             )
         x = np.asarray(x, np.float32)
-        finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
-        if not finite.all():
-            raise ModelError(
-                f"row {int(finite.argmin())} has a value that is not finite: remove or repair it"
-            )
+        check_finite(x)
         if not len(x):  # oneDNN's convolutions do not take zero rows
             one = self._runtime(np.zeros((1, *x.shape[1:]), np.float32))
             return Outputs(one.probabilities[:0], one.corrected_probabilities[:0], one.scores[:0])

@@ -6,7 +6,7 @@ speak of other rows like these, not of other trainings of the models.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -164,18 +164,18 @@ def entropy(probabilities: NDArray[np.floating]) -> Scores:
 
 
 def attack_metrics(
-    classify: Callable[[Rows], NDArray[np.floating]], attack: AttackResult, x: Rows, y: Classes
+    clean: NDArray[np.floating], attacked: NDArray[np.floating], attack: AttackResult, y: Classes
 ) -> list[Metric]:
     """Return what an attack does to a classifier that nothing defends.
 
     Parameters
     ----------
-    classify : callable
-        From rows to probabilities, (n, n_classes).
+    clean, attacked : (n, n_classes) arrays
+        M(x) of the originals and of the attacked rows.
     attack : AttackResult
-        Of the rows `x`.
-    x, y
-        Rows and true classes.
+        Of the same rows.
+    y : (n,) int64
+        True classes.
 
     Returns
     -------
@@ -183,7 +183,6 @@ def attack_metrics(
         `accuracy_clean` and `accuracy_attacked`; `success` of the attack's own criterion, and after
         rounding to 8 bits; norms over the rows on which it succeeded; entropy of M; queries.
     """
-    clean, attacked = classify(x), classify(attack.x_adv)
     metrics = [
         Metric("accuracy_clean", share(clean.argmax(axis=1) == y)),
         Metric("accuracy_attacked", share(attacked.argmax(axis=1) == y)),
@@ -199,7 +198,7 @@ def attack_metrics(
 
 def defence_metrics(
     detector: AdversarialDetector,
-    x: Rows,
+    clean: Prediction,
     x_adv: Rows,
     y: Classes,
     *,
@@ -212,8 +211,10 @@ def defence_metrics(
     ----------
     detector : AdversarialDetector
         With a reference window, from whose scores the thresholds are taken.
-    x, x_adv : (n, *input_shape) float32
-        The same rows, original and attacked; failed attacks stay among them.
+    clean : Prediction
+        What it says of the originals.
+    x_adv : (n, *input_shape) float32
+        The same rows, attacked; failed attacks stay among them.
     y : (n,) int64
         True classes.
     fprs : sequence of float
@@ -240,7 +241,7 @@ def defence_metrics(
     if detector.reference is None:
         raise ModelError("the detector has no reference window to take thresholds from")
     reference = detector.reference["adversarial_score"].to_numpy()
-    clean, attacked = detector.predict(x), detector.predict(x_adv)
+    attacked = detector.predict(x_adv)
     metrics = [
         Metric("auc", area_under_roc(clean.score, attacked.score, paired=True, seed=seed)),
         Metric("accuracy_reconstructed", share(attacked.reconstruction_prediction == y)),
@@ -265,7 +266,7 @@ def defence_metrics(
 
 
 def drift_metrics(
-    detector: AdversarialDetector, x: Rows, drifted: Rows, y: Classes, *, seed: int = 0
+    detector: AdversarialDetector, before: Prediction, drifted: Rows, y: Classes, *, seed: int = 0
 ) -> list[Metric]:
     """Return how well the score tells harmful drift from harmless (section 4.4, Figure 7).
 
@@ -276,8 +277,10 @@ def drift_metrics(
     ----------
     detector : AdversarialDetector
         What scores.
-    x, drifted : (n, *input_shape) float32
-        The same rows before and after the drift.
+    before : Prediction
+        What it says of the rows before the drift.
+    drifted : (n, *input_shape) float32
+        The same rows after it.
     y : (n,) int64
         True classes.
     seed : int
@@ -290,7 +293,7 @@ def drift_metrics(
         originals, of harmful and of harmless rows, and the ratio of the latter two; D and p of a
         two-sample Kolmogorov-Smirnov test between them; AUC of the score as a detector of harm.
     """
-    before, after = detector.predict(x), detector.predict(drifted)
+    after = detector.predict(drifted)
     is_harmful = (before.prediction == y) & (after.prediction != y)
     is_harmless = before.prediction == after.prediction
     harmful, harmless = after.score[is_harmful], after.score[is_harmless]

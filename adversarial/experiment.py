@@ -31,7 +31,7 @@ from adversarial.attacks import (
 )
 from adversarial.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from adversarial.datasets import DatasetName, load_dataset, load_test_images, scale
-from adversarial.detector import AdversarialDetector
+from adversarial.detector import AdversarialDetector, Prediction
 from adversarial.errors import DriftMonitorError
 from adversarial.evaluation import (
     FPRS,
@@ -193,9 +193,10 @@ def run(
     """
     config = json.loads(json.dumps({**asdict(experiment), "n": len(x), "fprs": FPRS, **about}))
     _claim(output, config)
+    clean = {name: detector.predict(x) for name, detector in detectors.items()}
     records = [
-        *_attacked(experiment, detectors, x, y, output / "attacks", verbose),
-        *_corrupted(experiment, detectors, x, y),
+        *_attacked(experiment, detectors, clean, x, y, output / "attacks", verbose),
+        *_corrupted(experiment, detectors, clean, x, y),
     ]
     table = pa.Table.from_pylist(records, SCHEMA)
     scratch = output / "metrics.parquet.new"
@@ -208,6 +209,7 @@ def run(
 def _attacked(
     experiment: Experiment,
     detectors: Mapping[str, AdversarialDetector],
+    clean: Mapping[str, Prediction],
     x: Rows,
     y: Classes,
     directory: Path,
@@ -219,6 +221,7 @@ def _attacked(
         probabilities: NDArray[np.float32] = classifier.predict(rows, batch_size=512, verbose=0)
         return probabilities
 
+    probabilities = classify(x)
     for attack_name in experiment.attacks:
         for threat_model in experiment.threat_models:
             found = None
@@ -236,19 +239,28 @@ def _attacked(
                         verbose=verbose,
                     )
                     target = {"defence": defence} if threat_model != "grey-box" else {}
-                    yield from _records(attack_metrics(classify, found, x, y), place | target)
-                metrics = defence_metrics(detector, x, found.x_adv, y, seed=experiment.seed)
+                    yield from _records(
+                        attack_metrics(probabilities, classify(found.x_adv), found, y),
+                        place | target,
+                    )
+                metrics = defence_metrics(
+                    detector, clean[defence], found.x_adv, y, seed=experiment.seed
+                )
                 yield from _records(metrics, place | {"defence": defence})
 
 
 def _corrupted(
-    experiment: Experiment, detectors: Mapping[str, AdversarialDetector], x: Rows, y: Classes
+    experiment: Experiment,
+    detectors: Mapping[str, AdversarialDetector],
+    clean: Mapping[str, Prediction],
+    x: Rows,
+    y: Classes,
 ) -> Iterator[Record]:
     for corruption in experiment.corruptions:
         for severity in SEVERITIES:
             drifted = corrupt(x, corruption, severity, seed=experiment.seed)
             for defence, detector in detectors.items():
-                metrics = drift_metrics(detector, x, drifted, y, seed=experiment.seed)
+                metrics = drift_metrics(detector, clean[defence], drifted, y, seed=experiment.seed)
                 place = {"corruption": corruption, "severity": severity, "defence": defence}
                 yield from _records(metrics, place)
 

@@ -256,3 +256,12 @@ def check_probabilities(output: NDArray[np.float32]) -> None:
             f"the classifier's output has {found}: expected (rows, classes) probabilities; "
             "end the model in a softmax layer, one unit per class"
         )
+
+
+def check_finite(x: NDArray[np.float32]) -> None:
+    """Raise ModelError, naming the first such row, if a value of the rows is not finite."""
+    finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
+    if not finite.all():
+        raise ModelError(
+            f"row {int(finite.argmin())} has a value that is not finite: remove or repair it"
+        )

@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from adversarial.checkpoints import Checkpoints, History, digest, fit
 from adversarial.errors import ModelError
-from adversarial.objective import Objective, PredictionMatcher, make_targets, with_hidden
+from adversarial.objective import (
+    Objective,
+    PredictionMatcher,
+    check_finite,
+    make_targets,
+    with_hidden,
+)
 from adversarial.precision import bfloat16_is_fast, can_mix, find_disagreement, mixed_copy
 
 Weights = list[NDArray[np.float32]]
@@ -127,11 +133,7 @@ def fit_autoencoder(
         )
     if not len(x):
         raise ModelError("there are no rows to train on")
-    finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
-    if not finite.all():
-        raise ModelError(
-            f"row {int(finite.argmin())} has a value that is not finite: remove or repair it"
-        )
+    check_finite(x)
     if not 0 <= validation_split < 1:
         raise ModelError(f"validation_split is {validation_split}: expected a share below 1")
     objective = objective or Objective()

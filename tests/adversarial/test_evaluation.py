@@ -122,7 +122,9 @@ def test_an_attack_is_measured_on_all_rows_and_its_norms_where_it_succeeded(
     attack = PGD(0.1).run(detector.classifier, x, y)
     assert 0.1 < attack.success.mean() < 0.95
     classifier = detector.classifier
-    metrics = attack_metrics(lambda rows: classifier.predict(rows, verbose=0), attack, x, y)
+    metrics = attack_metrics(
+        classifier.predict(x, verbose=0), classifier.predict(attack.x_adv, verbose=0), attack, y
+    )
     found = by_name(metrics)
     attacked = detector.predict(attack.x_adv)
     assert found["accuracy_attacked", None, None].value == np.mean(attacked.prediction == y)
@@ -138,7 +140,7 @@ def test_a_defence_is_measured_at_thresholds_of_the_reference(
 ) -> None:
     x, y = data()
     x_adv = PGD(0.3, steps=10).run(detector.classifier, x, y).x_adv
-    found = by_name(defence_metrics(detector, x, x_adv, y, fprs=(0.05, 0.2)))
+    found = by_name(defence_metrics(detector, detector.predict(x), x_adv, y, fprs=(0.05, 0.2)))
     assert detector.reference is not None
     reference = detector.reference["adversarial_score"].to_numpy()
     score = detector.score(x_adv)
@@ -159,14 +161,14 @@ def test_a_defence_is_measured_at_thresholds_of_the_reference(
     assert found["auc", None, None].value == pytest.approx(expected)
     bare = AdversarialDetector(detector.classifier, detector.autoencoders)
     with pytest.raises(ModelError, match="no reference window"):
-        defence_metrics(bare, x, x_adv, y)
+        defence_metrics(bare, bare.predict(x), x_adv, y)
 
 
 def test_drift_is_split_by_whether_it_harmed(detector: AdversarialDetector) -> None:
     x, y = data(300)
     noise = np.random.default_rng(0).normal(0, 0.4, x.shape)
     drifted = np.clip(x + noise, 0, 1).astype(np.float32)
-    found = by_name(drift_metrics(detector, x, drifted, y))
+    found = by_name(drift_metrics(detector, detector.predict(x), drifted, y))
     before, after = detector.predict(x), detector.predict(drifted)
     harmful = after.score[(before.prediction == y) & (after.prediction != y)]
     harmless = after.score[before.prediction == after.prediction]
@@ -175,6 +177,6 @@ def test_drift_is_split_by_whether_it_harmed(detector: AdversarialDetector) -> N
     test = stats.ks_2samp(harmful, harmless)
     assert found["ks_statistic", None, None].value == test.statistic
     assert found["ks_p_value", None, None].value == test.pvalue
-    same = by_name(drift_metrics(detector, x, x, y))
+    same = by_name(drift_metrics(detector, detector.predict(x), x, y))
     assert same["score_harmful", None, None].n == 0
     assert math.isnan(same["ks_statistic", None, None].value)
