@@ -1,0 +1,160 @@
+"""Drift by severity, all corruptions together: the score of harmful and harmless rows (Figure 7).
+
+The same images are drifted by every corruption, so an image, not a row, is what is drawn in the
+bootstrap that gives the intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from adversarial.evaluation import CONFIDENCE, N_RESAMPLES, Estimate
+from adversarial.results import Case, Columns
+
+
+@dataclass(frozen=True)
+class SeveritySummary:
+    """What drift of one severity does, as one defence sees it.
+
+    Attributes
+    ----------
+    defence : str
+    severity : int
+        0 for the originals.
+    corruptions : int
+        How many are taken together.
+    accuracy, accuracy_reconstructed : Estimate
+        Of M(x) and M(AE(x)).
+    score : Estimate
+        Mean over all rows, in nats.
+    score_harmful, score_harmless : Estimate
+        Mean over rows of which drift made a right class wrong, and over rows whose class it left as
+        it was; of no rows for the originals.
+    ratio : Estimate
+        Of the former to the latter.
+    ks : float
+        D of a two-sample Kolmogorov-Smirnov test between the two, NaN where one is empty.
+    """
+
+    defence: str
+    severity: int
+    corruptions: int
+    accuracy: Estimate
+    accuracy_reconstructed: Estimate
+    score: Estimate
+    score_harmful: Estimate
+    score_harmless: Estimate
+    ratio: Estimate
+    ks: float
+
+
+def by_severity(
+    rows: Mapping[Case, Mapping[str, Columns]], *, seed: int = 0
+) -> list[SeveritySummary]:
+    """Return what drift does at every severity, by defence.
+
+    Parameters
+    ----------
+    rows : mapping of Case to mapping of str to columns
+        As of `adversarial.results.read_rows`; attacks are left out.
+    seed : int
+        Of the bootstrap.
+    """
+    drifted: dict[tuple[str, int], list[Columns]] = {}
+    for case, defences in rows.items():
+        for defence, columns in defences.items():
+            if case.corruption is not None and case.severity is not None:
+                drifted.setdefault((defence, case.severity), []).append(columns)
+    found = []
+    for defence in dict.fromkeys(defence for defence, _ in drifted):
+        severities = sorted(severity for name, severity in drifted if name == defence)
+        originals = [_originals(drifted[defence, severities[0]][0])]
+        found.append(_summarise(defence, 0, originals, seed))
+        found += [
+            _summarise(defence, severity, drifted[defence, severity], seed)
+            for severity in severities
+        ]
+    return found
+
+
+def _originals(columns: Columns) -> Columns:
+    names = ("prediction", "reconstruction_prediction", "score")
+    return {**columns, **{name: columns[f"{name}_clean"] for name in names}}
+
+
+def _summarise(
+    defence: str, severity: int, corruptions: Sequence[Columns], seed: int
+) -> SeveritySummary:
+    n_images = len(corruptions[0]["row"])
+    sums, counts = np.zeros((2, 5, n_images))
+    harmful, harmless = [], []
+    for columns in corruptions:
+        label, score = columns["label"], columns["score"]
+        before, after = columns["prediction_clean"], columns["prediction"]
+        every = np.full(n_images, True)
+        is_harmful = (before == label) & (after != label)
+        is_harmless = (before == after) if severity else ~every
+        parts = (
+            (after == label, every),
+            (columns["reconstruction_prediction"] == label, every),
+            (score, every),
+            (score, is_harmful),
+            (score, is_harmless),
+        )
+        for index, (values, taken) in enumerate(parts):
+            sums[index] += np.where(taken, values, 0)
+            counts[index] += taken
+        harmful.append(score[is_harmful])
+        harmless.append(score[is_harmless])
+    drawn = _resample(sums, counts, seed)
+    totals = counts.sum(axis=1).astype(int)
+    with np.errstate(invalid="ignore"):
+        values = sums.sum(axis=1) / totals
+    accuracy, accuracy_reconstructed, score_all, score_harmful, score_harmless = (
+        _estimate(value, sample, n) for value, sample, n in zip(values, drawn, totals, strict=True)
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = _estimate(values[3] / values[4], drawn[3] / drawn[4], totals[3] + totals[4])
+    ks = float("nan")
+    if score_harmful.n and score_harmless.n:
+        ks = float(stats.ks_2samp(np.concatenate(harmful), np.concatenate(harmless)).statistic)
+    return SeveritySummary(
+        defence,
+        severity,
+        len(corruptions),
+        accuracy=accuracy,
+        accuracy_reconstructed=accuracy_reconstructed,
+        score=score_all,
+        score_harmful=score_harmful,
+        score_harmless=score_harmless,
+        ratio=ratio,
+        ks=ks,
+    )
+
+
+def _resample(
+    sums: NDArray[np.float64], counts: NDArray[np.float64], seed: int
+) -> NDArray[np.float64]:
+    """Return the means over drawn images, (n_statistics, n_resamples)."""
+    rng = np.random.default_rng(seed)
+    n_images = sums.shape[1]
+    found = np.empty((len(sums), N_RESAMPLES))
+    with np.errstate(invalid="ignore"):
+        for index in range(N_RESAMPLES):
+            times = np.bincount(rng.integers(0, n_images, n_images), minlength=n_images)
+            found[:, index] = (sums @ times) / (counts @ times)
+    return found
+
+
+def _estimate(value: float, drawn: NDArray[np.float64], n: int) -> Estimate:
+    nan = float("nan")
+    if not np.isfinite(value):
+        return Estimate(nan, nan, nan, 0)
+    finite = drawn[np.isfinite(drawn)]
+    low, high = np.quantile(finite, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Estimate(float(value), float(low), float(high), int(n))

@@ -1,0 +1,315 @@
+"""A finished evaluation, as it is read back from its directory.
+
+Everything that shows an evaluation starts here, so that it can be shown again at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from adversarial.errors import DriftMonitorError
+
+Record = Mapping[str, Any]
+Columns = Mapping[str, NDArray[Any]]
+
+NUMBER_COLUMNS = (
+    "row",
+    "label",
+    "prediction_clean",
+    "prediction",
+    "reconstruction_prediction_clean",
+    "reconstruction_prediction",
+    "score_clean",
+    "score",
+    "entropy_clean",
+    "entropy",
+)
+
+
+class ResultsError(DriftMonitorError):
+    """A directory holds no finished evaluation, or a file of it is damaged."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What rows and numbers are of: an attack under a threat model, or a corruption.
+
+    Attributes
+    ----------
+    attack, threat_model : str, optional
+        Of an attack.
+    target : str, optional
+        The defence that the attack was made against, where the attacker knows it.
+    corruption : str, optional
+    severity : int, optional
+        Of a corruption, 1 to 5.
+    """
+
+    attack: str | None = None
+    threat_model: str | None = None
+    target: str | None = None
+    corruption: str | None = None
+    severity: int | None = None
+
+    @property
+    def stem(self) -> str:
+        """Name of the case's files.
+
+        Examples
+        --------
+        >>> Case("pgd-linf-8/255", "white-box", "kl").stem
+        'pgd-linf-8_255-white-box-kl'
+        """
+        parts = (getattr(self, field.name) for field in fields(self))
+        return "-".join(str(part).replace("/", "_") for part in parts if part is not None)
+
+    @property
+    def title(self) -> str:
+        """Name of the case for people.
+
+        Examples
+        --------
+        >>> Case("cw", "white-box", "kl").title
+        'cw, white-box against kl'
+        >>> Case(corruption="fog", severity=3).title
+        'fog, severity 3'
+        """
+        if self.corruption is not None:
+            return self.corruption + (
+                "" if self.severity is None else f", severity {self.severity}"
+            )
+        against = "" if self.target is None else f" against {self.target}"
+        named = ", ".join(part for part in (self.attack, self.threat_model) if part is not None)
+        return f"{named}{against}" or "whole run"
+
+
+@dataclass(frozen=True)
+class Results:
+    """An evaluation.
+
+    Attributes
+    ----------
+    directory : Path
+    config : mapping
+        What was asked for (`config.json`).
+    records : sequence of mapping
+        The numbers, with the fields of `adversarial.experiment.SCHEMA`.
+    """
+
+    directory: Path
+    config: Mapping[str, Any]
+    records: Sequence[Record]
+
+    @property
+    def defences(self) -> list[str]:
+        """Names of the detectors."""
+        return list(self.config["detectors"])
+
+    def find(self, case: Case, metric: str, **named: object) -> Record | None:
+        """Return a case's number of that name, or None; `named` says its other fields."""
+        wanted = {field.name: getattr(case, field.name) for field in fields(case)}
+        wanted |= {"metric": metric} | named
+        for record in self.records:
+            if all(record.get(name) == value for name, value in wanted.items()):
+                return record
+        return None
+
+
+def read_results(directory: Path) -> Results:
+    """Return what a finished evaluation was asked for, and its numbers.
+
+    Raises
+    ------
+    ResultsError
+        If the directory holds no evaluation, an unfinished one or a damaged `metrics.json`.
+    """
+    file = directory / "metrics.json"
+    if not file.is_file():
+        if (directory / "config.json").is_file():
+            raise ResultsError(
+                f"{directory} holds an unfinished evaluation: give its 'adversarial evaluate' "
+                "command again, and it goes on"
+            )
+        raise ResultsError(
+            f"{directory} holds no evaluation (no metrics.json): name the --output of "
+            "'adversarial evaluate'"
+        )
+    try:
+        body = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _damaged(file, str(error)) from None
+    config = body.get("config") if isinstance(body, dict) else None
+    records = body.get("metrics") if isinstance(body, dict) else None
+    if not isinstance(config, dict) or not isinstance(records, list):
+        raise _damaged(file, "expected the objects 'config' and 'metrics'")
+    expected = ("detectors", "fprs", "n", "seed", "dataset", "model")
+    if absent := [name for name in expected if name not in config]:
+        raise _damaged(file, f"no {', '.join(absent)} in 'config'")
+    for number, record in enumerate(records):
+        if not isinstance(record, dict) or not {"metric", "value"} <= record.keys():
+            raise _damaged(file, f"metrics[{number}] is no record with 'metric' and 'value'")
+    places = [field.name for field in fields(Case)] + [
+        "defence",
+        "fpr",
+        "policy",
+        "low",
+        "high",
+        "n",
+    ]
+    return Results(directory, config, [dict.fromkeys(places) | record for record in records])
+
+
+def read_rows(results: Results) -> dict[Case, dict[str, Columns]]:
+    """Return the rows of `rows.parquet` by case and defence, in the order of `row`.
+
+    Returns
+    -------
+    dict of Case to dict of str to mapping
+        Columns by name, each (n,), int64 or float64.
+
+    Raises
+    ------
+    ResultsError
+        If the file is missing or damaged, or lacks a column.
+    """
+    file = results.directory / "rows.parquet"
+    try:
+        table = pq.read_table(file)
+    except FileNotFoundError:
+        raise _missing(file) from None
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(file, str(error)) from None
+    keys = [field.name for field in fields(Case)] + ["defence"]
+    if absent := [name for name in (*keys, *NUMBER_COLUMNS) if name not in table.column_names]:
+        raise _damaged(file, f"no column {', '.join(absent)}")
+    # Groups are told apart by one integer: a table of a million rows is too long for tuples.
+    code = np.zeros(table.num_rows, np.int64)
+    values = []
+    for name in keys:
+        encoded = table[name].combine_chunks().dictionary_encode()
+        indices = np.asarray(encoded.indices.fill_null(len(encoded.dictionary)))
+        values.append([*encoded.dictionary.to_pylist(), None])
+        code = code * len(values[-1]) + indices
+    order = np.lexsort((np.asarray(table["row"]), code))
+    starts = np.flatnonzero(np.diff(code[order], prepend=-1))
+    columns = {name: np.asarray(table[name])[order] for name in NUMBER_COLUMNS}
+    groups = []
+    for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
+        rest, parts = int(code[order[start]]), []
+        for known in reversed(values):
+            rest, index = divmod(rest, len(known))
+            parts.append(known[index])
+        defence, *place = parts
+        part = {name: column[start:stop] for name, column in columns.items()}
+        groups.append((int(order[start]), Case(*reversed(place)), defence, part))
+    found: dict[Case, dict[str, Columns]] = {}
+    for _, case, defence, part in sorted(groups, key=lambda group: group[0]):
+        found.setdefault(case, {})[defence] = part
+    return found
+
+
+def read_images(results: Results, case: Case) -> dict[str, NDArray[np.float32]]:
+    """Return a case's example images by name, each (k, height, width, channels).
+
+    Returns
+    -------
+    dict of str to array
+        `original`, `attacked`, and for each defence `reconstruction_clean-<defence>` and
+        `reconstruction-<defence>`. Of a corruption, `attacked` are the drifted images.
+
+    Raises
+    ------
+    ResultsError
+        If a file is missing or damaged, or lacks an array.
+    """
+    originals = results.directory / "images" / "original.npy"
+    file = results.directory / "images" / f"{case.stem}.npz"
+    images = {"original": _load(originals)}
+    with _load(file) as arrays:
+        wanted = ["attacked"]
+        for defence in results.defences:
+            wanted += [f"reconstruction_clean-{defence}", f"reconstruction-{defence}"]
+        for name in wanted:
+            if name not in arrays:
+                raise _damaged(file, f"no array {name!r}")
+            images[name] = arrays[name]
+            if images[name].shape != images["original"].shape:
+                raise _damaged(
+                    file,
+                    f"{name!r} is of shape {images[name].shape}, and {originals.name} of "
+                    f"{images['original'].shape}",
+                )
+    return images
+
+
+def describe(record: Record | None, *, percent: bool = False) -> str:
+    """Return a number with its interval, as text; a dash where there is none.
+
+    Examples
+    --------
+    >>> describe({"value": 0.95, "low": 0.9, "high": 0.98}, percent=True)
+    '95.0 % (90.0 to 98.0)'
+    >>> describe({"value": 12.5, "low": None, "high": None})
+    '12.5'
+    >>> describe({"value": 0.0, "low": None, "high": None})
+    '0'
+    """
+    if record is None or record["value"] is None:
+        return "–"
+    value, low, high = (
+        number_text(record.get(name), percent=percent) for name in ("value", "low", "high")
+    )
+    return f"{value}{' %' if percent else ''}" + ("" if low == "–" else f" ({low} to {high})")
+
+
+def number_text(value: float | None, *, percent: bool = False) -> str:
+    """Return a number as text, of a share its hundredths; a dash for None."""
+    if value is None:
+        return "–"
+    if percent:
+        return f"{100 * value:.1f}"
+    return f"{value:.4f}" if 0.001 <= abs(value) < 10 else f"{value:.4g}"
+
+
+def rate_text(rate: float) -> str:
+    """Return a chosen rate, such as an ε_FPR, as text.
+
+    Examples
+    --------
+    >>> rate_text(0.05)
+    '5 %'
+    """
+    return f"{100 * rate:g} %"
+
+
+def _load(file: Path) -> Any:
+    try:
+        return np.load(file, allow_pickle=False)
+    except FileNotFoundError:
+        raise _missing(file) from None
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(file, str(error)) from None
+
+
+def _missing(file: Path) -> ResultsError:
+    return ResultsError(
+        f"{file} is missing: give the run's 'adversarial evaluate' command again, and it writes "
+        "what is not there"
+    )
+
+
+def _damaged(file: Path, why: str) -> ResultsError:
+    return ResultsError(
+        f"{file} is damaged ({why}): remove it and give the run's 'adversarial evaluate' command "
+        "again"
+    )
