@@ -105,6 +105,7 @@ def evaluate(
     from adversarial.bundle import read_bundle
     from adversarial.corruptions import CORRUPTIONS
     from adversarial.detector import AdversarialDetector
+    from adversarial.evaluation_report import write_report
     from adversarial.experiment import Experiment, ExperimentError, draw_images, run
 
     experiment = Experiment(
@@ -145,6 +146,62 @@ def evaluate(
             where = " ".join(str(part) for part in (*place, record["defence"]) if part is not None)
             typer.echo(f"{where:40} {record['metric']:22} {_interval(record)}")
     typer.echo(f"{output / 'metrics.parquet'}: {len(records)} numbers")
+    typer.echo(f"{write_report(output)}: the same as a page, with figures")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Directory of a finished evaluation.")],
+) -> None:
+    """Draw an evaluation's figures and write its report again, without models."""
+    from adversarial.evaluation_report import write_report
+
+    typer.echo(write_report(run))
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Directories of finished evaluations.")
+    ],
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Only this number, such as auc. Repeatable.")
+    ] = None,
+    fpr: Annotated[
+        list[float] | None,
+        typer.Option(help="Only numbers at this ε_FPR, and those of none. Repeatable."),
+    ] = None,
+    format_: Annotated[
+        Literal["table", "csv", "markdown"], typer.Option("--format", help="Form of the output.")
+    ] = "table",
+) -> None:
+    """Set evaluations side by side; * marks an interval apart from that of the first run."""
+    from adversarial.comparison import (
+        HEAD,
+        compare,
+        name_runs,
+        table_rows,
+        to_csv,
+        to_markdown,
+    )
+    from adversarial.results import read_results
+
+    found = compare(
+        name_runs([read_results(run) for run in runs]), metrics=metric or (), fprs=fpr or ()
+    )
+    if format_ != "table":
+        typer.echo(to_csv(found) if format_ == "csv" else to_markdown(found), nl=False)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(caption="95 % intervals; * apart from that of the first run")
+    for name in (*HEAD, *found.runs):
+        table.add_column(Text(name), overflow="fold")
+    for cells in table_rows(found):
+        table.add_row(*map(Text, cells))
+    Console().print(table)
 
 
 def _named_path(text: str) -> tuple[str, Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,9 @@ from adversarial.results import (
     Case,
     Record,
     Results,
+    case_of,
     describe,
+    number_name,
     number_text,
     rate_text,
     read_results,
@@ -141,10 +143,10 @@ def headlines(results: Results) -> list[Headline]:
     of_attacks = [record for record in results.records if record["attack"] is not None]
     policies = dict.fromkeys(r["policy"] for r in of_attacks if r["metric"] == "undetected_error")
     found = []
-    for case in dict.fromkeys(_case(record) for record in of_attacks):
+    for case in dict.fromkeys(case_of(record) for record in of_attacks):
         # What is of M alone stands with no defence, or with the one that is attacked.
         undefended = {
-            record["metric"]: record for record in reversed(of_attacks) if _case(record) == case
+            record["metric"]: record for record in reversed(of_attacks) if case_of(record) == case
         }
         for defence in results.defences:
             area = results.find(case, "auc", defence=defence)
@@ -175,10 +177,10 @@ def number_tables(results: Results) -> list[NumberTable]:
     for record in results.records:
         defence = "M alone" if record["defence"] is None else record["defence"]
         if record["corruption"] is None or record["severity"] is None:
-            caption, column = _case(record).title, defence
+            caption, column = case_of(record).title, defence
         else:
             caption, column = f"{record['corruption']}; {defence}", f"severity {record['severity']}"
-        grouped.setdefault(caption, []).append((_name(record), column, record))
+        grouped.setdefault(caption, []).append((number_name(record), column, record))
     tables = []
     for caption, group in grouped.items():
         columns = list(dict.fromkeys(column for _, column, _ in group))
@@ -188,16 +190,6 @@ def number_tables(results: Results) -> list[NumberTable]:
             cells[columns.index(column)].append(record)
         tables.append(NumberTable(caption, columns, rows))
     return tables
-
-
-def _case(record: Record) -> Case:
-    return Case(**{field.name: record[field.name] for field in fields(Case)})
-
-
-def _name(record: Record) -> str:
-    fpr = "" if record["fpr"] is None else f" at ε_FPR {rate_text(record['fpr'])}"
-    policy = "" if record["policy"] is None else f", policy {record['policy']}"
-    return f"{record['metric']}{fpr}{policy}"
 
 
 def _is_share(record: Record) -> bool:

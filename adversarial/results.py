@@ -252,6 +252,24 @@ def read_images(results: Results, case: Case) -> dict[str, NDArray[np.float32]]:
     return images
 
 
+def case_of(record: Record) -> Case:
+    """Return what a number is of."""
+    return Case(**{field.name: record[field.name] for field in fields(Case)})
+
+
+def number_name(record: Record) -> str:
+    """Return what a number is called beside its case and defence.
+
+    Examples
+    --------
+    >>> number_name({"metric": "undetected_error", "fpr": 0.05, "policy": "reject"})
+    'undetected_error at ε_FPR 5 %, policy reject'
+    """
+    fpr = "" if record["fpr"] is None else f" at ε_FPR {rate_text(record['fpr'])}"
+    policy = "" if record["policy"] is None else f", policy {record['policy']}"
+    return f"{record['metric']}{fpr}{policy}"
+
+
 def describe(record: Record | None, *, percent: bool = False) -> str:
     """Return a number with its interval, as text; a dash where there is none.
 

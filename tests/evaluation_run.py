@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from adversarial.evaluation import area_under_roc, mean, share
 
-N, K = 60, 4
+N, K = 60, 2
 FPRS = (0.01, 0.05)
 THRESHOLDS = {0.01: 2.0, 0.05: 1.0}
 ATTACKS = (("cw", "grey-box", False), ("pgd-linf-8/255", "white-box", True))

@@ -1,0 +1,117 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from adversarial.cli import app
+from adversarial.comparison import compare, name_runs
+from adversarial.results import ResultsError, read_results
+from tests.evaluation_run import write_metrics, write_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    directory = tmp_path_factory.mktemp("evaluations")
+    first = write_run(directory / "a" / "run")
+    second = write_run(directory / "b" / "run", seed=1, dataset="birds", detectors=("kl",))
+    body = json.loads((second / "metrics.json").read_text())
+    for record in body["metrics"]:
+        if record["metric"] == "auc" and record["attack"] == "cw":
+            record |= {"value": 0.5, "low": 0.4, "high": 0.6}
+    write_metrics(second, body["config"], body["metrics"])
+    return [first, second]
+
+
+def output(runs: list[Path], *options: str) -> str:
+    found = CliRunner().invoke(app, ["compare", *map(str, runs), *options], env={"COLUMNS": "200"})
+    assert found.exit_code == 0, found.output + str(found.exception)
+    return found.output
+
+
+def test_a_number_stands_beside_that_of_the_other_run_and_is_marked_where_apart(
+    runs: list[Path],
+) -> None:
+    lines = output(runs, "--metric", "auc", "--format", "markdown").splitlines()
+    names = ["a/run (animals, cnn, n 60)", "b/run (birds, cnn, n 60)"]
+    assert lines[0] == f"| case | defence | number | {' | '.join(names)} |"
+    first = {
+        (record["attack"], record["defence"]): record
+        for record in read_results(runs[0]).records
+        if record["metric"] == "auc" and record["target"] is None
+    }
+    expected = {
+        defence: "{value:.4f} ({low:.4f} to {high:.4f})".format(**first["cw", defence])
+        for defence in ("kl", "mse")
+    }
+    prefix = "| cw, grey-box |"
+    assert lines[2] == f"{prefix} kl | auc | {expected['kl']} | 0.5000 (0.4000 to 0.6000) * |"
+    assert lines[3] == f"{prefix} mse | auc | {expected['mse']} | – |"
+    assert sum("*" in line for line in lines) == 1
+
+
+def test_the_table_says_the_same(runs: list[Path]) -> None:
+    text = output(runs, "--metric", "auc")
+    assert "0.5000 (0.4000 to 0.6000) *" in text
+    assert "a/run (animals, cnn, n 60)" in text
+    assert "* apart from that of the first run" in text
+
+
+def test_csv_holds_the_numbers_in_full(runs: list[Path]) -> None:
+    text = output(runs, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == len(read_results(runs[0]).records)
+    for row, record in zip(rows, read_results(runs[0]).records, strict=True):
+        assert row["metric"] == record["metric"]
+        assert row["target"] == (record["target"] or "")
+        assert float(row["value a/run (animals, cnn, n 60)"]) == record["value"]
+    apart = [row for row in rows if row["apart b/run (birds, cnn, n 60)"] == "True"]
+    assert ("cw", "kl", "auc") in {(row["attack"], row["defence"], row["metric"]) for row in apart}
+
+
+def test_numbers_are_chosen_by_metric_and_threshold(runs: list[Path]) -> None:
+    text = output(runs, "--metric", "auc", "--metric", "detection_rate", "--fpr", "0.01")
+    assert "detection_rate at ε_FPR 1 %" in text
+    assert "ε_FPR 5 %" not in text
+    assert " auc " in text
+    assert "accuracy" not in text
+    known = name_runs([read_results(run) for run in runs])
+    with pytest.raises(ResultsError, match="no run has such a number: --metric is one of acc"):
+        compare(known, metrics=["acu"])
+
+
+def test_names_are_as_short_as_tells_them_apart(runs: list[Path]) -> None:
+    first, second = (read_results(run) for run in runs)
+    assert list(name_runs([first])) == ["run (animals, cnn, n 60)"]
+    assert list(name_runs([first, second])) == [
+        "a/run (animals, cnn, n 60)",
+        "b/run (birds, cnn, n 60)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "holds no evaluation"),
+        ({"config.json": "{}"}, "holds an unfinished evaluation: give its"),
+        ({"metrics.json": "{"}, r"metrics.json is damaged \(Expecting property name"),
+        ({"metrics.json": "[]"}, r"damaged \(expected the objects 'config' and 'metrics'\)"),
+        ({"metrics.json": '{"config": {}, "metrics": []}'}, r"\(no detectors, fprs, n, "),
+    ],
+)
+def test_what_is_no_finished_run_is_refused(
+    tmp_path: Path, files: dict[str, str], message: str
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    with pytest.raises(ResultsError, match=message):
+        read_results(tmp_path)
+
+
+def test_a_record_that_is_none_is_named(runs: list[Path], tmp_path: Path) -> None:
+    config = dict(read_results(runs[0]).config)
+    write_metrics(tmp_path, config, [{"metric": "auc", "value": 0.9}, {"metric": "auc"}])
+    with pytest.raises(ResultsError, match=r"metrics\[1\] is no record with 'metric' and 'value'"):
+        read_results(tmp_path)
