@@ -4,11 +4,14 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from adversarial.errors import DriftMonitorError
+
+if TYPE_CHECKING:
+    from adversarial.objective import HiddenLayer
 
 QUICKSTART = Path("examples/fashion_mnist")
 """A detector and test images in a checkout of this project."""
@@ -200,10 +203,25 @@ def train(
     temperature: Annotated[
         float, typer.Option(help="Temperature of the target; below 1 sharpens it.")
     ] = 1.0,
+    hidden_layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:DIMENSION[:WEIGHT]]",
+            help="Layer of the classifier to match too, as dense:20:1. Repeatable.",
+        ),
+    ] = None,
     baseline: Annotated[
         bool,
         typer.Option("--baseline", help="Train for reconstruction alone: the paper's AE^MSE."),
     ] = False,
+    earlier: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Also keep the detector of so many epochs before the end, as NAME-earlier: an "
+            "attack on the one may not carry over to the other.",
+        ),
+    ] = 0,
     fpr: Annotated[float, typer.Option(help="Share of normal rows to flag.")] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, shuffling and augmentation.")] = 0,
     resume: Annotated[
@@ -217,6 +235,7 @@ def train(
     from adversarial.objective import Objective
     from adversarial.paper_models import (
         N_REFERENCE,
+        detector_outputs,
         find_recipe,
         train_classifier,
         train_detector,
@@ -230,12 +249,17 @@ def train(
         epochs=detector_epochs or recipe.detector_epochs,
         schedule="cosine",
         objective=Objective(
-            kl=0.0 if baseline else 1.0, mse=1.0 if baseline else 0.0, temperature=temperature
+            kl=0.0 if baseline else 1.0,
+            mse=1.0 if baseline else 0.0,
+            temperature=temperature,
+            hidden=[parse_hidden_layer(text) for text in hidden_layer or ()],
         ),
+        snapshots=1 + earlier,
         seed=seed,
     )
     directory = (cache_dir or cache_directory()) / f"{dataset}-{model}"
-    check_replaceable(directory / name)
+    for output in detector_outputs(directory / name, plan):
+        check_replaceable(output)
     data = load_dataset(dataset, data_dir)
     verbose = 1 if sys.stdout.isatty() else 2
     classifier, about = train_classifier(
@@ -255,6 +279,21 @@ def train(
     )
     corrected = detector.training["corrected_accuracy"]
     typer.echo(f"{directory / name}: test accuracy on reconstructions {corrected:.2%}")
+
+
+def parse_hidden_layer(text: str) -> "HiddenLayer":
+    """Return what `--hidden-layer` NAME[:DIMENSION[:WEIGHT]] means."""
+    from adversarial.objective import HiddenLayer
+
+    name, *rest = text.split(":")
+    try:
+        kinds = (int, float)[: len(rest)]
+        numbers: list[Any] = [kind(part) for kind, part in zip(kinds, rest, strict=True)]
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a layer such as dense:20:0.5", param_hint="--hidden-layer"
+        ) from None
+    return HiddenLayer(name, *numbers)
 
 
 def cache_directory() -> Path:
