@@ -94,6 +94,8 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not self.attacks and not self.corruptions:
+            raise ExperimentError("nothing to evaluate: name an attack or a corruption")
         for name in self.attacks:
             try:
                 make_attack(name)
