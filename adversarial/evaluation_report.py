@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from adversarial.drift_summary import SeveritySummary, by_severity
+from adversarial.experiment import ANY, STRONGEST
 from adversarial.results import (
     Case,
     Record,
@@ -33,7 +34,7 @@ POLICIES = {
     "reject": "Refuse flagged",
     "correct": "Correct flagged",
     "correct_always": "Correct all",
-    "correct_gated": "Correct flagged, where M(AE(x)) is surer",
+    "correct_gated": "Correct flagged if surer",
 }
 """Policies of `adversarial.threat_models` in words."""
 
@@ -120,13 +121,16 @@ def render_report(
     results: Results, severities: Sequence[SeveritySummary], figures: Sequence[InlineFigure]
 ) -> str:
     """Return the page of an evaluation."""
+    found = headlines(results)
     return (
         _environment()
         .get_template("evaluation.html.j2")
         .render(
             config=results.config,
             defences=results.defences,
-            headlines=headlines(results),
+            headlines=found,
+            detected=[headline for headline in found if headline.numbers["AUC"] is not None],
+            has_strongest=any(record["attack"] == STRONGEST for record in results.records),
             headline_fpr=max(results.config["fprs"]),
             severities=severities,
             figures=figures,
@@ -138,26 +142,25 @@ def render_report(
 
 
 def headlines(results: Results) -> list[Headline]:
-    """Return the numbers that decide, by attack, threat model, target and defence."""
+    """Return the numbers that decide, by attack, threat model and defence; any attack comes first.
+
+    An attack that knows a defence counts against that one alone: what it does to another is among
+    all numbers.
+    """
     fpr = max(results.config["fprs"])
     of_attacks = [record for record in results.records if record["attack"] is not None]
     policies = dict.fromkeys(r["policy"] for r in of_attacks if r["metric"] == "undetected_error")
     found = []
     for case in dict.fromkeys(case_of(record) for record in of_attacks):
-        # What is of M alone stands with no defence, or with the one that is attacked.
-        undefended = {
-            record["metric"]: record for record in reversed(of_attacks) if case_of(record) == case
-        }
         for defence in results.defences:
-            area = results.find(case, "auc", defence=defence)
-            if area is None:
+            if case.target not in {None, defence}:
                 continue
             at = {"defence": defence, "fpr": fpr}
             numbers = {
-                "Accuracy, no attack": undefended.get("accuracy_clean"),
-                "Accuracy, attacked": undefended.get("accuracy_attacked"),
+                "Accuracy, no attack": results.find(case, "accuracy_clean"),
+                "Accuracy, attacked": results.find(case, "accuracy_attacked"),
                 "Accuracy, defended": results.find(case, "accuracy_defended", **at),
-                "AUC": area,
+                "AUC": results.find(case, "auc", defence=defence),
             }
             for epsilon in results.config["fprs"]:
                 numbers[f"Detected at ε_FPR {rate_text(epsilon)}"] = results.find(
@@ -168,7 +171,7 @@ def headlines(results: Results) -> list[Headline]:
                 for policy in policies
             }
             found.append(Headline(case, defence, numbers, lost))
-    return found
+    return sorted(found, key=lambda headline: headline.case.attack != ANY)
 
 
 def number_tables(results: Results) -> list[NumberTable]:

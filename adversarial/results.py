@@ -103,7 +103,7 @@ class Results:
     config : mapping
         What was asked for (`config.json`).
     records : sequence of mapping
-        The numbers, with the fields of `adversarial.experiment.SCHEMA`.
+        The numbers, with the fields of `adversarial.run_directory.SCHEMA`.
     """
 
     directory: Path
@@ -112,8 +112,8 @@ class Results:
 
     @property
     def defences(self) -> list[str]:
-        """Names of the detectors."""
-        return list(self.config["detectors"])
+        """Names of the detectors, and of ensembles of them."""
+        return [*self.config["detectors"], *self.config.get("ensembles", ())]
 
     def find(self, case: Case, metric: str, **named: object) -> Record | None:
         """Return a case's number of that name, or None; `named` says its other fields."""

@@ -36,7 +36,10 @@ def write_run(
     dataset: str = "animals",
     seed: int = 0,
 ) -> Path:
-    """Write the directory; an attack is (name, threat model, whether it has a target)."""
+    """Write the directory; an attack is (name, threat model, whether it has a target).
+
+    Any attack wins half of the rows of each detector that refuses what it flags.
+    """
     rng = np.random.default_rng(seed)
     (directory / "images").mkdir(parents=True)
     shape = (K, 8, 8, channels)
@@ -81,6 +84,10 @@ def write_run(
             place = {"corruption": corruption, "severity": severity}
             add(f"{corruption}-{severity}", place, accuracy=0.9 - 0.2 * severity, harsh=severity)
 
+    for name in detectors if attacks else ():
+        everywhere = dict.fromkeys(PLACES) | {"attack": "any", "threat_model": "any"}
+        lost = {"metric": "undetected_error", "fpr": 0.05, "policy": "reject", "defence": name}
+        records.append(everywhere | lost | share(np.arange(N) < N // 2)._asdict())
     config = {
         "attacks": list(dict.fromkeys(attack for attack, _, _ in attacks)),
         "threat_models": list(dict.fromkeys(threat_model for _, threat_model, _ in attacks)),
@@ -161,6 +168,7 @@ def _records(
             "correct_gated": corrected != label,
         }
         found += [
+            ("threshold", fpr, None, (threshold, None, None, 500)),
             ("flagged_clean", fpr, None, share(columns["score_clean"] > threshold)),
             ("detection_rate", fpr, None, share(flagged)),
             ("accuracy_defended", fpr, "correct", share(corrected == label)),

@@ -141,7 +141,7 @@ def _of_drift(results: Results, severities: Sequence[SeveritySummary]) -> Iterat
     for metric, what in (
         ("accuracy_drifted", "Accuracy of M"),
         ("score_ratio", "Score, harmful ÷ harmless"),
-        ("ks_statistic", "Kolmogorov-Smirnov D, harmful and harmless"),
+        ("ks_statistic", "KS D, harmful and harmless"),
     ):
         for defence in results.defences if metric != "accuracy_drifted" else results.defences[:1]:
             title = what if metric == "accuracy_drifted" else f"{what}; {defence}"

@@ -24,7 +24,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 LONGEST_NAME = 16
-LONGEST_LINE = 54
+LONGEST_LINE = 48
 
 THEME = {INK: "--ink", MUTED: "--muted", LINE: "--line", RIGHT: "--right", WRONG: "--wrong"}
 """CSS variables that replace colours where a page has a light and a dark theme."""

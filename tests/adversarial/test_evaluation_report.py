@@ -65,13 +65,13 @@ def shown(hits: np.ndarray) -> str:
     return f"{100 * value:.1f} % {100 * low:.1f} to {100 * high:.1f}, n {len(hits)}"
 
 
-@pytest.mark.parametrize("defence", ["kl", "mse"])
 @pytest.mark.parametrize(
-    ("attack", "threat_model", "target"),
+    ("attack", "threat_model", "target", "defence"),
     [
-        ("cw", "grey-box", None),
-        ("pgd-linf-8/255", "white-box", "kl"),
-        ("pgd-linf-8/255", "white-box", "mse"),
+        ("cw", "grey-box", None, "kl"),
+        ("cw", "grey-box", None, "mse"),
+        ("pgd-linf-8/255", "white-box", "kl", "kl"),
+        ("pgd-linf-8/255", "white-box", "mse", "mse"),
     ],
 )
 def test_each_number_of_the_first_screen_comes_from_the_rows(
@@ -104,6 +104,19 @@ def test_each_number_of_the_first_screen_comes_from_the_rows(
     assert lost["Refuse flagged"] == shown((given != label) & ~flagged)
     assert lost["Correct flagged"] == shown(corrected != label)
     assert lost["Correct all"] == shown(reconstructed != label)
+
+
+def test_any_attack_comes_first_and_what_was_made_against_another_is_no_headline(
+    page: Page,
+) -> None:
+    lost = page.rows(1)
+    assert list(lost)[:2] == ["any any defence: kl", "any any defence: mse"]
+    assert lost["any any defence: kl"]["Refuse flagged"] == shown(np.arange(N) < N // 2)
+    assert lost["any any defence: kl"]["Correct all"] == "–"
+    assert len(lost) == 2 + 4
+    assert len(page.rows(0)) == 4
+    transferred = "All numbers of pgd-linf-8/255, white-box against mse"
+    assert transferred in [attributes.get("aria-label") for _, attributes in page.tags]
 
 
 def test_the_first_screen_says_what_was_evaluated(page: Page) -> None:
