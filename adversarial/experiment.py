@@ -220,6 +220,7 @@ def run(
                 "n": len(x),
                 "fprs": FPRS,
                 "class_names": first[1].class_names,
+                "hyper_parameters": {name: repr(make_attack(name)) for name in experiment.attacks},
                 **about,
             }
         )
