@@ -89,6 +89,11 @@ def _adaptive(radius: str) -> list[str]:
     ]
 
 
+def _masking(radius: str) -> list[str]:
+    adaptive = _threats("undetected-0.05", "uncorrected", "white-box")
+    return [*_attacks(f"pgd-linf-{radius}"), *adaptive, "--masking", *SMALL_SAMPLE]
+
+
 SAMPLE = ["--limit", "1000"]
 SMALL_SAMPLE = ["--limit", "200"]
 UNBOUNDED = [*_attacks("ddn"), *_threats("grey-box", "undetected-0.05", "uncorrected")]
@@ -101,10 +106,13 @@ RUNS: dict[str, Run] = {
     "mnist": Run(MNIST, _attacks(*PAPER_ATTACKS, *SMALLEST)),
     "mnist-white-box": Run(MNIST, SWAP, ("kl", "mse")),
     "mnist-adaptive": Run(MNIST, [*_adaptive("0.2"), *SAMPLE], ("kl",)),
-    "mnist-unbounded": Run(MNIST, [*UNBOUNDED, *SMALL_SAMPLE, "--masking"], ("kl",)),
+    "mnist-unbounded": Run(MNIST, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
+    "mnist-masking": Run(MNIST, _masking("0.2"), ("kl",)),
     "fashion_mnist": Run(FASHION, [*_attacks(*PAPER_ATTACKS, *SMALLEST), *SAMPLE]),
     "fashion_mnist-white-box": Run(FASHION, SWAP, ("kl", "kl-earlier")),
-    "fashion_mnist-adaptive": Run(FASHION, [*_adaptive("0.1"), *SAMPLE], ("kl", "kl-earlier")),
+    "fashion_mnist-adaptive": Run(FASHION, [*_adaptive("0.1"), *SAMPLE], ("kl",)),
+    "fashion_mnist-unbounded": Run(FASHION, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
+    "fashion_mnist-masking": Run(FASHION, _masking("0.1"), ("kl",)),
     "cifar10": Run(CIFAR, [*CIFAR_ATTACKS, *CIFAR_ENSEMBLE], ("mse", "kl", "kl-t", "kl-hl")),
     "cifar10-white-box": Run(CIFAR, SWAP, ("kl", "kl-earlier")),
     "cifar10-adaptive": Run(CIFAR, [*_adaptive("8/255"), *SAMPLE], ("kl",)),
