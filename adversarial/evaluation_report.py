@@ -26,7 +26,7 @@ from adversarial.results import (
     read_rows,
 )
 
-SHARES = ("accuracy", "success", "detection_rate", "flagged", "undetected_error")
+SHARES = ("accuracy", "success", "detection_rate", "flagged", "undetected_error", "masking")
 """What the names of metrics that are shares begin with."""
 
 POLICIES = {
@@ -130,6 +130,7 @@ def render_report(
             defences=results.defences,
             headlines=found,
             detected=[headline for headline in found if headline.numbers["AUC"] is not None],
+            failed_checks=failed_checks(results),
             has_strongest=any(record["attack"] == STRONGEST for record in results.records),
             headline_fpr=max(results.config["fprs"]),
             severities=severities,
@@ -170,8 +171,20 @@ def headlines(results: Results) -> list[Headline]:
                 policy: results.find(case, "undetected_error", policy=policy, **at)
                 for policy in policies
             }
-            found.append(Headline(case, defence, numbers, lost))
+            if any(lost.values()) or numbers["AUC"]:
+                found.append(Headline(case, defence, numbers, lost))
     return sorted(found, key=lambda headline: headline.case.attack != ANY)
+
+
+def failed_checks(results: Results) -> list[tuple[Case, str]]:
+    """Return the attacks that seem blind (`adversarial.masking`), and by which check."""
+    return [
+        (case_of(record), name.removeprefix("masking_").removesuffix("_passed"))
+        for record in results.records
+        if (name := record["metric"]).startswith("masking_")
+        and name.endswith("_passed")
+        and record["value"] == 0
+    ]
 
 
 def number_tables(results: Results) -> list[NumberTable]:

@@ -131,33 +131,32 @@ def read_results(directory: Path) -> Results:
     Raises
     ------
     ResultsError
-        If the directory holds no evaluation, an unfinished one or a damaged `metrics.json`.
+        If the directory holds no evaluation, an unfinished one, or a damaged `config.json` or
+        `metrics.parquet`.
     """
-    file = directory / "metrics.json"
+    file, metrics = directory / "config.json", directory / "metrics.parquet"
     if not file.is_file():
-        if (directory / "config.json").is_file():
-            raise ResultsError(
-                f"{directory} holds an unfinished evaluation: give its 'adversarial evaluate' "
-                "command again, and it goes on"
-            )
         raise ResultsError(
-            f"{directory} holds no evaluation (no metrics.json): name the --output of "
+            f"{directory} holds no evaluation (no {file.name}): name the --output of "
             "'adversarial evaluate'"
         )
+    if not metrics.is_file():
+        raise ResultsError(
+            f"{directory} holds an unfinished evaluation: give its 'adversarial evaluate' command "
+            "again, and it goes on"
+        )
     try:
-        body = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise _damaged(file, str(error)) from None
-    config = body.get("config") if isinstance(body, dict) else None
-    records = body.get("metrics") if isinstance(body, dict) else None
-    if not isinstance(config, dict) or not isinstance(records, list):
-        raise _damaged(file, "expected the objects 'config' and 'metrics'")
     expected = ("detectors", "fprs", "n", "seed", "dataset", "model")
-    if absent := [name for name in expected if name not in config]:
-        raise _damaged(file, f"no {', '.join(absent)} in 'config'")
-    for number, record in enumerate(records):
-        if not isinstance(record, dict) or not {"metric", "value"} <= record.keys():
-            raise _damaged(file, f"metrics[{number}] is no record with 'metric' and 'value'")
+    known = config if isinstance(config, dict) else {}
+    if absent := [name for name in expected if name not in known]:
+        raise _damaged(file, f"no {', '.join(absent)}")
+    table = _read_table(metrics)
+    if absent := [name for name in ("metric", "value") if name not in table.column_names]:
+        raise _damaged(metrics, f"no column {', '.join(absent)}")
+    # Runs of before there were targets have no such column.
     places = [field.name for field in fields(Case)] + [
         "defence",
         "fpr",
@@ -166,7 +165,8 @@ def read_results(directory: Path) -> Results:
         "high",
         "n",
     ]
-    return Results(directory, config, [dict.fromkeys(places) | record for record in records])
+    records = [dict.fromkeys(places) | record for record in table.to_pylist()]
+    return Results(directory, config, records)
 
 
 def read_rows(results: Results) -> dict[Case, dict[str, Columns]]:
@@ -183,12 +183,7 @@ def read_rows(results: Results) -> dict[Case, dict[str, Columns]]:
         If the file is missing or damaged, or lacks a column.
     """
     file = results.directory / "rows.parquet"
-    try:
-        table = pq.read_table(file)
-    except FileNotFoundError:
-        raise _missing(file) from None
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(file, str(error)) from None
+    table = _read_table(file)
     keys = [field.name for field in fields(Case)] + ["defence"]
     if absent := [name for name in (*keys, *NUMBER_COLUMNS) if name not in table.column_names]:
         raise _damaged(file, f"no column {', '.join(absent)}")
@@ -308,6 +303,15 @@ def rate_text(rate: float) -> str:
     '5 %'
     """
     return f"{100 * rate:g} %"
+
+
+def _read_table(file: Path) -> Any:
+    try:
+        return pq.read_table(file)
+    except FileNotFoundError:
+        raise _missing(file) from None
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(file, str(error)) from None
 
 
 def _load(file: Path) -> Any:

@@ -9,20 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adversarial.evaluation import area_under_roc, mean, share
+from adversarial.run_directory import PLACE, ROWS, SCHEMA
 
 N, K = 60, 2
 FPRS = (0.01, 0.05)
 THRESHOLDS = {0.01: 2.0, 0.05: 1.0}
 ATTACKS = (("cw", "grey-box", False), ("pgd-linf-8/255", "white-box", True))
 POLICIES = ("none", "reject", "correct", "correct_always", "correct_gated")
-PLACES = {
-    "attack": pa.string(),
-    "threat_model": pa.string(),
-    "target": pa.string(),
-    "defence": pa.string(),
-    "corruption": pa.string(),
-    "severity": pa.int64(),
-}
 
 
 def write_run(
@@ -47,6 +40,7 @@ def write_run(
     label = rng.integers(0, len(class_names), N)
     clean = {name: _predicted(rng, label, 0.9, 0.3) for name in detectors}
     prediction_clean = next(iter(clean.values()))["prediction"]
+    nowhere = dict.fromkeys(name for name, _ in PLACE)
     rows: list[dict[str, Any]] = []
     records: list[dict[str, Any]] = []
 
@@ -57,7 +51,7 @@ def write_run(
             found = _predicted(rng, label, accuracy, harsh) | {"prediction": prediction}
             before = clean[name] | {"prediction": prediction_clean}
             columns = found | {f"{key}_clean": value for key, value in before.items()}
-            at = dict.fromkeys(PLACES) | place | {"defence": name}
+            at = nowhere | place | {"defence": name}
             success = None if at["corruption"] else True
             rows.extend(
                 at
@@ -85,7 +79,7 @@ def write_run(
             add(f"{corruption}-{severity}", place, accuracy=0.9 - 0.2 * severity, harsh=severity)
 
     for name in detectors if attacks else ():
-        everywhere = dict.fromkeys(PLACES) | {"attack": "any", "threat_model": "any"}
+        everywhere = nowhere | {"attack": "any", "threat_model": "any"}
         lost = {"metric": "undetected_error", "fpr": 0.05, "policy": "reject", "defence": name}
         records.append(everywhere | lost | share(np.arange(N) < N // 2)._asdict())
     config = {
@@ -101,20 +95,14 @@ def write_run(
         "class_names": list(class_names),
     }
     (directory / "config.json").write_text(json.dumps(config))
-    write_metrics(directory, config, records)
-    schema = pa.schema([*PLACES.items(), ("success", pa.bool_())])
-    table = pa.Table.from_pylist(rows)
-    for field in schema:
-        index = table.column_names.index(field.name)
-        table = table.set_column(index, field, table[field.name].cast(field.type))
-    pq.write_table(table, directory / "rows.parquet")
+    write_metrics(directory, records)
+    pq.write_table(pa.Table.from_pylist(rows, ROWS), directory / "rows.parquet")
     return directory
 
 
-def write_metrics(directory: Path, config: dict[str, Any], records: list[dict[str, Any]]) -> None:
-    """Write `metrics.json`."""
-    body = json.dumps({"config": config, "metrics": records}, default=float)
-    (directory / "metrics.json").write_text(body)
+def write_metrics(directory: Path, records: list[dict[str, Any]]) -> None:
+    """Write `metrics.parquet`."""
+    pq.write_table(pa.Table.from_pylist(records, SCHEMA), directory / "metrics.parquet")
 
 
 def _predicted(

@@ -131,9 +131,7 @@ def to_svg(figure: Figure) -> str:
     """Return a figure as an SVG file without what differs from one run to the next."""
     buffer = io.StringIO()
     with drawn_in_style():
-        figure.savefig(
-            buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        )
+        figure.savefig(buffer, format="svg")
     return re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
 
 

@@ -1,8 +1,8 @@
 import csv
 import io
-import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -17,11 +17,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     directory = tmp_path_factory.mktemp("evaluations")
     first = write_run(directory / "a" / "run")
     second = write_run(directory / "b" / "run", seed=1, dataset="birds", detectors=("kl",))
-    body = json.loads((second / "metrics.json").read_text())
-    for record in body["metrics"]:
+    records = [dict(record) for record in read_results(second).records]
+    for record in records:
         if record["metric"] == "auc" and record["attack"] == "cw":
             record |= {"value": 0.5, "low": 0.4, "high": 0.6}
-    write_metrics(second, body["config"], body["metrics"])
+    write_metrics(second, records)
     return [first, second]
 
 
@@ -91,27 +91,32 @@ def test_names_are_as_short_as_tells_them_apart(runs: list[Path]) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        ({}, "holds no evaluation"),
-        ({"config.json": "{}"}, "holds an unfinished evaluation: give its"),
-        ({"metrics.json": "{"}, r"metrics.json is damaged \(Expecting property name"),
-        ({"metrics.json": "[]"}, r"damaged \(expected the objects 'config' and 'metrics'\)"),
-        ({"metrics.json": '{"config": {}, "metrics": []}'}, r"\(no detectors, fprs, n, "),
-    ],
-)
-def test_what_is_no_finished_run_is_refused(
-    tmp_path: Path, files: dict[str, str], message: str
+def test_what_is_no_finished_run_is_refused(runs: list[Path], tmp_path: Path) -> None:
+    config, metrics = tmp_path / "config.json", tmp_path / "metrics.parquet"
+    with pytest.raises(ResultsError, match=r"holds no evaluation \(no config.json\): name the"):
+        read_results(tmp_path)
+    config.write_text("{")
+    with pytest.raises(ResultsError, match="holds an unfinished evaluation: give its"):
+        read_results(tmp_path)
+    metrics.write_bytes(b"PAR1")
+    with pytest.raises(ResultsError, match=r"config.json is damaged \(Expecting property name"):
+        read_results(tmp_path)
+    config.write_text('{"dataset": "animals", "n": 60}')
+    with pytest.raises(ResultsError, match=r"damaged \(no detectors, fprs, seed, model\)"):
+        read_results(tmp_path)
+    config.write_bytes((runs[0] / "config.json").read_bytes())
+    with pytest.raises(ResultsError, match=r"metrics.parquet is damaged"):
+        read_results(tmp_path)
+    table = pq.read_table(runs[0] / "metrics.parquet")
+    pq.write_table(table.drop_columns(["value"]), metrics)
+    with pytest.raises(ResultsError, match=r"metrics.parquet is damaged \(no column value\)"):
+        read_results(tmp_path)
+
+
+def test_a_run_of_before_there_were_targets_can_be_compared(
+    runs: list[Path], tmp_path: Path
 ) -> None:
-    for name, content in files.items():
-        (tmp_path / name).write_text(content)
-    with pytest.raises(ResultsError, match=message):
-        read_results(tmp_path)
-
-
-def test_a_record_that_is_none_is_named(runs: list[Path], tmp_path: Path) -> None:
-    config = dict(read_results(runs[0]).config)
-    write_metrics(tmp_path, config, [{"metric": "auc", "value": 0.9}, {"metric": "auc"}])
-    with pytest.raises(ResultsError, match=r"metrics\[1\] is no record with 'metric' and 'value'"):
-        read_results(tmp_path)
+    (tmp_path / "config.json").write_bytes((runs[0] / "config.json").read_bytes())
+    table = pq.read_table(runs[0] / "metrics.parquet")
+    pq.write_table(table.drop_columns(["target"]), tmp_path / "metrics.parquet")
+    assert all(record["target"] is None for record in read_results(tmp_path).records)

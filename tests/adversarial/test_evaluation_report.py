@@ -1,4 +1,3 @@
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +11,7 @@ from typer.testing import CliRunner
 
 from adversarial.cli import app
 from adversarial.evaluation_report import write_report
+from adversarial.results import read_results
 from tests.evaluation_run import THRESHOLDS, N, write_metrics, write_run
 
 TWO_ATTACKS = (("cw", "grey-box", False), ("slide", "grey-box", False))
@@ -142,21 +142,31 @@ def test_drift_by_severity_comes_from_the_rows(run: Path, page: Page) -> None:
 
 def test_every_number_of_the_run_is_in_a_table_and_unknown_ones_too(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "run", attacks=TWO_ATTACKS, corruptions=("fog",))
-    body = json.loads((directory / "metrics.json").read_text())
-    blank = dict.fromkeys(body["metrics"][0])
-    body["metrics"] += [
-        blank | {"metric": "masking_step", "defence": "kl", "value": 0.123456, "n": 7},
-        blank | {"metric": "masking_step", "defence": "kl", "value": 0.654321, "n": 8},
-        blank | {"metric": "masking_none", "attack": "cw", "threat_model": "grey-box", "n": 0},
+    records = [dict(record) for record in read_results(directory).records]
+    blank = dict.fromkeys(records[0])
+    records += [
+        blank | {"metric": "probe_step", "defence": "kl", "value": 0.123456, "n": 7},
+        blank | {"metric": "probe_step", "defence": "kl", "value": 0.654321, "n": 8},
+        blank | {"metric": "probe_none", "attack": "cw", "threat_model": "grey-box", "n": 0},
     ]
-    write_metrics(directory, body["config"], body["metrics"])
+    records += [
+        blank
+        | {"metric": f"masking_{check}_passed", "attack": "cw", "threat_model": "grey-box"}
+        | {"value": float(passed), "n": 1}
+        for check, passed in (("noise", True), ("gradient_free", False))
+    ]
+    write_metrics(directory, records)
     page = Page(write_report(directory).read_text(encoding="utf-8"))
+    assert "cw, grey-box: the attack seems blind, as the check “gradient_free” failed" in page.text
+    assert page.text.count("seems blind") == 1
     cells = [cell for table in page.tables for row in table for cell in row]
     text = "\n".join(" ".join(cell.split()) for cell in cells)
-    assert "masking_step\n0.1235, n 7; 0.6543, n 8" in text
-    assert "masking_none\n–, n 0" in text
-    for record in body["metrics"]:
-        is_share = record["metric"].startswith(("acc", "detection", "flagged", "undetected"))
+    assert "probe_step\n0.1235, n 7; 0.6543, n 8" in text
+    assert "probe_none\n–, n 0" in text
+    for record in records:
+        is_share = record["low"] is not None and record["metric"].startswith(
+            ("acc", "detection", "flagged", "undetected")
+        )
         if record["value"] is not None and is_share:
             expected = (
                 f"{100 * record['value']:.1f} % ({100 * record['low']:.1f} to "

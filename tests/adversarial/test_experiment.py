@@ -51,6 +51,7 @@ def test_every_attack_meets_every_defence_and_what_is_shared_is_made_once(
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["n"] == 40
     assert config["dataset"] == "animals"
+    assert config["hyper_parameters"]["fgsm-0.1"] == repr(make_attack("fgsm-0.1"))
 
     made = sorted(p.name for p in (tmp_path / "run" / "attacks").iterdir())
     assert made == [
