@@ -131,6 +131,9 @@ def test_the_quickstart_alone_is_enough(tmp_path: Path) -> None:
         assert area["value"] > 0.93
     assert "cw grey-box" in found.output
     assert "n = 64" in found.output
+    assert "64 test images" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
+    assert {"roc-cw-grey-box.svg", "grid-slide-grey-box.png"} <= figures
 
 
 def test_images_are_drawn_by_the_seed_and_keep_their_classes() -> None:
