@@ -7,7 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adversarial.results import Record, Results, ResultsError, case_of, describe, number_name
+from adversarial.number_text import describe, number_name
+from adversarial.results import Record, Results, ResultsError, case_of
 
 PLACE = (
     "attack",

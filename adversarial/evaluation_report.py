@@ -13,18 +13,8 @@ import jinja2
 
 from adversarial.drift_summary import SeveritySummary, by_severity
 from adversarial.experiment import ANY, STRONGEST
-from adversarial.results import (
-    Case,
-    Record,
-    Results,
-    case_of,
-    describe,
-    number_name,
-    number_text,
-    rate_text,
-    read_results,
-    read_rows,
-)
+from adversarial.number_text import describe, number_name, number_text, rate_text
+from adversarial.results import Case, Record, Results, case_of, read_results, read_rows
 
 SHARES = ("accuracy", "success", "detection_rate", "flagged", "undetected_error", "masking")
 """What the names of metrics that are shares begin with."""

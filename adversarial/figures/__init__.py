@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from adversarial.results import Case, Columns, Results, describe, read_images
+from adversarial.number_text import describe
+from adversarial.results import Case, Columns, Results, read_images
 
 if TYPE_CHECKING:
     from adversarial.drift_summary import SeveritySummary

@@ -24,7 +24,8 @@ from adversarial.figures.style import (
     set_title,
     shorten,
 )
-from adversarial.results import Case, Columns, Results, describe, rate_text
+from adversarial.number_text import describe, rate_text
+from adversarial.results import Case, Columns, Results
 
 N_BINS = 40
 SCORE_FLOOR = 1e-7

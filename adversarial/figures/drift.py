@@ -20,7 +20,8 @@ from adversarial.figures.style import (
     set_title,
     shorten,
 )
-from adversarial.results import Case, Results, number_text
+from adversarial.number_text import number_text
+from adversarial.results import Case, Results
 
 Lines = Mapping[str, str]
 
