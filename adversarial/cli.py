@@ -1,6 +1,7 @@
 """The `adversarial` command."""
 
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -248,12 +249,13 @@ def compare(
 
 
 def _named(text: str, option: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
+    found = re.fullmatch(r"([\w.-]+)=(.+)", text)
+    if not found:
         raise typer.BadParameter(
-            f"{text!r} is not a name, =, and what it is for", param_hint=option
+            f"{text!r} is not a name (of letters, digits, '_', '.' and '-'), =, and what it is for",
+            param_hint=option,
         )
-    return name, value
+    return found[1], found[2]
 
 
 def _interval(record: dict[str, Any]) -> str:

@@ -9,7 +9,19 @@ from pathlib import Path
 from adversarial.cli import cache_directory
 
 HERE = Path(__file__).parent
-KEPT = ("config.json", "metrics.parquet")
+KEPT = (
+    "config.json",
+    "metrics.parquet",
+    *(
+        f"figures/{kind}-{attack}-*.svg"
+        for kind in ("grid", "roc", "entropy")
+        for attack in ("cw", "slide", "fgsm-0.1")
+    ),
+    *(f"figures/grid-pgd-linf-{radius}-u*.svg" for radius in ("0.1", "0.2", "8_255")),
+    "figures/drift-*.svg",
+    "figures/heatmap-*.svg",
+)
+"""What of a run stays in the repository: numbers, and the figures that the paper has too."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,8 @@ CIFAR_ENSEMBLE = ["--ensemble", "ensemble=kl+kl-t+kl-hl"]
 SWAP = [*_attacks("cw", "slide"), *_threats("white-box"), *SAMPLE]
 
 RUNS: dict[str, Run] = {
-    "mnist": Run(MNIST, _attacks(*PAPER_ATTACKS, *SMALLEST)),
+    "mnist": Run(MNIST, _attacks(*PAPER_ATTACKS)),
+    "mnist-smallest-step": Run(MNIST, [*_attacks(*SMALLEST), *SAMPLE]),
     "mnist-white-box": Run(MNIST, SWAP, ("kl", "mse")),
     "mnist-adaptive": Run(MNIST, [*_adaptive("0.2"), *SAMPLE], ("kl",)),
     "mnist-unbounded": Run(MNIST, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
@@ -140,10 +153,12 @@ def run(name: str, data_dir: Path, scratch: Path) -> None:
         for part in ("--detector", f"{detector}={models.directory / detector}")
     ]
     call("evaluate", *shared, *bundles, *asked.options, "--output", str(scratch / name))
-    kept = HERE / name
-    kept.mkdir(exist_ok=True)
-    for file in KEPT:
-        shutil.copyfile(scratch / name / file, kept / file)
+    shutil.rmtree(HERE / name, ignore_errors=True)
+    for pattern in KEPT:
+        for file in (scratch / name).glob(pattern):
+            kept = HERE / name / file.relative_to(scratch / name)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, kept)
 
 
 def call(*arguments: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+from adversarial.results import Record, read_results
 
 HERE = Path(__file__).parent
 FPR = 0.05
@@ -22,13 +22,10 @@ NAMES = {
 
 POLICIES = ("none", "reject", "correct", "correct_gated", "correct_always")
 
-Record = dict[str, Any]
-
 
 def read(run: str) -> list[Record]:
     """Return the records of a run; none if it has not been made."""
-    file = HERE / run / "metrics.parquet"
-    return pq.read_table(file).to_pylist() if file.exists() else []
+    return list(read_results(HERE / run).records) if (HERE / run).exists() else []
 
 
 def select(records: Sequence[Record], **fields: Any) -> Record | None:
@@ -94,7 +91,7 @@ def run_section(name: str) -> Iterator[str]:
         yield from attack_tables(records, cases, defences)
     if any(record["corruption"] for record in records):
         yield from drift_table(records)
-    for figure in sorted((HERE / name / "figures").glob("*.png")):
+    for figure in sorted((HERE / name / "figures").glob("*.svg")):
         title = figure.stem.replace("-", " ")
         yield f"![{title}]({name}/figures/{figure.name})"
         yield ""

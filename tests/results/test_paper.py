@@ -33,7 +33,8 @@ def record(value: float, **fields: Any) -> dict[str, Any]:
 
 def keep(directory: Path, records: list[dict[str, Any]]) -> None:
     directory.mkdir()
-    (directory / "config.json").write_text(json.dumps({"n": 500, "seed": 0}))
+    config = {"n": 500, "seed": 0, "fprs": [0.05], "dataset": "mnist", "model": "cnn"}
+    (directory / "config.json").write_text(json.dumps(config | {"detectors": {"kl": "1f"}}))
     pq.write_table(pa.Table.from_pylist(records, SCHEMA), directory / "metrics.parquet")
 
 
