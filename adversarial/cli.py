@@ -4,11 +4,14 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from adversarial.errors import DriftMonitorError
+
+if TYPE_CHECKING:
+    from adversarial.objective import HiddenLayer
 
 QUICKSTART = Path("examples/fashion_mnist")
 """A detector and test images in a checkout of this project."""
@@ -80,17 +83,32 @@ def evaluate(
             "repeating it. Those that train has made when not given, else the quickstart's.",
         ),
     ] = None,
+    ensemble: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=A+B", help="Also evaluate the detectors A and B as one. Repeatable."
+        ),
+    ] = None,
     attack: Annotated[
-        list[str] | None, typer.Option(help="cw, slide, fgsm-0.1, ddn and so on. Repeatable.")
+        list[str] | None,
+        typer.Option(help="cw, slide, fgsm-0.1, ddn, pgd-linf-8/255 and so on. Repeatable."),
     ] = None,
     threat_model: Annotated[
         list[str] | None,
-        typer.Option(help="grey-box, white-box, undetected or uncorrected. Repeatable."),
+        typer.Option(
+            help="grey-box, white-box, undetected, undetected-0.01 or uncorrected. Repeatable."
+        ),
     ] = None,
     corruption: Annotated[
         list[str] | None,
         typer.Option(help="Corruption of CIFAR-10-C at every severity, or all. Repeatable."),
     ] = None,
+    masking: Annotated[
+        bool,
+        typer.Option(
+            "--masking", help="Check whether PGD attacks succeed too little for hidden gradients."
+        ),
+    ] = False,
     limit: Annotated[
         int | None, typer.Option(min=2, help="Number of test images, drawn by the seed.")
     ] = None,
@@ -105,16 +123,19 @@ def evaluate(
     from adversarial.bundle import read_bundle
     from adversarial.corruptions import CORRUPTIONS
     from adversarial.detector import AdversarialDetector
-    from adversarial.experiment import Experiment, ExperimentError, draw_images, run
+    from adversarial.experiment import Experiment, ExperimentError, draw_images, ensemble_of, run
 
     experiment = Experiment(
         attacks=tuple(attack or Experiment.attacks),
         threat_models=tuple(threat_model or Experiment.threat_models),
         corruptions=tuple(CORRUPTIONS if corruption == ["all"] else corruption or ()),
+        masking=masking,
         seed=seed,
     )
     trained = (cache_dir or cache_directory()) / f"{dataset}-{model}"
-    bundles = dict(_named_path(text) for text in detector or ())
+    bundles = {
+        name: Path(path) for name, path in (_named(text, "--detector") for text in detector or ())
+    }
     if not bundles:
         bundles = {path.name: path for path in sorted(trained.glob("*")) if path.is_dir()}
     if not bundles and dataset == "fashion_mnist":
@@ -125,10 +146,25 @@ def evaluate(
             f"no detector in {trained}: make one with 'adversarial train --dataset {dataset} "
             f"--model {model}', or name a bundle with --detector NAME=DIR"
         )
+    members = {
+        name: found.split("+")
+        for name, found in (_named(text, "--ensemble") for text in ensemble or ())
+    }
+    for name, parts in members.items():
+        if name in bundles or not bundles.keys() >= set(parts):
+            raise typer.BadParameter(
+                f"{name}={'+'.join(parts)}: expected a new name, and detectors among "
+                f"{', '.join(bundles)}",
+                param_hint="--ensemble",
+            )
     x, y = draw_images(dataset, data_dir, limit, seed)
+    detectors = {name: AdversarialDetector.load(path) for name, path in bundles.items()}
+    detectors |= {
+        name: ensemble_of([detectors[part] for part in parts]) for name, parts in members.items()
+    }
     records = run(
         experiment,
-        {name: AdversarialDetector.load(path) for name, path in bundles.items()},
+        detectors,
         x,
         y,
         output,
@@ -136,22 +172,28 @@ def evaluate(
             "dataset": dataset,
             "model": model,
             "detectors": {name: read_bundle(path).fingerprint for name, path in bundles.items()},
+            "ensembles": members,
         },
         verbose=sys.stdout.isatty(),
     )
     for record in records:
         if record["metric"] in HEADLINES and record["fpr"] in (None, HEADLINE_FPR):
-            place = [record[name] for name in ("attack", "threat_model", "corruption", "severity")]
+            place = [
+                record[name]
+                for name in ("attack", "threat_model", "target", "corruption", "severity")
+            ]
             where = " ".join(str(part) for part in (*place, record["defence"]) if part is not None)
             typer.echo(f"{where:40} {record['metric']:22} {_interval(record)}")
     typer.echo(f"{output / 'metrics.parquet'}: {len(records)} numbers")
 
 
-def _named_path(text: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    if not (name and equals and path):
-        raise typer.BadParameter(f"{text!r} is not NAME=DIR", param_hint="--detector")
-    return name, Path(path)
+def _named(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise typer.BadParameter(
+            f"{text!r} is not a name, =, and what it is for", param_hint=option
+        )
+    return name, value
 
 
 def _interval(record: dict[str, Any]) -> str:
@@ -200,10 +242,25 @@ def train(
     temperature: Annotated[
         float, typer.Option(help="Temperature of the target; below 1 sharpens it.")
     ] = 1.0,
+    hidden_layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:DIMENSION[:WEIGHT]]",
+            help="Layer of the classifier to match too, as dense:20:1. Repeatable.",
+        ),
+    ] = None,
     baseline: Annotated[
         bool,
         typer.Option("--baseline", help="Train for reconstruction alone: the paper's AE^MSE."),
     ] = False,
+    earlier: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Also keep the detector of so many epochs before the end, as NAME-earlier: an "
+            "attack on the one may not carry over to the other.",
+        ),
+    ] = 0,
     fpr: Annotated[float, typer.Option(help="Share of normal rows to flag.")] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, shuffling and augmentation.")] = 0,
     resume: Annotated[
@@ -217,6 +274,7 @@ def train(
     from adversarial.objective import Objective
     from adversarial.paper_models import (
         N_REFERENCE,
+        detector_outputs,
         find_recipe,
         train_classifier,
         train_detector,
@@ -230,12 +288,17 @@ def train(
         epochs=detector_epochs or recipe.detector_epochs,
         schedule="cosine",
         objective=Objective(
-            kl=0.0 if baseline else 1.0, mse=1.0 if baseline else 0.0, temperature=temperature
+            kl=0.0 if baseline else 1.0,
+            mse=1.0 if baseline else 0.0,
+            temperature=temperature,
+            hidden=[parse_hidden_layer(text) for text in hidden_layer or ()],
         ),
+        snapshots=1 + earlier,
         seed=seed,
     )
     directory = (cache_dir or cache_directory()) / f"{dataset}-{model}"
-    check_replaceable(directory / name)
+    for output in detector_outputs(directory / name, plan):
+        check_replaceable(output)
     data = load_dataset(dataset, data_dir)
     verbose = 1 if sys.stdout.isatty() else 2
     classifier, about = train_classifier(
@@ -255,6 +318,21 @@ def train(
     )
     corrected = detector.training["corrected_accuracy"]
     typer.echo(f"{directory / name}: test accuracy on reconstructions {corrected:.2%}")
+
+
+def parse_hidden_layer(text: str) -> "HiddenLayer":
+    """Return what `--hidden-layer` NAME[:DIMENSION[:WEIGHT]] means."""
+    from adversarial.objective import HiddenLayer
+
+    name, *rest = text.split(":")
+    try:
+        kinds = (int, float)[: len(rest)]
+        numbers: list[Any] = [kind(part) for kind, part in zip(kinds, rest, strict=True)]
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a layer such as dense:20:0.5", param_hint="--hidden-layer"
+        ) from None
+    return HiddenLayer(name, *numbers)
 
 
 def cache_directory() -> Path:

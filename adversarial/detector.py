@@ -56,6 +56,9 @@ class Prediction:
         The same of every row, flagged or not.
     confidence : (n,) float32
         Largest M(x), 0 to 1.
+    reconstruction_confidence : (n,) float32
+        Probability of `reconstruction_prediction` in M(AE(x)), 0 to 1; of an ensemble, its mean,
+        weighted.
     """
 
     score: NDArray[np.float64]
@@ -64,9 +67,10 @@ class Prediction:
     corrected_prediction: NDArray[np.int64]
     reconstruction_prediction: NDArray[np.int64]
     confidence: NDArray[np.float32]
+    reconstruction_confidence: NDArray[np.float32]
 
     def to_table(self, class_names: Sequence[str]) -> pa.Table:
-        """Return the fields as columns, as score tables have them: classes by name."""
+        """Return the columns that score tables have: classes by name."""
         names = pa.array(class_names, pa.string())
         return pa.table(
             {
@@ -199,6 +203,8 @@ class AdversarialDetector:
         score = combine_scores(outputs.scores, self.weights)
         flagged = score > self.threshold
         reconstructed = vote(outputs.probabilities, outputs.corrected_probabilities, self.weights)
+        shares = np.asarray(self.weights, np.float32) / np.float32(sum(self.weights))
+        corrected = np.einsum("j,njk->nk", shares, outputs.corrected_probabilities)
         return Prediction(
             score=score,
             flagged=flagged,
@@ -206,6 +212,7 @@ class AdversarialDetector:
             corrected_prediction=np.where(flagged, reconstructed, prediction),
             reconstruction_prediction=reconstructed,
             confidence=outputs.probabilities.max(axis=1),
+            reconstruction_confidence=corrected[np.arange(len(corrected)), reconstructed],
         )
 
     def reconstruct(self, x: NDArray[np.float32]) -> NDArray[np.float32]:

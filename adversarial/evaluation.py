@@ -16,12 +16,9 @@ from scipy import stats
 
 from adversarial.attacks import AttackResult
 from adversarial.detector import AdversarialDetector, Prediction
-from adversarial.errors import ModelError
-from adversarial.threat_models import POLICIES, undetected_errors
-from adversarial.threshold import threshold_from_scores
+from adversarial.threat_models import POLICIES, threshold_at, undetected_errors
 
 Scores = NDArray[np.float64]
-Rows = NDArray[np.float32]
 Classes = NDArray[np.int64]
 
 CONFIDENCE = 0.95
@@ -199,7 +196,7 @@ def attack_metrics(
 def defence_metrics(
     detector: AdversarialDetector,
     clean: Prediction,
-    x_adv: Rows,
+    attacked: Prediction,
     y: Classes,
     *,
     fprs: Sequence[float] = FPRS,
@@ -213,8 +210,8 @@ def defence_metrics(
         With a reference window, from whose scores the thresholds are taken.
     clean : Prediction
         What it says of the originals.
-    x_adv : (n, *input_shape) float32
-        The same rows, attacked; failed attacks stay among them.
+    attacked : Prediction
+        What it says of the same rows, attacked; failed attacks stay among them.
     y : (n,) int64
         True classes.
     fprs : sequence of float
@@ -238,35 +235,49 @@ def defence_metrics(
     ModelError
         If the detector has no reference window.
     """
-    if detector.reference is None:
-        raise ModelError("the detector has no reference window to take thresholds from")
-    reference = detector.reference["adversarial_score"].to_numpy()
-    attacked = detector.predict(x_adv)
     metrics = [
         Metric("auc", area_under_roc(clean.score, attacked.score, paired=True, seed=seed)),
         Metric("accuracy_reconstructed", share(attacked.reconstruction_prediction == y)),
         Metric("accuracy_reconstructed_clean", share(clean.reconstruction_prediction == y)),
     ]
     for fpr in fprs:
-        threshold = threshold_from_scores(reference, fpr)
+        threshold = threshold_at(detector, fpr)
         before, after = (_with_threshold(found, threshold) for found in (clean, attacked))
         metrics += [
             Metric("flagged_clean", share(before.flagged), fpr),
             Metric("detection_rate", share(after.flagged), fpr),
             Metric("accuracy_defended", share(after.corrected_prediction == y), fpr, "correct"),
         ]
-        for policy in POLICIES:
-            lost = share(undetected_errors(after, y, policy))
-            lost_clean = share(undetected_errors(before, y, policy))
-            metrics += [
-                Metric("undetected_error", lost, fpr, policy),
-                Metric("undetected_error_clean", lost_clean, fpr, policy),
-            ]
+    for name, found in (("undetected_error", attacked), ("undetected_error_clean", clean)):
+        metrics += [
+            Metric(name, share(lost), fpr, policy)
+            for (fpr, policy), lost in lost_rows(detector, found, y, fprs=fprs).items()
+        ]
     return metrics
 
 
+def lost_rows(
+    detector: AdversarialDetector, found: Prediction, y: Classes, *, fprs: Sequence[float] = FPRS
+) -> dict[tuple[float, str], NDArray[np.bool_]]:
+    """Return where the system ends in a wrong answer that nobody is warned of.
+
+    Parameters and errors as in `defence_metrics`.
+
+    Returns
+    -------
+    dict of (float, str) to (n,) bool
+        For each ε_FPR and policy.
+    """
+    thresholds = {fpr: threshold_at(detector, fpr) for fpr in fprs}
+    return {
+        (fpr, policy): undetected_errors(_with_threshold(found, threshold), y, policy)
+        for fpr, threshold in thresholds.items()
+        for policy in POLICIES
+    }
+
+
 def drift_metrics(
-    detector: AdversarialDetector, before: Prediction, drifted: Rows, y: Classes, *, seed: int = 0
+    before: Prediction, after: Prediction, y: Classes, *, seed: int = 0
 ) -> list[Metric]:
     """Return how well the score tells harmful drift from harmless (section 4.4, Figure 7).
 
@@ -275,12 +286,8 @@ def drift_metrics(
 
     Parameters
     ----------
-    detector : AdversarialDetector
-        What scores.
-    before : Prediction
-        What it says of the rows before the drift.
-    drifted : (n, *input_shape) float32
-        The same rows after it.
+    before, after : Prediction
+        What the detector says of the rows before the drift, and of the same rows after it.
     y : (n,) int64
         True classes.
     seed : int
@@ -293,7 +300,6 @@ def drift_metrics(
         originals, of harmful and of harmless rows, and the ratio of the latter two; D and p of a
         two-sample Kolmogorov-Smirnov test between them; AUC of the score as a detector of harm.
     """
-    after = detector.predict(drifted)
     is_harmful = (before.prediction == y) & (after.prediction != y)
     is_harmless = before.prediction == after.prediction
     harmful, harmless = after.score[is_harmful], after.score[is_harmless]

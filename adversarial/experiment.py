@@ -1,8 +1,6 @@
 """One evaluation: attacks by threat model and defence, and corruptions, to a directory of results.
 
-The directory holds `config.json`, what was asked for; `metrics.parquet` and `metrics.json`, one
-record per number (`adversarial.evaluation`); and `attacks/`, the attacked rows batch by batch, from
-which a killed run goes on.
+What the directory holds: `adversarial.run_directory`.
 """
 
 from __future__ import annotations
@@ -15,20 +13,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from adversarial.attacks import (
-    DDN,
-    FGSM,
-    PGD,
-    SLIDE,
-    Attack,
-    CarliniWagner,
-    Criterion,
-    RayS,
-    SquareAttack,
-)
+from adversarial.attacks import PGD, All, AttackError, AttackResult, Criterion, strongest
+from adversarial.attacks.named import IN_TURN, make_attack
 from adversarial.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from adversarial.datasets import DatasetName, load_dataset, load_test_images, scale
 from adversarial.detector import AdversarialDetector, Prediction
@@ -39,60 +27,42 @@ from adversarial.evaluation import (
     attack_metrics,
     defence_metrics,
     drift_metrics,
+    entropy,
+    lost_rows,
+    share,
 )
-from adversarial.settings import describe_changes, write_json
-from adversarial.threat_models import grey_box, uncorrected, undetected, white_box
+from adversarial.masking import masking_checks
+from adversarial.run_directory import (
+    N_IMAGES,
+    Record,
+    as_records,
+    as_rows,
+    claim,
+    write_images,
+    write_original,
+    write_results,
+)
+from adversarial.threat_models import grey_box, in_turn, uncorrected, undetected, white_box
 
 Rows = NDArray[np.float32]
 Classes = NDArray[np.int64]
-Record = dict[str, Any]
-
-ATTACKS: dict[str, Callable[[], Attack]] = {
-    "cw": CarliniWagner.paper,
-    "cw-log": lambda: CarliniWagner(
-        steps=200, learning_rate=0.1, initial_c=1.0, search_steps=5, search="log"
-    ),
-    "slide": SLIDE.paper,
-    "fgsm-0.1": lambda: FGSM(0.1),
-    "fgsm-0.2": lambda: FGSM(0.2),
-    "fgsm-0.3": lambda: FGSM(0.3),
-    "fgsm-0.1-smallest": lambda: FGSM(0.1, steps=1_000),
-    "fgsm-0.2-smallest": lambda: FGSM(0.2, steps=1_000),
-    "fgsm-0.3-smallest": lambda: FGSM(0.3, steps=1_000),
-    "ddn": DDN,
-    "pgd-linf-8/255": lambda: PGD(8 / 255),
-    "pgd-linf-0.1": lambda: PGD(0.1),
-    "pgd-l2-1": lambda: PGD(1.0, norm="l2"),
-    "square-0.1": lambda: SquareAttack(0.1),
-    "rays": RayS,
-}
-"""Attacks by name, for images in [0, 1]; both readings of the paper's "1000 iterations" of FGSM."""
+Detectors = Mapping[str, AdversarialDetector]
 
 THREAT_MODELS: dict[str, Callable[[AdversarialDetector], Criterion]] = {
     "grey-box": grey_box,
     "white-box": white_box,
     "undetected": undetected,
+    "undetected-0.01": lambda detector: undetected(detector, 0.01),
+    "undetected-0.05": lambda detector: undetected(detector, 0.05),
     "uncorrected": uncorrected,
 }
-"""Threat models by name (`adversarial.threat_models`)."""
+"""Threat models by name (`adversarial.threat_models`), the numbers being ε_FPR."""
 
-SCHEMA = pa.schema(
-    [
-        ("attack", pa.string()),
-        ("threat_model", pa.string()),
-        ("defence", pa.string()),
-        ("corruption", pa.string()),
-        ("severity", pa.int64()),
-        ("metric", pa.string()),
-        ("fpr", pa.float64()),
-        ("policy", pa.string()),
-        ("value", pa.float64()),
-        ("low", pa.float64()),
-        ("high", pa.float64()),
-        ("n", pa.int64()),
-    ]
-)
-"""Of `metrics.parquet`; what does not apply to a number is null, and so is a number of no rows."""
+WEIGHT_STEPS = 6
+"""Weights tried, row by row, where several criteria must be met at once."""
+
+STRONGEST, ANY = "strongest", "any"
+"""Names of the best of the attacks, row by row, and of the best by any threat model."""
 
 
 class ExperimentError(DriftMonitorError):
@@ -106,11 +76,13 @@ class Experiment:
     Parameters
     ----------
     attacks : sequence of str
-        Names in `ATTACKS`.
+        Names of attacks (`adversarial.attacks.named`).
     threat_models : sequence of str
         Names in `THREAT_MODELS`; "undetected" uses the detector's own threshold.
     corruptions : sequence of str
         Names in `adversarial.corruptions.CORRUPTIONS`, each at every severity.
+    masking : bool
+        Check each PGD attack for hidden gradients (`adversarial.masking`).
     seed : int
         Of attacks, corruptions and intervals.
     """
@@ -118,11 +90,16 @@ class Experiment:
     attacks: Sequence[str] = ("cw", "slide", "fgsm-0.1")
     threat_models: Sequence[str] = ("grey-box",)
     corruptions: Sequence[str] = ()
+    masking: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in self.attacks:
+            try:
+                make_attack(name)
+            except AttackError as error:
+                raise ExperimentError(str(error)) from None
         for what, names, known in (
-            ("attack", self.attacks, ATTACKS),
             ("threat model", self.threat_models, THREAT_MODELS),
             ("corruption", self.corruptions, CORRUPTIONS),
         ):
@@ -153,9 +130,38 @@ def draw_images(
     return scale(images), y
 
 
+def ensemble_of(members: Sequence[AdversarialDetector]) -> AdversarialDetector:
+    """Return the ensemble of detectors of one classifier, with equal shares.
+
+    Raises
+    ------
+    ExperimentError
+        If their reference windows are not of the same rows, whose scores give its threshold.
+    """
+    first = members[0]
+    windows = [member.reference for member in members if member.reference is not None]
+    if len(windows) < len(members) or any(
+        window["prediction"] != windows[0]["prediction"] for window in windows
+    ):
+        raise ExperimentError(
+            "the detectors of an ensemble need reference windows of the same rows, which give it a "
+            "threshold"
+        )
+    scores = np.mean([window["adversarial_score"].to_numpy() for window in windows], axis=0)
+    ensemble = AdversarialDetector(
+        first.classifier,
+        [autoencoder for member in members for autoencoder in member.autoencoders],
+        class_names=first.class_names,
+        input_spec=first.input_spec,
+        reference=pa.table({"adversarial_score": scores}),
+    )
+    ensemble.threshold_from_scores(scores, first.fpr or FPRS[-1])
+    return ensemble
+
+
 def run(
     experiment: Experiment,
-    detectors: Mapping[str, AdversarialDetector],
+    detectors: Detectors,
     x: Rows,
     y: Classes,
     output: Path,
@@ -171,7 +177,7 @@ def run(
         What to evaluate.
     detectors : mapping of str to AdversarialDetector
         Defences by name, of one classifier. An attack that knows nothing of the detector is made
-        once for all.
+        once for all; one that does is made against each, and tried on all others too.
     x, y : (n, height, width, channels) float32, (n,) int64
         Images in [0, 1] that no model has seen, and their classes.
     output : Path
@@ -184,111 +190,184 @@ def run(
     Returns
     -------
     list of dict
-        The records, with the fields of `SCHEMA`.
+        The records, with the fields of `adversarial.run_directory.SCHEMA`.
 
     Raises
     ------
     ExperimentError
+        If the detectors are not of one classifier.
+    RunError
         If `output` holds a run of another configuration, or something else.
     """
-    config = json.loads(json.dumps({**asdict(experiment), "n": len(x), "fprs": FPRS, **about}))
-    _claim(output, config)
-    clean = {name: detector.predict(x) for name, detector in detectors.items()}
-    records = [
-        *_attacked(experiment, detectors, clean, x, y, output / "attacks", verbose),
-        *_corrupted(experiment, detectors, clean, x, y),
-    ]
-    table = pa.Table.from_pylist(records, SCHEMA)
-    scratch = output / "metrics.parquet.new"
-    pq.write_table(table, scratch, compression="zstd")
-    scratch.replace(output / "metrics.parquet")
-    write_json(output / "metrics.json", {"config": config, "metrics": table.to_pylist()})
+    first, *others = detectors.items()
+    for name, detector in others:
+        pairs = zip(
+            first[1].classifier.get_weights(), detector.classifier.get_weights(), strict=False
+        )
+        if first[1].class_names != detector.class_names or not all(
+            np.array_equal(*pair) for pair in pairs
+        ):
+            raise ExperimentError(
+                f"the detectors {first[0]!r} and {name!r} are of different classifiers: evaluate "
+                "each by itself"
+            )
+    config = json.loads(
+        json.dumps(
+            {
+                **asdict(experiment),
+                "n": len(x),
+                "fprs": FPRS,
+                "class_names": first[1].class_names,
+                **about,
+            }
+        )
+    )
+    claim(output, config)
+    write_original(output, x)
+    evaluation = _Evaluation(experiment, detectors, x, y, output, verbose)
+    records = [*evaluation.attacked(), *evaluation.corrupted()]
+    write_results(output, config, records, evaluation.rows)
     return records
 
 
-def _attacked(
-    experiment: Experiment,
-    detectors: Mapping[str, AdversarialDetector],
-    clean: Mapping[str, Prediction],
-    x: Rows,
-    y: Classes,
-    directory: Path,
-    verbose: bool,
-) -> Iterator[Record]:
-    classifier = next(iter(detectors.values())).classifier
+class _Evaluation:
+    """The state of one run: what is known of the originals, and the rows so far."""
 
-    def classify(rows: Rows) -> NDArray[np.float32]:
-        probabilities: NDArray[np.float32] = classifier.predict(rows, batch_size=512, verbose=0)
-        return probabilities
-
-    probabilities = classify(x)
-    for attack_name in experiment.attacks:
-        for threat_model in experiment.threat_models:
-            found = None
-            for defence, detector in detectors.items():
-                place = {"attack": attack_name, "threat_model": threat_model}
-                if threat_model != "grey-box" or found is None:
-                    parts = [attack_name.replace("/", "_"), threat_model]
-                    parts += [defence] if threat_model != "grey-box" else []
-                    attack = replace(ATTACKS[attack_name](), seed=experiment.seed)
-                    found = attack.run(
-                        THREAT_MODELS[threat_model](detector),
-                        x,
-                        y,
-                        directory=directory / "-".join(parts),
-                        verbose=verbose,
-                    )
-                    target = {"defence": defence} if threat_model != "grey-box" else {}
-                    yield from _records(
-                        attack_metrics(probabilities, classify(found.x_adv), found, y),
-                        place | target,
-                    )
-                metrics = defence_metrics(
-                    detector, clean[defence], found.x_adv, y, seed=experiment.seed
-                )
-                yield from _records(metrics, place | {"defence": defence})
-
-
-def _corrupted(
-    experiment: Experiment,
-    detectors: Mapping[str, AdversarialDetector],
-    clean: Mapping[str, Prediction],
-    x: Rows,
-    y: Classes,
-) -> Iterator[Record]:
-    for corruption in experiment.corruptions:
-        for severity in SEVERITIES:
-            drifted = corrupt(x, corruption, severity, seed=experiment.seed)
-            for defence, detector in detectors.items():
-                metrics = drift_metrics(detector, clean[defence], drifted, y, seed=experiment.seed)
-                place = {"corruption": corruption, "severity": severity, "defence": defence}
-                yield from _records(metrics, place)
-
-
-def _records(metrics: Sequence[Metric], place: Mapping[str, Any]) -> Iterator[Record]:
-    for metric in metrics:
-        numbers = {
-            name: None if isinstance(value, float) and np.isnan(value) else value
-            for name, value in metric.estimate._asdict().items()
+    def __init__(
+        self,
+        experiment: Experiment,
+        detectors: Detectors,
+        x: Rows,
+        y: Classes,
+        output: Path,
+        verbose: bool,
+    ) -> None:
+        self.experiment = experiment
+        self.detectors = detectors
+        self.x, self.y = x, y
+        self.output = output
+        self.verbose = verbose
+        self.rows: list[pa.Table] = []
+        self.probabilities = self._classify(x)
+        self.clean = {name: detector.predict(x) for name, detector in detectors.items()}
+        self.pictures_clean = {
+            f"reconstruction_clean-{name}": detector.reconstruct(x[:N_IMAGES])
+            for name, detector in detectors.items()
         }
-        what = {"metric": metric.name, "fpr": metric.fpr, "policy": metric.policy}
-        yield dict.fromkeys(SCHEMA.names) | dict(place) | what | numbers
 
+    def attacked(self) -> Iterator[Record]:
+        """Yield the records of all attacks."""
+        # Of each defence: where any attack has won, by ε_FPR and policy.
+        lost: dict[str, dict[tuple[float, str], NDArray[np.bool_]]] = {
+            name: {} for name in self.detectors
+        }
+        for threat_model in self.experiment.threat_models:
+            for target in [None] if threat_model == "grey-box" else self.detectors:
+                place = {"threat_model": threat_model, "target": target}
+                criterion = THREAT_MODELS[threat_model](
+                    self.detectors[target or next(iter(self.detectors))]
+                )
+                results = {
+                    name: self._attack(name, criterion, place) for name in self.experiment.attacks
+                }
+                if len(results) > 1:
+                    results[STRONGEST] = strongest(list(results.values()))
+                for name, found in results.items():
+                    yield from self._defended(found, {"attack": name, **place}, lost)
+                if self.experiment.masking:
+                    yield from self._masking(results, criterion, place)
+        for defence, by_policy in lost.items():
+            metrics = [
+                Metric("undetected_error", share(rows), fpr, policy)
+                for (fpr, policy), rows in by_policy.items()
+            ]
+            place = {"attack": ANY, "threat_model": ANY, "defence": defence}
+            yield from as_records(metrics, place)
 
-def _claim(output: Path, config: Record) -> None:
-    file = output / "config.json"
-    if not file.exists():
-        if output.exists() and (output.is_file() or any(output.iterdir())):
-            raise ExperimentError(f"{output} holds no evaluation: give another --output")
-        output.mkdir(parents=True, exist_ok=True)
-        write_json(file, config)
-        return
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ExperimentError(f"{file} is damaged ({error}): remove {output}") from None
-    if changed := describe_changes(found, config):
-        raise ExperimentError(
-            f"{output} holds an evaluation with other settings ({changed}): give another --output, "
-            "or remove it"
+    def corrupted(self) -> Iterator[Record]:
+        """Yield the records of all corruptions."""
+        for corruption in self.experiment.corruptions:
+            for severity in SEVERITIES:
+                drifted = corrupt(self.x, corruption, severity, seed=self.experiment.seed)
+                entropies = entropy(self.probabilities), entropy(self._classify(drifted))
+                for name, after in self._after(drifted, f"{corruption}-{severity}").items():
+                    place = {"corruption": corruption, "severity": severity, "defence": name}
+                    before = self.clean[name]
+                    self.rows.append(as_rows(before, after, entropies, self.y, None, place))
+                    metrics = drift_metrics(before, after, self.y, seed=self.experiment.seed)
+                    yield from as_records(metrics, place)
+
+    def _attack(
+        self, name: str, criterion: Criterion, place: Mapping[str, str | None]
+    ) -> AttackResult:
+        attack = replace(
+            make_attack(name),
+            seed=self.experiment.seed,
+            weight_steps=WEIGHT_STEPS if isinstance(criterion, All) else 0,
         )
+        parts = [name.replace("/", "_"), *(part for part in place.values() if part)]
+        return attack.run(
+            in_turn(criterion) if name.endswith(IN_TURN) else criterion,
+            self.x,
+            self.y,
+            directory=self.output / "attacks" / "-".join(parts),
+            verbose=self.verbose,
+        )
+
+    def _defended(
+        self,
+        found: AttackResult,
+        place: Mapping[str, str | None],
+        lost: Mapping[str, dict[tuple[float, str], NDArray[np.bool_]]],
+    ) -> Iterator[Record]:
+        probabilities = self._classify(found.x_adv)
+        yield from as_records(
+            attack_metrics(self.probabilities, probabilities, found, self.y), place
+        )
+        entropies = entropy(self.probabilities), entropy(probabilities)
+        name = "-".join(part for part in place.values() if part)
+        for defence, after in self._after(found.x_adv, name).items():
+            before, detector = self.clean[defence], self.detectors[defence]
+            where = {**place, "defence": defence}
+            self.rows.append(as_rows(before, after, entropies, self.y, found.success, where))
+            metrics = defence_metrics(detector, before, after, self.y, seed=self.experiment.seed)
+            yield from as_records(metrics, where)
+            if place["target"] in (None, defence):
+                for key, rows in lost_rows(detector, after, self.y).items():
+                    lost[defence][key] = rows | lost[defence].get(key, np.zeros_like(rows))
+
+    def _masking(
+        self,
+        results: Mapping[str, AttackResult],
+        criterion: Criterion,
+        place: Mapping[str, str | None],
+    ) -> Iterator[Record]:
+        for name in self.experiment.attacks:
+            attack = make_attack(name)
+            if not isinstance(attack, PGD) or name.endswith(IN_TURN):
+                continue
+            attack = replace(attack, seed=self.experiment.seed)
+            checks = masking_checks(attack, results[name].success, criterion, self.x, self.y)
+            metrics = [
+                metric
+                for check in checks
+                for metric in (
+                    Metric(f"masking_{check.name}", share(check.success)),
+                    Metric(f"masking_{check.name}_passed", share(np.array([check.passed]))),
+                )
+            ]
+            yield from as_records(metrics, {"attack": name, **place})
+
+    def _after(self, x: Rows, name: str) -> dict[str, Prediction]:
+        """Return what each defence says of changed rows, and keep the first as pictures."""
+        pictures = {
+            f"reconstruction-{defence}": detector.reconstruct(x[:N_IMAGES])
+            for defence, detector in self.detectors.items()
+        }
+        write_images(self.output, name, {"attacked": x[:N_IMAGES]} | pictures | self.pictures_clean)
+        return {defence: detector.predict(x) for defence, detector in self.detectors.items()}
+
+    def _classify(self, x: Rows) -> Rows:
+        classifier = next(iter(self.detectors.values())).classifier
+        probabilities: Rows = classifier.predict(x, batch_size=512, verbose=0)
+        return probabilities

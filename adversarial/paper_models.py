@@ -264,6 +264,8 @@ def train_detector(
         Directory of the bundle. Checkpoints lie in `<output>.training` until it is written.
     plan : Plan, optional
         How to train; the recipe's epochs when not given. Its "auto" autoencoder is the recipe's.
+        Of several snapshots the last is the detector, and the first is written too, as
+        `<output>-earlier`: section 4.3 of the paper attacks the one and defends with the other.
     about : mapping
         The classifier's summary, kept in the bundle's beside the detector's own.
     fpr : float
@@ -279,6 +281,7 @@ def train_detector(
     """
     recipe = find_recipe(dataset.name, model)
     plan = plan or Plan(epochs=recipe.detector_epochs, schedule="cosine")
+    outputs = detector_outputs(output, plan)
     named = [recipe.autoencoder if name == "auto" else name for name in plan.autoencoders]
     started = time.monotonic()
     checkpoints = checkpoint_dir(output)
@@ -290,24 +293,46 @@ def train_detector(
         resume=resume,
         verbose=verbose,
     )
-    detector = AdversarialDetector(
-        classifier,
-        members.autoencoders,
-        weights=plan.weights,
-        class_names=dataset.class_names,
-        temperature=members.temperature,
-    )
-    window = detector.predict(scale(dataset.x_train[-N_REFERENCE:])).to_table(dataset.class_names)
-    names = pa.array(dataset.class_names)
-    labels = names.take(pa.array(dataset.y_train[-N_REFERENCE:]))
-    detector.calibrate(window.append_column("label", labels), fpr)
-    clean = detector.predict(scale(dataset.x_test))
-    detector.training = members.summary | {
-        "reference_rows": N_REFERENCE,
-        "corrected_accuracy": float(np.mean(clean.reconstruction_prediction == dataset.y_test)),
-        "seconds": round(time.monotonic() - started, 1),
-        "classifier": dict(about),
-    }
-    detector.save(output)
+    seconds = round(time.monotonic() - started, 1)
+    x_test = scale(dataset.x_test)
+    x_reference = scale(dataset.x_train[-N_REFERENCE:])
+    labels = pa.array(dataset.class_names).take(pa.array(dataset.y_train[-N_REFERENCE:]))
+
+    def save(epochs_before: int, path: Path) -> AdversarialDetector:
+        detector = AdversarialDetector(
+            classifier,
+            members.autoencoders[epochs_before],
+            class_names=dataset.class_names,
+            temperature=members.temperature,
+        )
+        window = detector.predict(x_reference).to_table(dataset.class_names)
+        detector.calibrate(window.append_column("label", labels), fpr)
+        corrected = detector.predict(x_test).reconstruction_prediction
+        detector.training = members.summary | {
+            "epochs": plan.epochs - epochs_before,
+            "reference_rows": N_REFERENCE,
+            "corrected_accuracy": float(np.mean(corrected == dataset.y_test)),
+            "seconds": seconds,
+            "classifier": dict(about),
+        }
+        detector.save(path)
+        return detector
+
+    if len(outputs) > 1:
+        save(plan.snapshots - 1, outputs[1])
+    detector = save(0, output)
     shutil.rmtree(checkpoints)
     return detector
+
+
+def detector_outputs(output: Path, plan: Plan) -> list[Path]:
+    """Return the bundles that `train_detector` writes: the detector, and an earlier one beside it.
+
+    Raises
+    ------
+    ModelError
+        If the plan has several runs, whose snapshots would be an ensemble.
+    """
+    if len(plan.autoencoders) != 1:
+        raise ModelError("the paper's detectors have one autoencoder: give a plan with one")
+    return [output, *([output.with_name(f"{output.name}-earlier")] if plan.snapshots > 1 else [])]

@@ -13,6 +13,7 @@ Examples
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 from adversarial.attacks import All, Criterion, Misclassified, Unflagged
 from adversarial.attacks.logits import logits_of
 from adversarial.detector import AdversarialDetector, Prediction
+from adversarial.errors import ModelError
+from adversarial.threshold import threshold_from_scores
 
 
 def grey_box(detector: AdversarialDetector) -> Criterion:
@@ -38,26 +41,45 @@ def white_box(detector: AdversarialDetector) -> Criterion:
     return _every([_through(detector, member) for member in detector.autoencoders])
 
 
-def undetected(detector: AdversarialDetector, weight: float = 1.0) -> Criterion:
+def undetected(detector: AdversarialDetector, fpr: float | None = None) -> Criterion:
     """Misclassified by M, and a score of at most the threshold (Carlini et al. 2019).
 
     Parameters
     ----------
     detector : AdversarialDetector
         With a threshold.
-    weight : float
-        Of the score, in nats, against the margin, in logits.
+    fpr : float, optional
+        ε_FPR of the threshold, taken from the reference window; the detector's own when not given.
+
+    Raises
+    ------
+    ModelError
+        If `fpr` is given and the detector has no reference window.
     """
-    return All(
-        [grey_box(detector), Unflagged(score_of(detector), detector.threshold)], [1.0, weight]
-    )
+    threshold = detector.threshold if fpr is None else threshold_at(detector, fpr)
+    return All([grey_box(detector), Unflagged(score_of(detector), threshold)])
 
 
-def undetected_in_turn(detector: AdversarialDetector) -> Criterion:
-    """As `undetected`, for an attack that follows one of the two at a time: another optimiser."""
-    return All(
-        [grey_box(detector), Unflagged(score_of(detector), detector.threshold)], in_turn=True
-    )
+def in_turn(criterion: Criterion) -> Criterion:
+    """Return the criterion for an attack that follows one part at a time: another optimiser.
+
+    Selective projected gradient descent (Bryniarski et al. 2022, section 4.1). A criterion of one
+    part is returned as it is.
+    """
+    return replace(criterion, in_turn=True) if isinstance(criterion, All) else criterion
+
+
+def threshold_at(detector: AdversarialDetector, fpr: float) -> float:
+    """Return the threshold, in nats, that the detector's reference window gives at ε_FPR.
+
+    Raises
+    ------
+    ModelError
+        If the detector has no reference window, or one too small for this rate.
+    """
+    if detector.reference is None:
+        raise ModelError("the detector has no reference window to take thresholds from")
+    return threshold_from_scores(detector.reference["adversarial_score"].to_numpy(), fpr)
 
 
 def uncorrected(detector: AdversarialDetector) -> Criterion:
@@ -92,6 +114,11 @@ POLICIES: dict[str, Callable[[Prediction], NDArray[np.int64]]] = {
     "none": lambda found: found.prediction,
     "reject": lambda found: np.where(found.flagged, -1, found.prediction),
     "correct": lambda found: found.corrected_prediction,
+    "correct_gated": lambda found: np.where(
+        found.reconstruction_confidence > found.confidence,
+        found.corrected_prediction,
+        found.prediction,
+    ),
     "correct_always": lambda found: found.reconstruction_prediction,
 }
 """The class that the system gives of each row, by what it does with flagged rows; −1 is none."""
@@ -106,9 +133,10 @@ def undetected_errors(found: Prediction, y: NDArray[np.int64], policy: str) -> N
         What the detector says of the (attacked) rows.
     y : (n,) int64
         Their true classes.
-    policy : {"none", "reject", "correct", "correct_always"}
+    policy : {"none", "reject", "correct", "correct_gated", "correct_always"}
         Use M(x) as it is; give no answer on flagged rows; give the corrected class on flagged rows;
-        give it on all rows.
+        give it on flagged rows on which M(AE(x)) is surer of its class than M(x) of its own, where
+        correction is expected to help; give it on all rows.
 
     Returns
     -------

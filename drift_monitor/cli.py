@@ -6,15 +6,14 @@ from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from adversarial.cli import run_app
+from adversarial.cli import parse_hidden_layer, run_app
 from adversarial.errors import DriftMonitorError
 
 if TYPE_CHECKING:
-    from adversarial.objective import HiddenLayer
     from drift_monitor.config import Interval, Monitor
     from drift_monitor.job import Progress
     from drift_monitor.report.model import Report
@@ -216,7 +215,7 @@ def fit(
         objective=Objective(
             mse=mse,
             temperature=1.0 if chosen else _number(temperature, "--temperature"),
-            hidden=[_hidden_layer(text) for text in hidden_layer or ()],
+            hidden=[parse_hidden_layer(text) for text in hidden_layer or ()],
             projection=projection,
         ),
         choose_temperature=chosen,
@@ -558,21 +557,6 @@ def _number(text: str, option: str) -> float:
     if len(numbers) > 1:
         raise typer.BadParameter(f"{text!r} is more than one number", param_hint=option)
     return numbers[0]
-
-
-def _hidden_layer(text: str) -> "HiddenLayer":
-    """Return what NAME[:DIMENSION[:WEIGHT]] means."""
-    from adversarial.objective import HiddenLayer
-
-    name, *rest = text.split(":")
-    try:
-        kinds = (int, float)[: len(rest)]
-        numbers: list[Any] = [kind(part) for kind, part in zip(kinds, rest, strict=True)]
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not a layer such as dense:20:0.5", param_hint="--hidden-layer"
-        ) from None
-    return HiddenLayer(name, *numbers)
 
 
 def _print_verdict(monitor: "Monitor", report: "Report") -> None:

@@ -6,33 +6,25 @@ import abc
 import json
 import time
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from adversarial.attacks.criteria import Aim, Criterion, Misclassified
+from adversarial.attacks.criteria import Criterion, Misclassified
+from adversarial.attacks.victim import Classes, Perturb, Rows, Victim
+from adversarial.attacks.weight_search import search_weights
 from adversarial.checkpoints import digest
 from adversarial.errors import DriftMonitorError, ModelError
 from adversarial.settings import describe_changes, write_json
 
-Rows = NDArray[np.float32]
-Classes = NDArray[np.int64]
 Bounds = tuple[float | NDArray[np.floating], float | NDArray[np.floating]]
-Perturb = Callable[[Rows, Classes, NDArray[np.int64]], Rows]
-"""From a batch, its classes and its numbers among all rows to the attacked batch."""
 
 LEVELS = 255
 """Steps between the bounds in an 8-bit image."""
-
-
-FINGERPRINT_ROWS = 16
-"""Rows on which a resumed attack must find the criterion as it was."""
 
 
 class AttackError(DriftMonitorError):
@@ -69,69 +61,6 @@ class AttackResult:
     seconds: float
 
 
-class Victim:
-    """A criterion, compiled, that counts how often each row is shown to it.
-
-    Parameters
-    ----------
-    criterion : Criterion
-        What the attack is after.
-    shape : tuple of int
-        Of a row.
-    n : int
-        Number of rows.
-    """
-
-    def __init__(self, criterion: Criterion, shape: tuple[int, ...], n: int) -> None:
-        self.criterion = criterion
-        self.shape = shape
-        self.queries = np.zeros(n, np.int64)
-        # TensorFlow looks functions up by their hash, which a criterion need not have.
-        self._aim = self.compile(lambda x, y: criterion(x, y))  # noqa: PLW0108
-        self._with_gradient = self.compile(self.differentiate)
-
-    def compile(self, function: Callable[..., Any], *more: tf.TensorSpec) -> Callable[..., Any]:
-        """Compile a function of rows, classes and `more`, once for any number of rows."""
-        specs = [
-            tf.TensorSpec([None, *self.shape], tf.float32),
-            tf.TensorSpec([None], tf.int64),
-            *more,
-        ]
-        # XLA is several times slower on CPUs.
-        compiled: Callable[..., Any] = tf.function(
-            function, input_signature=specs, jit_compile=False
-        )
-        return compiled
-
-    def differentiate(self, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, Aim]:
-        """Return the gradient of the loss, and the aim, as tensors."""
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            aim = self.criterion(x, y)
-        # A model may have no gradient at all: then it is zero, and an attack without one is due.
-        return tape.gradient(aim.loss, x, unconnected_gradients="zero"), aim
-
-    def show(self, rows: NDArray[np.int64]) -> None:
-        """Count that these rows are shown to the model once."""
-        np.add.at(self.queries, rows, 1)
-
-    def fingerprint(self, x: Rows, y: Classes) -> list[list[float]]:
-        """Return losses and margins of the first rows: they tell criteria and models apart."""
-        aim = self._aim(x[:FINGERPRINT_ROWS], y[:FINGERPRINT_ROWS])
-        return [aim.loss.numpy().tolist(), aim.margin.numpy().tolist()]
-
-    def aim(self, x: Rows, y: Classes, rows: NDArray[np.int64]) -> Aim:
-        """Return how far the rows are from the criterion, as arrays."""
-        self.show(rows)
-        return Aim(*(tensor.numpy() for tensor in self._aim(x, y)))
-
-    def with_gradient(self, x: Rows, y: Classes, rows: NDArray[np.int64]) -> tuple[Rows, Aim]:
-        """Return the gradient of the loss with respect to x, and the aim, as arrays."""
-        self.show(rows)
-        gradient, aim = self._with_gradient(x, y)
-        return gradient.numpy(), Aim(*(tensor.numpy() for tensor in aim))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Attack(abc.ABC):
     """An attack: its fields are its hyper-parameters, `run` is the attack.
@@ -144,18 +73,24 @@ class Attack(abc.ABC):
         Rows that are attacked together; the result does not depend on it but for rounding.
     seed : int
         Of what is random. Each row has random numbers of its own, whatever batch it is in.
+    weight_steps : int
+        k > 0 searches, for rows on which the attack fails, the weight of all criteria but the
+        first (`adversarial.attacks.weight_search`), and attacks them up to k times more. Of use
+        against several criteria at once (`All`).
     """
 
     bounds: Bounds = (0.0, 1.0)
     batch_size: int = 256
     seed: int = 0
+    weight_steps: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "steps", "restarts"):
+        for name in ("batch_size", "steps", "restarts", "draws"):
             if getattr(self, name, 1) < 1:
                 raise ModelError(f"{name} is {getattr(self, name)}: expected 1 or more")
-        if self.seed < 0:
-            raise ModelError(f"seed is {self.seed}: expected 0 or more")
+        for name in ("seed", "weight_steps"):
+            if getattr(self, name) < 0:
+                raise ModelError(f"{name} is {getattr(self, name)}: expected 0 or more")
         for name in ("epsilon", "step_size", "learning_rate", "initial_c", "tolerance"):
             value = getattr(self, name, None)
             if value is not None and not (np.isfinite(value) & (np.asarray(value) >= 0)).all():
@@ -208,6 +143,8 @@ class Attack(abc.ABC):
             directory = Path(directory)
             self._claim(directory, digest(x, y), victim.fingerprint(x, y))
         perturb = self._prepare(victim)
+        if self.weight_steps:
+            perturb = search_weights(victim, perturb, self.weight_steps)
         parts = []
         for start in self._starts(len(x), verbose):
             rows = np.arange(start, min(start + self.batch_size, len(x)))

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from adversarial.attacks.attack import Attack, Classes, Perturb, Rows, Victim
+from adversarial.attacks.attack import Attack
+from adversarial.attacks.victim import Classes, Perturb, Rows, Victim
 
 CHECKS = 10
 """Times that each c's descent is looked at for rows that no longer move."""
@@ -70,6 +71,7 @@ class CarliniWagner(Attack):
         def descend(  # one step of Adam
             w: tf.Tensor,
             y: tf.Tensor,
+            weight: tf.Tensor,
             m: tf.Tensor,
             v: tf.Tensor,
             x: tf.Tensor,
@@ -80,14 +82,15 @@ class CarliniWagner(Attack):
             with tf.GradientTape() as tape:
                 tape.watch(w)
                 x_adv = to_row(w)
-                aim = victim.criterion(x_adv, y)
+                aim = victim.criterion(x_adv, y, weight)
                 squared = tf.reduce_sum(tf.square(x_adv - x), axis=axes)
                 loss = squared + c * tf.nn.relu(aim.margin)
             gradient = tape.gradient(loss, w)
             m = BETA_1 * m + (1 - BETA_1) * gradient
             v = BETA_2 * v + (1 - BETA_2) * tf.square(gradient)
             rate = self.learning_rate * tf.sqrt(1 - BETA_2**t) / (1 - BETA_1**t)
-            return w - rate * m / (tf.sqrt(v) + EPSILON), m, v, x_adv, squared, aim.met, loss
+            moved = w - rate * m / (tf.sqrt(v) + EPSILON)
+            return moved, m, v, x_adv, squared, aim.met, aim.first_met, loss
 
         step = victim.compile(descend, row, row, row, number, tf.TensorSpec([], tf.float32))
 
@@ -104,11 +107,14 @@ class CarliniWagner(Attack):
                 still = np.zeros(len(going), np.int64)
                 w, m, v = w_start[active], np.zeros_like(x[active]), np.zeros_like(x[active])
                 for t in range(1, self.steps + 1):
-                    victim.show(rows[active])
-                    w, m, v, x_adv, squared, now, loss = (
+                    weight = victim.weights[rows[active]]
+                    w, m, v, x_adv, squared, now, first_met, loss = (
                         tensor.numpy()
-                        for tensor in step(w, y[active], m, v, x[active], c[active], np.float32(t))
+                        for tensor in step(
+                            w, y[active], weight, m, v, x[active], c[active], np.float32(t)
+                        )
                     )
+                    victim.note(rows[active], first_met)
                     better = now & (squared < smallest[active])
                     best[active[better]] = x_adv[better]
                     smallest[active[better]] = squared[better]

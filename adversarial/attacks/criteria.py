@@ -30,11 +30,14 @@ class Aim(NamedTuple):
         At most 0 where the criterion is met, in logits or nats; what C&W lowers.
     met : (n,) bool tensor
         Whether it is met.
+    first_met : (n,) bool tensor
+        Of several criteria, whether the first is met; of one, the same as `met`.
     """
 
     loss: tf.Tensor
     margin: tf.Tensor
     met: tf.Tensor
+    first_met: tf.Tensor
 
 
 class Criterion(Protocol):
@@ -75,7 +78,8 @@ class Misclassified:
         met = tf.argmax(logits, axis=-1, output_type=y.dtype) != y
         margin = own - other + self.confidence
         loss = tf.where(loss < SATURATED, -margin, loss)
-        return Aim(loss, margin, met & (margin <= 0))
+        met &= margin <= 0
+        return Aim(loss, margin, met, met)
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ class Unflagged:
     def __call__(self, x: tf.Tensor, y: tf.Tensor) -> Aim:  # noqa: ARG002  # no class matters here
         """Return −S, and S − t."""
         score = self.score(x)
-        return Aim(-score, score - self.threshold, score <= self.threshold)
+        met = score <= self.threshold
+        return Aim(-score, score - self.threshold, met, met)
 
 
 @dataclass(frozen=True)
@@ -119,16 +124,21 @@ class All:
     weights: Sequence[float] | None = None
     in_turn: bool = False
 
-    def __call__(self, x: tf.Tensor, y: tf.Tensor) -> Aim:
-        """Return the loss, and the weighted sum of the margins that are still above 0."""
+    def __call__(self, x: tf.Tensor, y: tf.Tensor, weight: tf.Tensor | float = 1.0) -> Aim:
+        """Return the loss, and the weighted sum of the margins that are still above 0.
+
+        `weight`, (n,) or one number, is a row's own factor on all criteria but the first.
+        """
         aims = [criterion(x, y) for criterion in self.criteria]
-        weights = self.weights or [1.0] * len(aims)
+        shares = self.weights or [1.0] * len(aims)
+        weights = [shares[0], *(share * weight for share in shares[1:])]
         pairs = list(zip(weights, aims, strict=True))
         met = tf.reduce_all(tf.stack([aim.met for aim in aims]), axis=0)
+        first = aims[0].met
         missing = tf.add_n([weight * tf.nn.relu(aim.margin) for weight, aim in pairs])
         if not self.in_turn:
-            return Aim(tf.add_n([weight * aim.loss for weight, aim in pairs]), missing, met)
+            return Aim(tf.add_n([weight * aim.loss for weight, aim in pairs]), missing, met, first)
         loss = aims[-1].loss
         for aim in reversed(aims[:-1]):
             loss = tf.where(aim.met, loss, aim.loss)
-        return Aim(loss, missing, met)
+        return Aim(loss, missing, met, first)

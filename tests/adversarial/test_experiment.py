@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -9,8 +10,10 @@ from typer.testing import CliRunner
 
 from adversarial import AdversarialDetector
 from adversarial.attacks import Attack
+from adversarial.attacks.named import make_attack
 from adversarial.cli import app
-from adversarial.experiment import SCHEMA, Experiment, ExperimentError, draw_images, run
+from adversarial.experiment import Experiment, ExperimentError, draw_images, ensemble_of, run
+from adversarial.run_directory import N_IMAGES, ROWS, SCHEMA, RunError
 from tests.animals import make_images
 
 QUICKSTART = Path("examples/fashion_mnist")
@@ -66,7 +69,13 @@ def test_every_attack_meets_every_defence_and_what_is_shared_is_made_once(
         areas = select(records, metric="auc", **of_attack)
         assert [area["defence"] for area in areas] == ["kl", "again"]
         assert areas[0]["value"] == areas[1]["value"]
-        assert len(select(records, attack=attack, threat_model="undetected", metric="auc")) == 2
+        against = select(records, attack=attack, threat_model="undetected", metric="auc")
+        assert [(found["target"], found["defence"]) for found in against] == [
+            ("kl", "kl"),
+            ("kl", "again"),
+            ("again", "kl"),
+            ("again", "again"),
+        ]
     drifted = select(records, corruption="fog", metric="score_clean", defence="kl")
     assert [record["severity"] for record in drifted] == [1, 2, 3, 4, 5]
     assert all(record["attack"] is None for record in drifted)
@@ -82,23 +91,21 @@ def test_a_finished_run_is_read_and_one_of_other_settings_refused(
     with monkeypatch.context() as patch:
         patch.setattr(Attack, "_draw", lambda *_: pytest.fail("attacked again"))
         assert run(experiment, detectors, x, y, output, about={}) == first
-    with pytest.raises(
-        ExperimentError, match=r"other settings \(seed 0, now 1\): give another --output"
-    ):
+    with pytest.raises(RunError, match=r"other settings \(seed 0, now 1\): give another --output"):
         run(Experiment(attacks=("fgsm-0.1",), seed=1), detectors, x, y, output, about={})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").touch()
-    with pytest.raises(ExperimentError, match="holds no evaluation"):
+    with pytest.raises(RunError, match="holds no evaluation"):
         run(experiment, detectors, x, y, tmp_path / "full", about={})
     (output / "config.json").write_text("{")
-    with pytest.raises(ExperimentError, match=r"config.json is damaged"):
+    with pytest.raises(RunError, match=r"config.json is damaged"):
         run(experiment, detectors, x, y, output, about={})
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"attacks": ("fgms",)}, "no attack 'fgms': expected one of cw, "),
+        ({"attacks": ("fgms",)}, "no attack 'fgms': expected one of cw, .*fgsm-E"),
         ({"threat_models": ("black-box",)}, "no threat model 'black-box': expected one of grey"),
         ({"corruptions": ("rain",)}, "no corruption 'rain': expected one of gaussian_noise"),
     ],
@@ -143,4 +150,112 @@ def test_evaluation_without_a_detector_says_how_to_get_one(tmp_path: Path) -> No
     assert "adversarial train --dataset mnist --model cnn" in str(found.exception)
     found = CliRunner().invoke(app, [*command, "--detector", "only-a-path"])
     assert found.exit_code == 2
-    assert "NAME=DIR" in found.output
+    assert "'only-a-path' is not a name" in found.output
+    quickstart = ["--detector", f"a={QUICKSTART}/detector", "--ensemble", "both=a+b"]
+    found = CliRunner().invoke(app, [*command, *quickstart])
+    assert found.exit_code == 2
+    assert "both=a+b" in found.output
+
+
+def test_each_row_is_kept_as_each_defence_saw_it(
+    detectors: dict[str, AdversarialDetector], tmp_path: Path
+) -> None:
+    x, y = data()
+    experiment = Experiment(
+        attacks=("fgsm-0.1", "fgsm-0.3"),
+        threat_models=("grey-box", "undetected"),
+        corruptions=("fog",),
+    )
+    records = run(experiment, detectors, x, y, tmp_path, about={})
+    rows = pq.read_table(tmp_path / "rows.parquet")
+    assert rows.schema.equals(ROWS)
+    rows = rows.to_pylist()
+    n_cases = 3 * 2 + 3 * 2 * 2 + 5 * 2  # attacks and the strongest; corruptions
+    assert len(rows) == n_cases * len(x)
+    x_adv = make_attack("fgsm-0.3").run(detectors["kl"].classifier, x, y).x_adv
+    seen = select(rows, attack="fgsm-0.3", threat_model="grey-box", defence="kl")
+    assert [row["row"] for row in seen] == list(range(len(x)))
+    assert [row["label"] for row in seen] == y.tolist()
+    found = detectors["kl"].predict(x_adv)
+    np.testing.assert_allclose([row["score"] for row in seen], found.score, rtol=1e-6)
+    assert [row["prediction"] for row in seen] == found.prediction.tolist()
+    assert [row["success"] for row in seen] == (found.prediction != y).tolist()
+    assert all(row["success"] is None for row in select(rows, corruption="fog"))
+
+    images = np.load(tmp_path / "images" / "fgsm-0.3-grey-box.npz")
+    np.testing.assert_array_equal(images["attacked"], x_adv[:N_IMAGES])
+    rebuilt = detectors["kl"].reconstruct(x_adv[:N_IMAGES])
+    np.testing.assert_allclose(images["reconstruction-kl"], rebuilt, atol=1e-6)
+    np.testing.assert_array_equal(np.load(tmp_path / "images" / "original.npy"), x[:N_IMAGES])
+    assert (tmp_path / "images" / "fog-5.npz").exists()
+    assert (tmp_path / "images" / "fgsm-0.1-undetected-again.npz").exists()
+
+    # The strongest attack wins wherever one of the attacks does, and "any" wherever any does.
+    def success(attack: str) -> np.ndarray:
+        found = select(rows, attack=attack, threat_model="undetected", target="kl", defence="kl")
+        return np.array([row["success"] for row in found])
+
+    assert (success("strongest") == (success("fgsm-0.1") | success("fgsm-0.3"))).all()
+    [worst] = select(
+        records, attack="any", defence="kl", metric="undetected_error", fpr=0.05, policy="none"
+    )
+    lost = {
+        row["row"]
+        for row in select(rows, defence="kl", corruption=None)
+        if row["target"] in (None, "kl") and row["prediction"] != row["label"]
+    }
+    assert worst["value"] == len(lost) / len(x)
+
+
+def test_an_ensemble_is_attacked_through_all_its_members(
+    detectors: dict[str, AdversarialDetector], tmp_path: Path
+) -> None:
+    x, y = data()
+    member = keras.models.clone_model(detectors["kl"].autoencoders[0])
+    member.set_weights([w * np.float32(0.9) for w in detectors["kl"].autoencoders[0].get_weights()])
+    other = AdversarialDetector(detectors["kl"].classifier, member)
+    other.class_names = detectors["kl"].class_names
+    reference = detectors["kl"].reference
+    assert reference is not None
+    other.calibrate(reference, 0.05)
+    both = ensemble_of([detectors["kl"], other])
+    assert len(both.autoencoders) == 2
+    np.testing.assert_allclose(
+        both.score(x), (detectors["kl"].score(x) + other.score(x)) / 2, atol=1e-9
+    )
+    assert both.reference is not None
+    assert np.mean(both.reference["adversarial_score"].to_numpy() > both.threshold) <= 0.05
+    named = {"kl": detectors["kl"], "held_out": other, "both": both}
+    experiment = Experiment(attacks=("fgsm-0.3",), threat_models=("white-box",))
+    records = run(experiment, named, x, y, tmp_path, about={})
+    against = select(records, target="both", metric="accuracy_reconstructed")
+    assert [record["defence"] for record in against] == ["kl", "held_out", "both"]
+    other.reference = reference.slice(1)
+    with pytest.raises(ExperimentError, match="reference windows of the same rows"):
+        ensemble_of([detectors["kl"], other])
+
+
+def test_detectors_of_different_classifiers_are_refused(
+    detectors: dict[str, AdversarialDetector], tmp_path: Path
+) -> None:
+    x, y = data()
+    classifier = keras.models.clone_model(detectors["kl"].classifier)
+    stranger = AdversarialDetector(
+        classifier, detectors["kl"].autoencoders, class_names=detectors["kl"].class_names
+    )
+    with pytest.raises(ExperimentError, match="'kl' and 'stranger' are of different classifiers"):
+        run(Experiment(), {**detectors, "stranger": stranger}, x, y, tmp_path / "run", about={})
+    assert not (tmp_path / "run").exists()
+
+
+def test_checks_for_hidden_gradients_are_reported_by_attack(
+    detectors: dict[str, AdversarialDetector], tmp_path: Path
+) -> None:
+    x, y = data(20)
+    experiment = Experiment(attacks=("fgsm-0.1", "pgd-linf-0.1"), masking=True)
+    records = run(experiment, {"kl": detectors["kl"]}, x, y, tmp_path, about={})
+    found = {r["metric"]: r for r in records if r["metric"].startswith("masking")}
+    assert len(found) == 8
+    assert {record["attack"] for record in found.values()} == {"pgd-linf-0.1"}
+    assert found["masking_unbounded"]["value"] == 1
+    assert found["masking_unbounded_passed"]["value"] == 1

@@ -11,7 +11,14 @@ from adversarial import AdversarialDetector, paper_models
 from adversarial.cli import app, cache_directory
 from adversarial.datasets import SHAPES, Dataset, DatasetName
 from adversarial.errors import ModelError
-from adversarial.paper_models import RECIPES, augmentation, find_recipe, train_classifier
+from adversarial.members import Plan
+from adversarial.paper_models import (
+    RECIPES,
+    augmentation,
+    find_recipe,
+    train_classifier,
+    train_detector,
+)
 from tests.adversarial.test_datasets import write_idx
 
 
@@ -202,3 +209,26 @@ def test_the_one_cycle_ends_at_no_learning_rate(
     assert max(rates) == pytest.approx(2e-3, rel=0.05)
     assert 6 <= int(np.argmax(rates)) <= 9
     assert rates[-1] < 1e-5
+
+
+def test_the_detector_of_an_earlier_epoch_is_kept_too(tmp_path: Path) -> None:
+    dataset = stripes(168)
+    classifier, about = train_classifier(dataset, "cnn", tmp_path, epochs=1, verbose=0)
+
+    def train(name: str, **plan: Any) -> AdversarialDetector:
+        return train_detector(
+            dataset, "cnn", classifier, tmp_path / name, Plan(**plan), about=about, verbose=0
+        )
+
+    last = train("detector", epochs=3, snapshots=3)
+    earlier = AdversarialDetector.load(tmp_path / "detector-earlier")
+    assert [found.training["epochs"] for found in (last, earlier)] == [3, 1]
+    alone = train("alone", epochs=1)
+    for weights, expected in zip(
+        earlier.autoencoders[0].get_weights(), alone.autoencoders[0].get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(weights, expected, atol=1e-5)
+    assert earlier.threshold == pytest.approx(alone.threshold, rel=1e-3)
+    assert earlier.threshold != last.threshold
+    with pytest.raises(ModelError, match="have one autoencoder"):
+        train("ensemble", autoencoders=("auto", "dense"))

@@ -21,6 +21,7 @@ from adversarial.attacks import (
     Misclassified,
     RayS,
     SquareAttack,
+    UniformNoise,
 )
 from adversarial.errors import ModelError
 from tests.animals import make_images
@@ -44,6 +45,7 @@ WITHIN: dict[str, Attack] = {
     "slide": SLIDE(4.0, 1.0),
     "slide_mean": SLIDE(0.05, 0.02, unit="mean"),
     "square": SquareAttack(0.21, steps=100),
+    "noise": UniformNoise(0.41),
 }
 """Attacks within a ball of radius ε, of no whole or half number of 8-bit levels."""
 
@@ -57,6 +59,7 @@ NORMS = {
     "slide": "l1",
     "slide_mean": "l1",
     "square": "linf",
+    "noise": "linf",
     "carlini_wagner": "l2",
     "carlini_wagner_log": "l2",
     "ddn": "l2",
@@ -92,7 +95,7 @@ class Recorded:
 
         kept = tf.numpy_function(keep, [x, y, aim.margin, aim.met], tf.bool)
         with tf.control_dependencies([kept]):
-            return Aim(tf.identity(aim.loss), tf.identity(aim.margin), tf.identity(aim.met))
+            return Aim(*(tf.identity(tensor) for tensor in aim))
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -154,7 +157,7 @@ def test_the_smallest_perturbation_that_was_seen_to_succeed_is_returned(
         assert getattr(found, NORMS[name])[0] <= min(norms) + slack
 
 
-@pytest.mark.parametrize("name", ["pgd", "pgd_l2", "square"])
+@pytest.mark.parametrize("name", ["pgd", "pgd_l2", "square", "noise"])
 def test_of_a_failed_row_the_iterate_that_came_closest_is_returned(
     name: str, classifier: keras.Model
 ) -> None:
@@ -197,7 +200,7 @@ def test_a_run_repeats_and_another_seed_differs_where_there_is_chance(
     name: str, classifier: keras.Model
 ) -> None:
     x, y = data(20)
-    by_chance = name in {"pgd", "pgd_l2", "square"}
+    by_chance = name in {"pgd", "pgd_l2", "square", "noise"}
     # So small that no start succeeds at once.
     attack = replace(ATTACKS[name], epsilon=0.03) if by_chance else ATTACKS[name]  # type: ignore[call-arg]
     first, again = attack.run(classifier, x, y), attack.run(classifier, x, y)
@@ -213,8 +216,9 @@ def test_a_run_repeats_and_another_seed_differs_where_there_is_chance(
         [PGD(epsilon, norm="l2") for epsilon in (0.1, 0.3, 0.6, 4.0)],
         [SLIDE(epsilon, epsilon / 4) for epsilon in (0.5, 2.0, 4.0, 30.0)],
         [SquareAttack(epsilon, steps=300) for epsilon in (0.02, 0.06, 0.12, 0.6)],
+        [UniformNoise(epsilon, draws=300) for epsilon in (0.02, 0.2, 0.4, 1.0)],
     ],
-    ids=["pgd", "pgd_l2", "slide", "square"],
+    ids=["pgd", "pgd_l2", "slide", "square", "noise"],
 )
 def test_success_rises_with_epsilon_and_reaches_everything(
     attacks: list[Attack], classifier: keras.Model
@@ -354,6 +358,7 @@ def test_rows_that_no_attack_can_take_are_refused(classifier: keras.Model) -> No
         ({"epsilon": 0.1, "steps": 0}, "steps is 0"),
         ({"epsilon": 0.1, "batch_size": 0}, "batch_size is 0"),
         ({"epsilon": 0.1, "seed": -1}, "seed is -1"),
+        ({"epsilon": 0.1, "weight_steps": -1}, "weight_steps is -1"),
     ],
 )
 def test_hyper_parameters_without_a_sense_are_refused(

@@ -1,0 +1,74 @@
+"""Attacks by name, as commands and files have them."""
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from adversarial.attacks.attack import Attack, AttackError
+from adversarial.attacks.carlini_wagner import CarliniWagner
+from adversarial.attacks.ddn import DDN
+from adversarial.attacks.fgsm import FGSM
+from adversarial.attacks.noise import UniformNoise
+from adversarial.attacks.pgd import PGD
+from adversarial.attacks.rays import RayS
+from adversarial.attacks.slide import SLIDE
+from adversarial.attacks.square import SquareAttack
+
+SEARCHING: dict[str, Callable[[], Attack]] = {
+    "cw": CarliniWagner.paper,
+    "cw-log": lambda: CarliniWagner(
+        steps=200, learning_rate=0.1, initial_c=1.0, search_steps=5, search="log"
+    ),
+    "slide": SLIDE.paper,
+    "ddn": DDN,
+    "rays": RayS,
+}
+"""Attacks that look for a small perturbation, however large it must be."""
+
+WITHIN: dict[str, Callable[[float], Attack]] = {
+    "fgsm-E": FGSM,
+    "fgsm-E-smallest": lambda epsilon: FGSM(epsilon, steps=1_000),
+    "pgd-linf-E": PGD,
+    "pgd-l2-E": lambda epsilon: PGD(epsilon, norm="l2"),
+    "square-E": SquareAttack,
+    "noise-E": UniformNoise,
+}
+"""Attacks within a ball of radius ε, which stands for E: 0.1, or 8/255."""
+
+IN_TURN = "-in-turn"
+"""Ending of an attack that follows one of several criteria at a time, and not their sum."""
+
+
+def make_attack(name: str) -> Attack:
+    """Return the attack of this name, for values in [0, 1].
+
+    The two readings of the paper's "1000 iterations" of FGSM are `fgsm-E`, one full step, and
+    `fgsm-E-smallest`, the smallest of 1,000 steps that succeeds.
+
+    Parameters
+    ----------
+    name : str
+        One of `SEARCHING`, or one of `WITHIN` with a number for E; "-in-turn" behind it says how it
+        is to be run (`adversarial.threat_models.in_turn`), and makes no difference here.
+
+    Raises
+    ------
+    AttackError
+        If there is none.
+
+    Examples
+    --------
+    >>> make_attack("pgd-linf-8/255").epsilon
+    0.03137254901960784
+    """
+    plain = name.removesuffix(IN_TURN)
+    if plain in SEARCHING:
+        return SEARCHING[plain]()
+    for pattern, make in WITHIN.items():
+        found = re.fullmatch(pattern.replace("E", r"(\d*\.?\d+(?:/\d+)?)"), plain)
+        if found and not found[1].endswith("/0"):
+            return make(float(Fraction(found[1])))
+    raise AttackError(
+        f"no attack {name!r}: expected one of {', '.join([*SEARCHING, *WITHIN])}, with the radius "
+        "for E, as 0.1 or 8/255"
+    )

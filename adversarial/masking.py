@@ -1,0 +1,91 @@
+"""Checks that an attack is not blind: gradients can be hidden without anything being defended.
+
+After Athalye et al. 2018, section 3.1, and Carlini et al. 2019, section 4: unbounded, the attack
+succeeds on every row; more steps bring nothing; and neither noise nor an attack without gradients
+is stronger. A defence of which one of them fails has not been evaluated by this attack.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from adversarial.attacks import PGD, Attack, Criterion, SquareAttack, UniformNoise
+
+SIGNIFICANCE = 0.05
+"""Of the test whether another attack is stronger than the one that is checked."""
+
+
+class Check(NamedTuple):
+    """One check of an attack.
+
+    Attributes
+    ----------
+    name : str
+        "unbounded", "doubled_steps", "noise" or "gradient_free".
+    success : (n,) bool
+        Where the attack that it is compared with succeeded.
+    passed : bool
+        Whether the attack does not seem blind.
+    """
+
+    name: str
+    success: NDArray[np.bool_]
+    passed: bool
+
+
+def masking_checks(
+    attack: PGD,
+    success: NDArray[np.bool_],
+    criterion: Criterion,
+    x: NDArray[np.float32],
+    y: NDArray[np.int64],
+) -> list[Check]:
+    """Check an attack.
+
+    Parameters
+    ----------
+    attack : PGD
+        What has been run.
+    success : (n,) bool
+        Where it succeeded.
+    criterion : Criterion
+        What it was after.
+    x, y : (n, *input_shape) float32, (n,) int64
+        Rows within the bounds and their classes.
+
+    Returns
+    -------
+    list of Check
+        Noise and the attack without gradients, the square attack, are of the L∞ ball: they are left
+        out where the attack is in another.
+    """
+    low, high = attack.bounds
+    everything = float(np.max(np.asarray(high) - np.asarray(low)))
+    if attack.norm == "l2":
+        everything *= float(np.sqrt(x[0].size))
+    others: dict[str, Attack] = {
+        "unbounded": replace(attack, epsilon=everything, step_size=None),
+        "doubled_steps": replace(attack, steps=2 * attack.steps),
+    }
+    if attack.norm == "linf":
+        others["noise"] = UniformNoise(attack.epsilon)
+        others["gradient_free"] = SquareAttack(attack.epsilon)
+    checks = []
+    for name, other in others.items():
+        alike = replace(other, bounds=attack.bounds, seed=attack.seed, batch_size=attack.batch_size)
+        found = alike.run(criterion, x, y).success
+        passed = bool(found.all()) if name == "unbounded" else not _is_stronger(found, success)
+        checks.append(Check(name, found, passed))
+    return checks
+
+
+def _is_stronger(other: NDArray[np.bool_], attack: NDArray[np.bool_]) -> bool:
+    """Say whether another attack succeeds more often on the same rows (McNemar's exact test)."""
+    gained, lost = int(np.sum(other & ~attack)), int(np.sum(attack & ~other))
+    if not gained:
+        return False
+    test = stats.binomtest(gained, gained + lost, alternative="greater")
+    return bool(test.pvalue < SIGNIFICANCE)

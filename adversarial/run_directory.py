@@ -1,0 +1,175 @@
+"""The directory of an evaluation: what was asked for, numbers, rows and example images.
+
+`config.json` is what was asked for; `metrics.parquet` and `metrics.json` hold one record per number
+(`adversarial.evaluation`); `rows.parquet` what each defence said of each row before and after an
+attack or a corruption; `images/` the first rows as pictures; `attacks/` the attacked rows batch by
+batch, from which a killed run goes on.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from adversarial.detector import Prediction
+from adversarial.errors import DriftMonitorError
+from adversarial.evaluation import Metric
+from adversarial.settings import describe_changes, write_json
+
+Rows = NDArray[np.float32]
+Record = dict[str, Any]
+
+N_IMAGES = 8
+"""Rows that are kept as pictures."""
+
+PLACE = [
+    ("attack", pa.string()),
+    ("threat_model", pa.string()),
+    ("target", pa.string()),
+    ("defence", pa.string()),
+    ("corruption", pa.string()),
+    ("severity", pa.int64()),
+]
+"""What a number or a row is of; `target` is the defence that was attacked, null for grey-box."""
+
+SCHEMA = pa.schema(
+    [
+        *PLACE,
+        ("metric", pa.string()),
+        ("fpr", pa.float64()),
+        ("policy", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("n", pa.int64()),
+    ]
+)
+"""Of `metrics.parquet`; what does not apply to a number is null, and so is a number of no rows."""
+
+ROWS = pa.schema(
+    [
+        *PLACE,
+        ("row", pa.int64()),
+        ("label", pa.int64()),
+        ("success", pa.bool_()),
+        ("prediction_clean", pa.int64()),
+        ("prediction", pa.int64()),
+        ("reconstruction_prediction_clean", pa.int64()),
+        ("reconstruction_prediction", pa.int64()),
+        ("score_clean", pa.float64()),
+        ("score", pa.float64()),
+        ("entropy_clean", pa.float64()),
+        ("entropy", pa.float64()),
+    ]
+)
+"""Of `rows.parquet`: classes as indices, scores and entropies of M in nats, before and after."""
+
+
+class RunError(DriftMonitorError):
+    """A directory does not hold the evaluation that was asked for."""
+
+
+def claim(output: Path, config: Record) -> None:
+    """Note what the directory is for, or check that it is for this.
+
+    Raises
+    ------
+    RunError
+        If it holds a run of another configuration, or something else.
+    """
+    file = output / "config.json"
+    if not file.exists():
+        if output.exists() and (output.is_file() or any(output.iterdir())):
+            raise RunError(f"{output} holds no evaluation: give another --output")
+        output.mkdir(parents=True, exist_ok=True)
+        write_json(file, config)
+        return
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{file} is damaged ({error}): remove {output}") from None
+    if changed := describe_changes(found, config):
+        raise RunError(
+            f"{output} holds an evaluation with other settings ({changed}): give another --output, "
+            "or remove it"
+        )
+
+
+def as_records(metrics: Sequence[Metric], place: Mapping[str, Any]) -> Iterator[Record]:
+    """Yield metrics with the fields of `SCHEMA`."""
+    for metric in metrics:
+        numbers = {
+            name: None if isinstance(value, float) and np.isnan(value) else value
+            for name, value in metric.estimate._asdict().items()
+        }
+        what = {"metric": metric.name, "fpr": metric.fpr, "policy": metric.policy}
+        yield dict.fromkeys(SCHEMA.names) | dict(place) | what | numbers
+
+
+def as_rows(
+    before: Prediction,
+    after: Prediction,
+    entropies: tuple[NDArray[np.float64], NDArray[np.float64]],
+    y: NDArray[np.int64],
+    success: NDArray[np.bool_] | None,
+    place: Mapping[str, Any],
+) -> pa.Table:
+    """Return what a defence said of each row, with the fields of `ROWS`."""
+    n = len(y)
+    values: dict[str, Any] = {
+        "row": np.arange(n),
+        "label": y,
+        "success": success,
+        "prediction_clean": before.prediction,
+        "prediction": after.prediction,
+        "reconstruction_prediction_clean": before.reconstruction_prediction,
+        "reconstruction_prediction": after.reconstruction_prediction,
+        "score_clean": before.score,
+        "score": after.score,
+        "entropy_clean": entropies[0],
+        "entropy": entropies[1],
+    }
+    values |= {name: [place.get(name)] * n for name, _ in PLACE}
+    return pa.table(
+        [
+            pa.nulls(n, field.type)
+            if values[field.name] is None
+            else pa.array(values[field.name], field.type)
+            for field in ROWS
+        ],
+        schema=ROWS,
+    )
+
+
+def write_images(output: Path, name: str, images: Mapping[str, Rows]) -> None:
+    """Keep the pictures of one case: an array (k, height, width, channels) for each key."""
+    directory = output / "images"
+    directory.mkdir(exist_ok=True)
+    scratch = directory / "new.npz"
+    np.savez_compressed(scratch, allow_pickle=False, **images)
+    scratch.replace(directory / f"{name.replace('/', '_')}.npz")
+
+
+def write_original(output: Path, x: Rows) -> None:
+    """Keep the first rows, before any attack, as pictures."""
+    directory = output / "images"
+    directory.mkdir(exist_ok=True)
+    np.save(directory / "original.npy", x[:N_IMAGES])
+
+
+def write_results(
+    output: Path, config: Record, records: Sequence[Record], rows: Sequence[pa.Table]
+) -> None:
+    """Write numbers and rows; `metrics.json` comes last, and says that the run is finished."""
+    table = pa.Table.from_pylist(list(records), SCHEMA)
+    parts = {"rows.parquet": pa.concat_tables(rows), "metrics.parquet": table}
+    for name, part in parts.items():
+        scratch = output / f"{name}.new"
+        pq.write_table(part, scratch, compression="zstd")
+        scratch.replace(output / name)
+    write_json(output / "metrics.json", {"config": config, "metrics": table.to_pylist()})
