@@ -1,6 +1,6 @@
 """A detector of rows in units of their own, as one of rows in [0, 1].
 
-Attacks by name (`adversarial.experiment.ATTACKS`) and corruptions are made for values in [0, 1]:
+Attacks by name (`adversarial.attacks.named`) and corruptions are made for values in [0, 1]:
 their steps and norms are shares of what a value can be.
 """
 

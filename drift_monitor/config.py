@@ -160,8 +160,8 @@ class EvaluationConfig(_Model):
         Labelled rows that no model has seen: local path, glob or URL of Parquet files with the
         monitor's own input and label columns.
     attacks, threat_models, corruptions : list of str
-        Names in `adversarial.experiment` (`ATTACKS`, `THREAT_MODELS`) and of
-        `adversarial.corruptions`. Corruptions are for images.
+        Names in `adversarial.attacks.named`, `adversarial.experiment.THREAT_MODELS` and
+        `adversarial.corruptions.CORRUPTIONS`. Corruptions are for images.
     bounds : (float, float), optional
         Smallest and largest value that an attack may give; the bundle's value range, and of flat
         rows each feature's range among the rows, when not given.

@@ -169,12 +169,12 @@ def make_experiment(monitor: Monitor, spec: InputSpec) -> "Experiment":
 
     Raises
     ------
-    ExperimentError
+    ConfigError
         If an attack, threat model or corruption does not exist.
     EvaluationError
         If it does not apply to rows like these.
     """
-    from adversarial.experiment import Experiment
+    from adversarial.experiment import Experiment, ExperimentError
 
     config = evaluation_config(monitor)
     is_image = len(spec.shape) == 3 and spec.shape[2] in (1, 3)
@@ -183,12 +183,15 @@ def make_experiment(monitor: Monitor, spec: InputSpec) -> "Experiment":
             "evaluation.corruptions need images of one or three channels, but the detector takes "
             f"rows of shape {spec.shape}: leave them out"
         )
-    return Experiment(
-        attacks=tuple(config.attacks),
-        threat_models=tuple(config.threat_models),
-        corruptions=tuple(config.corruptions),
-        seed=config.seed,
-    )
+    try:
+        return Experiment(
+            attacks=tuple(config.attacks),
+            threat_models=tuple(config.threat_models),
+            corruptions=tuple(config.corruptions),
+            seed=config.seed,
+        )
+    except ExperimentError as error:
+        raise ConfigError(f"monitor {monitor.name!r}, section 'evaluation': {error}") from None
 
 
 def evaluate_bundles(
