@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Asset, MultipleCronTriggerTimetable, Param, task
+from airflow.sdk import (
+    DAG,
+    Asset,
+    MultipleCronTriggerTimetable,
+    Param,
+    get_current_context,
+    task,
+)
 from airflow.sdk.exceptions import AirflowFailException
 from croniter import croniter
 
@@ -95,15 +102,16 @@ def find_due(schedules: dict[str, str | None], **context: Any) -> list[str]:
 @task(  # type: ignore[untyped-decorator]
     outlets=[EVALUATED], max_active_tis_per_dagrun=1, map_index_template="{{ monitor_name }}"
 )
-def evaluate(monitor_file: str, **context: Any) -> dict[str, str | None]:
+def evaluate(monitor_file: str) -> dict[str, str | None]:
     """Evaluate one monitor's detector, and the candidate: the one task that imports TensorFlow."""
     from drift_monitor.evaluation import compare_evaluated, evaluate_bundles, find_bundles
     from drift_monitor.promotion import check_verdict
 
+    context = get_current_context()
     candidate = context["params"]["candidate"]
     with no_useless_retries():
         monitor = load_monitor(monitor_file)
-        context["monitor_name"] = monitor.name
+        context["monitor_name"] = monitor.name  # for the template
         bundles = find_bundles(monitor, Path(candidate) if candidate else None)
         directory = evaluate_bundles(monitor, bundles)
         result = {"monitor": monitor.name, "directory": str(directory), "verdict": None}
