@@ -91,7 +91,10 @@ def evaluate(
     ] = None,
     attack: Annotated[
         list[str] | None,
-        typer.Option(help="cw, slide, fgsm-0.1, ddn, pgd-linf-8/255 and so on. Repeatable."),
+        typer.Option(
+            help="cw, slide, fgsm-0.1, ddn, pgd-linf-8/255 and so on; the paper's when neither "
+            "attacks nor corruptions are given. Repeatable."
+        ),
     ] = None,
     threat_model: Annotated[
         list[str] | None,
@@ -126,7 +129,7 @@ def evaluate(
     from adversarial.experiment import Experiment, ExperimentError, draw_images, ensemble_of, run
 
     experiment = Experiment(
-        attacks=tuple(attack or Experiment.attacks),
+        attacks=tuple(attack or (() if corruption else Experiment.attacks)),
         threat_models=tuple(threat_model or Experiment.threat_models),
         corruptions=tuple(CORRUPTIONS if corruption == ["all"] else corruption or ()),
         masking=masking,

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from adversarial.attacks import PGD, All, AttackError, AttackResult, Criterion, strongest
+from adversarial.attacks import PGD, All, Attack, AttackError, AttackResult, Criterion, strongest
 from adversarial.attacks.named import IN_TURN, make_attack
 from adversarial.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from adversarial.datasets import DatasetName, load_dataset, load_test_images, scale
@@ -94,6 +94,8 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not self.attacks and not self.corruptions:
+            raise ExperimentError("nothing to evaluate: name an attack or a corruption")
         for name in self.attacks:
             try:
                 make_attack(name)
@@ -218,6 +220,7 @@ def run(
                 "n": len(x),
                 "fprs": FPRS,
                 "class_names": first[1].class_names,
+                "hyper_parameters": {name: repr(make_attack(name)) for name in experiment.attacks},
                 **about,
             }
         )
@@ -300,18 +303,20 @@ class _Evaluation:
     def _attack(
         self, name: str, criterion: Criterion, place: Mapping[str, str | None]
     ) -> AttackResult:
-        attack = replace(
-            make_attack(name),
-            seed=self.experiment.seed,
-            weight_steps=WEIGHT_STEPS if isinstance(criterion, All) else 0,
-        )
         parts = [name.replace("/", "_"), *(part for part in place.values() if part)]
-        return attack.run(
+        return self._make(name, criterion).run(
             in_turn(criterion) if name.endswith(IN_TURN) else criterion,
             self.x,
             self.y,
             directory=self.output / "attacks" / "-".join(parts),
             verbose=self.verbose,
+        )
+
+    def _make(self, name: str, criterion: Criterion) -> Attack:
+        return replace(
+            make_attack(name),
+            seed=self.experiment.seed,
+            weight_steps=WEIGHT_STEPS if isinstance(criterion, All) else 0,
         )
 
     def _defended(
@@ -343,10 +348,9 @@ class _Evaluation:
         place: Mapping[str, str | None],
     ) -> Iterator[Record]:
         for name in self.experiment.attacks:
-            attack = make_attack(name)
+            attack = self._make(name, criterion)
             if not isinstance(attack, PGD) or name.endswith(IN_TURN):
                 continue
-            attack = replace(attack, seed=self.experiment.seed)
             checks = masking_checks(attack, results[name].success, criterion, self.x, self.y)
             metrics = [
                 metric

@@ -51,6 +51,7 @@ def test_every_attack_meets_every_defence_and_what_is_shared_is_made_once(
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["n"] == 40
     assert config["dataset"] == "animals"
+    assert config["hyper_parameters"]["fgsm-0.1"] == repr(make_attack("fgsm-0.1"))
 
     made = sorted(p.name for p in (tmp_path / "run" / "attacks").iterdir())
     assert made == [
@@ -107,6 +108,7 @@ def test_a_finished_run_is_read_and_one_of_other_settings_refused(
     [
         ({"attacks": ("fgms",)}, "no attack 'fgms': expected one of cw, .*fgsm-E"),
         ({"threat_models": ("black-box",)}, "no threat model 'black-box': expected one of grey"),
+        ({"attacks": ()}, "name an attack or a corruption"),
         ({"corruptions": ("rain",)}, "no corruption 'rain': expected one of gaussian_noise"),
     ],
 )
@@ -259,3 +261,13 @@ def test_checks_for_hidden_gradients_are_reported_by_attack(
     assert {record["attack"] for record in found.values()} == {"pgd-linf-0.1"}
     assert found["masking_unbounded"]["value"] == 1
     assert found["masking_unbounded_passed"]["value"] == 1
+
+
+def test_corruptions_can_be_evaluated_alone(tmp_path: Path) -> None:
+    options = ["--dataset", "fashion_mnist", "--limit", "20", "--cache-dir", str(tmp_path / "none")]
+    found = CliRunner().invoke(
+        app, ["evaluate", *options, "--corruption", "fog", "--output", str(tmp_path / "run")]
+    )
+    assert found.exit_code == 0, found.output + str(found.exception)
+    records = pq.read_table(tmp_path / "run" / "metrics.parquet").to_pylist()
+    assert {record["corruption"] for record in records} == {"fog"}

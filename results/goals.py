@@ -1,0 +1,203 @@
+"""The paper's figures, what ours are to be, and what they are."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tables import FPR, NAMES, number, read, select
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure of the paper, and what ours is to be."""
+
+    what: str
+    paper: str
+    to_reach: str
+    run: str
+    number: dict[str, Any]
+    """Fields of the record in the run's metrics."""
+    is_reached: Callable[[float], bool]
+
+
+def _defended(attack: str, defence: str = "kl") -> dict[str, Any]:
+    return {"attack": attack, "defence": defence, "metric": "accuracy_defended", "fpr": FPR}
+
+
+def _auc(attack: str, defence: str = "kl") -> dict[str, Any]:
+    return {"attack": attack, "defence": defence, "metric": "auc"}
+
+
+def _at_least(least: float) -> Callable[[float], bool]:
+    return lambda value: value >= least
+
+
+def _near(expected: float, by: float) -> Callable[[float], bool]:
+    return lambda value: abs(value - expected) <= by
+
+
+GOALS = [
+    *(
+        Goal(
+            f"MNIST, {name}, no defence",
+            paper,
+            "≤ .01",
+            "mnist",
+            {"attack": attack, "metric": "accuracy_attacked"},
+            lambda value: value <= 0.01,
+        )
+        for name, attack, paper in (("C&W", "cw", ".0058"), ("SLIDE", "slide", ".0001"))
+    ),
+    *(
+        Goal(f"MNIST, {name}, AE^KL", paper, "≥ .990", "mnist", _defended(attack), _at_least(0.99))
+        for name, attack, paper in (("C&W", "cw", ".9928"), ("SLIDE", "slide", ".9923"))
+    ),
+    *(
+        Goal(
+            f"MNIST, FGSM {epsilon}{reading}, AE^KL",
+            f"{paper:.4f}",
+            "within 1 point",
+            "mnist",
+            _defended(f"fgsm-{epsilon}{ending}"),
+            _near(paper, 0.01),
+        )
+        for ending, reading in (("", ", one step"), ("-smallest", ", smallest step"))
+        for epsilon, paper in ((0.1, 0.9928), (0.2, 0.9895), (0.3, 0.9819))
+    ),
+    *(
+        Goal(f"MNIST, AUC, {name}", ".9992", "≥ .999", "mnist", _auc(attack), _at_least(0.999))
+        for name, attack in (("C&W", "cw"), ("SLIDE", "slide"))
+    ),
+    *(
+        Goal(
+            f"MNIST white-box, AUC, {name}",
+            "> .97",
+            "shown",
+            "mnist-white-box",
+            _auc(attack) | {"target": "kl"},
+            _at_least(0.97),
+        )
+        for name, attack in (("C&W", "cw"), ("SLIDE", "slide"))
+    ),
+    *(
+        Goal(
+            f"Fashion-MNIST, {name}, AE^KL",
+            f"{paper:.4f}",
+            "within 1.5 points",
+            "fashion_mnist",
+            _defended(attack),
+            _near(paper, 0.015),
+        )
+        for name, attack, paper in (
+            ("C&W", "cw", 0.9211),
+            ("SLIDE", "slide", 0.9247),
+            ("FGSM 0.1, one step", "fgsm-0.1", 0.9169),
+            ("FGSM 0.1, smallest step", "fgsm-0.1-smallest", 0.9169),
+        )
+    ),
+    *(
+        Goal(
+            f"Fashion-MNIST, AUC, {name}",
+            "about .984",
+            "≥ .98",
+            "fashion_mnist",
+            _auc(attack),
+            _at_least(0.98),
+        )
+        for name, attack in (("C&W", "cw"), ("SLIDE", "slide"))
+    ),
+    *(
+        Goal(
+            f"CIFAR-10 ResNet-56, AUC, {name}",
+            f"{paper:.4f}",
+            f"≥ {least:g}",
+            "resnet56",
+            _auc(attack),
+            _at_least(least),
+        )
+        for name, attack, paper, least in (
+            ("C&W", "cw", 0.9301, 0.90),
+            ("SLIDE", "slide", 0.8880, 0.86),
+        )
+    ),
+]
+
+CIFAR_CW = {
+    "cifar10": ("CIFAR-10 simple CNN", 0.8024, (0.6022, 0.7551, 0.7669, 0.7688)),
+    "resnet56": ("CIFAR-10 ResNet-56", 0.9315, (0.1650, 0.8048, 0.8141, 0.8153)),
+}
+"""Of the runs on CIFAR-10: name, the paper's clean accuracy, and that under C&W by defence."""
+ORDER = ("mse", "kl", "kl-t", "kl-hl")
+
+
+def goal_row(goal: Goal) -> list[str]:
+    """Return one row of the table of goals."""
+    records = read(goal.run)
+    found = select(records, **goal.number)
+    if found is None:
+        return [goal.what, goal.paper, goal.to_reach, "not run", "–", "–", f"`{goal.run}`"]
+    reached = "yes" if goal.is_reached(found["value"]) else "**no**"
+    return [
+        goal.what,
+        goal.paper,
+        goal.to_reach,
+        number(found),
+        f"{found['n']:,}",
+        reached,
+        f"`{goal.run}`",
+    ]
+
+
+def order_rows(run: str) -> Iterator[list[str]]:
+    """Yield the rows of C&W on CIFAR-10: the order of the defences, and their distance to clean."""
+    name, clean_paper, paper = CIFAR_CW[run]
+    records = read(run)
+    clean = select(records, attack="cw", metric="accuracy_clean")
+    found = [select(records, **_defended("cw", defence)) for defence in ORDER]
+    for defence, theirs, ours in zip(ORDER, paper, found, strict=True):
+        row = [f"{name}, C&W, {NAMES[defence]}", f"{theirs:.4f}"]
+        row.append("within 3 points of its distance to clean")
+        if clean is None or ours is None:
+            yield [*row, "not run", "–", "–", f"`{run}`"]
+            continue
+        gap = (clean["value"] - ours["value"]) - (clean_paper - theirs)
+        reached = "yes" if abs(gap) <= 0.03 else f"**no**, {100 * gap:+.1f} points"
+        yield [*row, number(ours), f"{ours['n']:,}", reached, f"`{run}`"]
+    values = [record["value"] for record in found if record is not None]
+    sorted_as = "not run" if len(values) < len(ORDER) else _reached(values == sorted(values))
+    yield [f"{name}, the same order", "MSE < KL < KL,T < KL,HL", "same", "", "", sorted_as, ""]
+
+
+def ratio_row(run: str, name: str) -> list[str]:
+    """Return the row of harmful against harmless scores on CIFAR-10-C's corruptions."""
+    found = [ratios[severity] for ratios in [severity_ratios(run)] for severity in sorted(ratios)]
+    row = [f"{name}, harmful / harmless score, severity 1 to 5", "2.91 to 5.87", "> 2 at each"]
+    if not found:
+        return [*row, "not run", "–", "–", f"`{run}`"]
+    text = ", ".join(f"{value:.2f}" for value in found)
+    rows = read(run)
+    n = sum(r["n"] for r in rows if r["metric"] == "score_ratio" and r["defence"] == "kl")
+    return [*row, text, f"{n:,}", _reached(min(found) > 2), f"`{run}`"]
+
+
+def severity_ratios(run: str) -> dict[int, float]:
+    """Return by severity the mean score of harmful rows over that of harmless ones.
+
+    Over all corruptions together, as in Figure 7: means weighted by the numbers of rows.
+    """
+    sums: dict[tuple[int, str], list[float]] = {}
+    for record in read(run):
+        if record["defence"] == "kl" and record["metric"] in {"score_harmful", "score_harmless"}:
+            total = sums.setdefault((record["severity"], record["metric"]), [0.0, 0.0])
+            if record["n"]:
+                total[0] += record["value"] * record["n"]
+                total[1] += record["n"]
+    means = {key: total / n for key, (total, n) in sums.items()}
+    return {
+        severity: means[severity, "score_harmful"] / means[severity, "score_harmless"]
+        for severity in sorted({severity for severity, _ in means})
+    }
+
+
+def _reached(is_reached: bool) -> str:
+    return "yes" if is_reached else "**no**"

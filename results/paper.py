@@ -1,0 +1,58 @@
+"""The paper's tables beside ours: trains and evaluates, and writes `paper.md` from what came out.
+
+    python results/paper.py run --data-dir DIR [NAME …]
+    python results/paper.py write
+
+DIR holds `mnist`, `fashion_mnist` and `cifar10`. The runs take hours, and go on where they were
+stopped; each leaves its numbers and figures in a directory named after it.
+"""
+
+import argparse
+from pathlib import Path
+
+from goals import CIFAR_CW, GOALS, goal_row, order_rows, ratio_row
+from runs import HERE, RUNS, run
+from tables import run_section, table
+
+INTRODUCTION = """
+"""
+
+
+def write() -> None:
+    """Write `paper.md`."""
+    rows = [goal_row(goal) for goal in GOALS]
+    rows += [row for run in CIFAR_CW for row in order_rows(run)]
+    rows += [
+        ratio_row("cifar10-drift", "CIFAR-10 simple CNN"),
+        ratio_row("resnet56-drift", "CIFAR-10 ResNet-56"),
+    ]
+    lines = [
+        "# The paper's results, and ours",
+        "",
+        *(__doc__ or "").splitlines()[2:4],
+        "",
+        INTRODUCTION,
+        *table(["what", "paper", "to reach", "ours", "n", "reached", "run"], rows),
+        *(line for name in RUNS for line in run_section(name)),
+    ]
+    (HERE / "paper.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Run the script."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    runner = commands.add_parser("run", help="train and evaluate")
+    runner.add_argument("names", nargs="*", choices=[*RUNS, []], metavar="NAME")
+    runner.add_argument("--data-dir", type=Path, required=True)
+    runner.add_argument("--scratch", type=Path, default=HERE.parent / "build" / "paper")
+    commands.add_parser("write", help="write paper.md")
+    arguments = parser.parse_args()
+    if arguments.command == "run":
+        for name in arguments.names or RUNS:
+            run(name, arguments.data_dir, arguments.scratch)
+    write()
+
+
+if __name__ == "__main__":
+    main()

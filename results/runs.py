@@ -1,0 +1,152 @@
+"""The runs: which models of the paper are trained, and how each is attacked."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adversarial.cli import cache_directory
+
+HERE = Path(__file__).parent
+KEPT = ("config.json", "metrics.parquet")
+
+
+@dataclass(frozen=True)
+class Models:
+    """A classifier of the paper and the detectors of it: options of `adversarial train`."""
+
+    dataset: str
+    model: str
+    detectors: dict[str, list[str]]
+    shared: list[str] = field(default_factory=list)
+
+    @property
+    def directory(self) -> Path:
+        """Where `adversarial train` keeps them."""
+        return cache_directory() / f"{self.dataset}-{self.model}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One evaluation: options of `adversarial evaluate`."""
+
+    models: Models
+    options: list[str]
+    detectors: tuple[str, ...] = ()
+    """Those evaluated; all when not given."""
+
+
+MNIST = Models(
+    "mnist",
+    "cnn",
+    {"kl": [], "mse": ["--baseline", "--detector-epochs", "8"]},
+)
+FASHION = Models(
+    "fashion_mnist",
+    "cnn",
+    {"kl": ["--earlier", "4"], "mse": ["--baseline", "--detector-epochs", "8"]},
+)
+CIFAR = Models(
+    "cifar10",
+    "cnn",
+    {
+        "kl": ["--earlier", "4"],
+        "mse": ["--baseline"],
+        "kl-t": ["--temperature", "0.5"],
+        "kl-hl": ["--hidden-layer", "dense"],
+    },
+    ["--epochs", "25"],
+)
+RESNET = Models(
+    "cifar10",
+    "resnet56",
+    {
+        "kl": ["--earlier", "4"],
+        "mse": ["--baseline"],
+        "kl-t": ["--temperature", "0.5"],
+        "kl-hl": ["--hidden-layer", "global_average_pooling2d"],
+    },
+)
+
+PAPER_ATTACKS = ["cw", "slide", "fgsm-0.1", "fgsm-0.2", "fgsm-0.3"]
+SMALLEST = ["fgsm-0.1-smallest", "fgsm-0.2-smallest", "fgsm-0.3-smallest"]
+
+
+def _attacks(*names: str) -> list[str]:
+    return [part for name in names for part in ("--attack", name)]
+
+
+def _threats(*names: str) -> list[str]:
+    return [part for name in names for part in ("--threat-model", name)]
+
+
+def _adaptive(radius: str) -> list[str]:
+    attack = f"pgd-linf-{radius}"
+    return [
+        *_attacks(attack, f"{attack}-in-turn"),
+        *_threats("grey-box", "undetected-0.01", "undetected-0.05", "uncorrected", "white-box"),
+    ]
+
+
+def _masking(radius: str) -> list[str]:
+    adaptive = _threats("undetected-0.05", "uncorrected", "white-box")
+    return [*_attacks(f"pgd-linf-{radius}"), *adaptive, "--masking", *SMALL_SAMPLE]
+
+
+SAMPLE = ["--limit", "1000"]
+SMALL_SAMPLE = ["--limit", "200"]
+UNBOUNDED = [*_attacks("ddn"), *_threats("grey-box", "undetected-0.05", "uncorrected")]
+DRIFT = ["--corruption", "all", *SAMPLE]
+CIFAR_ATTACKS = [*_attacks(*PAPER_ATTACKS), *SAMPLE]
+CIFAR_ENSEMBLE = ["--ensemble", "ensemble=kl+kl-t+kl-hl"]
+SWAP = [*_attacks("cw", "slide"), *_threats("white-box"), *SAMPLE]
+
+RUNS: dict[str, Run] = {
+    "mnist": Run(MNIST, _attacks(*PAPER_ATTACKS, *SMALLEST)),
+    "mnist-white-box": Run(MNIST, SWAP, ("kl", "mse")),
+    "mnist-adaptive": Run(MNIST, [*_adaptive("0.2"), *SAMPLE], ("kl",)),
+    "mnist-unbounded": Run(MNIST, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
+    "mnist-masking": Run(MNIST, _masking("0.2"), ("kl",)),
+    "fashion_mnist": Run(FASHION, [*_attacks(*PAPER_ATTACKS, *SMALLEST), *SAMPLE]),
+    "fashion_mnist-white-box": Run(FASHION, SWAP, ("kl", "kl-earlier")),
+    "fashion_mnist-adaptive": Run(FASHION, [*_adaptive("0.1"), *SAMPLE], ("kl",)),
+    "fashion_mnist-unbounded": Run(FASHION, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
+    "fashion_mnist-masking": Run(FASHION, _masking("0.1"), ("kl",)),
+    "cifar10": Run(CIFAR, [*CIFAR_ATTACKS, *CIFAR_ENSEMBLE], ("mse", "kl", "kl-t", "kl-hl")),
+    "cifar10-white-box": Run(CIFAR, SWAP, ("kl", "kl-earlier")),
+    "cifar10-adaptive": Run(CIFAR, [*_adaptive("8/255"), *SAMPLE], ("kl",)),
+    "cifar10-drift": Run(CIFAR, DRIFT, ("kl",)),
+    "resnet56": Run(RESNET, [*CIFAR_ATTACKS, *CIFAR_ENSEMBLE], ("mse", "kl", "kl-t", "kl-hl")),
+    "resnet56-white-box": Run(RESNET, SWAP, ("kl", "kl-earlier")),
+    "resnet56-drift": Run(RESNET, DRIFT, ("kl",)),
+}
+
+
+def run(name: str, data_dir: Path, scratch: Path) -> None:
+    """Train what a run needs, evaluate, and keep its numbers and figures."""
+    asked = RUNS[name]
+    models = asked.models
+    detectors = asked.detectors or tuple(models.detectors)
+    shared = ["--dataset", models.dataset, "--model", models.model]
+    shared += ["--data-dir", str(data_dir / models.dataset)]
+    for detector, options in models.detectors.items():
+        wanted = {part.removesuffix("-earlier") for part in detectors}
+        if detector in wanted and not (models.directory / detector / "detector.json").exists():
+            call("train", *shared, *models.shared, "--name", detector, "--resume", *options)
+    bundles = [
+        part
+        for detector in detectors
+        for part in ("--detector", f"{detector}={models.directory / detector}")
+    ]
+    call("evaluate", *shared, *bundles, *asked.options, "--output", str(scratch / name))
+    kept = HERE / name
+    kept.mkdir(exist_ok=True)
+    for file in KEPT:
+        shutil.copyfile(scratch / name / file, kept / file)
+
+
+def call(*arguments: str) -> None:
+    """Run the `adversarial` command."""
+    print("adversarial", *arguments, flush=True)
+    subprocess.run([Path(sys.executable).with_name("adversarial"), *arguments], check=True)
