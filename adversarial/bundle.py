@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -132,7 +132,7 @@ class Bundle:
 
 
 def read_bundle(path: str | Path) -> Bundle:
-    """Read and verify the bundle in the directory `path`.
+    """Read and verify the bundle in the directory `path`, while nobody replaces it.
 
     Raises
     ------
@@ -140,7 +140,11 @@ def read_bundle(path: str | Path) -> Bundle:
         If the directory is not a bundle, or a file in it is missing, extra or altered. The message
         names the file.
     """
-    path = Path(path)
+    with hold(path):
+        return _read_bundle(Path(path))
+
+
+def _read_bundle(path: Path) -> Bundle:
     remedy = (
         "restore the bundle from where it was saved, or train it again with 'drift-monitor fit'"
     )
@@ -203,7 +207,8 @@ def hold(path: str | Path, *, exclusive: bool = False) -> Iterator[None]:
             yield
             return
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+            with suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
             # Whoever had to wait may by now hold what the path no longer leads to.
             if Path(path).exists() and os.path.samestat(os.fstat(descriptor), Path(path).stat()):
                 yield

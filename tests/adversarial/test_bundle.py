@@ -1,6 +1,7 @@
 """Replacing a bundle while others read it."""
 
 import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -62,6 +63,27 @@ def test_who_waited_for_a_replacement_holds_the_new_bundle(copy: Path, bundle: P
 
 def test_a_loaded_detector_says_which_bundle_it_is(copy: Path) -> None:
     assert AdversarialDetector.load(copy).fingerprint == read_bundle(copy).fingerprint
+
+
+def test_a_bundle_is_not_verified_while_it_is_replaced(copy: Path) -> None:
+    """Else its files could be compared with the hashes of another."""
+    reader = threading.Thread(target=read_bundle, args=(copy,))
+    with hold(copy, exclusive=True):
+        reader.start()
+        reader.join(0.5)
+        assert reader.is_alive()
+    reader.join(20)
+    assert not reader.is_alive()
+
+
+def test_a_file_system_without_locks_can_be_read(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert read_bundle(copy).fingerprint
 
 
 def test_where_there_is_no_bundle_nothing_is_waited_for(tmp_path: Path) -> None:
