@@ -374,7 +374,8 @@ def validate(
         raise ConfigError(f"{monitor}: {refusal(bundle.path, missing)}")
     typer.echo(f"{config.detector}: detector {bundle.fingerprint[:12]}, all files unaltered")
     if config.evaluation:
-        from drift_monitor.evaluation import evaluation_batch, make_experiment
+        from drift_monitor.evaluation import make_experiment
+        from drift_monitor.evaluation_rows import evaluation_batch
 
         spec = bundle.manifest.input
         evaluated = evaluation_batch(config, spec)
@@ -405,13 +406,8 @@ def evaluate(
     """Attack the monitor's detector, and a candidate on the same rows, and say which is better."""
     from drift_monitor.comparison import describe
     from drift_monitor.config import load_monitor
-    from drift_monitor.evaluation import (
-        compare_evaluated,
-        evaluate_bundles,
-        find_bundles,
-        read_evaluation,
-        read_measures,
-    )
+    from drift_monitor.evaluation import evaluate_bundles, find_bundles
+    from drift_monitor.evaluation_record import compare_evaluated, read_evaluation, read_measures
 
     config = load_monitor(monitor)
     bundles = find_bundles(config, candidate)
@@ -457,12 +453,11 @@ def promote(
         raise typer.BadParameter("--force looks at no evaluation", param_hint="--force")
     from drift_monitor.config import load_monitor
     from drift_monitor.errors import EvaluationError, PromotionError
-    from drift_monitor.evaluation import (
+    from drift_monitor.evaluation import evaluate_bundles, find_bundles
+    from drift_monitor.evaluation_record import (
         check_evaluation,
         compare_evaluated,
-        evaluate_bundles,
         evaluation_directory,
-        find_bundles,
     )
     from drift_monitor.promotion import check_verdict
     from drift_monitor.promotion import promote as put_in_place

@@ -104,7 +104,8 @@ def find_due(schedules: dict[str, str | None], **context: Any) -> list[str]:
 )
 def evaluate(monitor_file: str) -> dict[str, str | None]:
     """Evaluate one monitor's detector, and the candidate: the one task that imports TensorFlow."""
-    from drift_monitor.evaluation import compare_evaluated, evaluate_bundles, find_bundles
+    from drift_monitor.evaluation import evaluate_bundles, find_bundles
+    from drift_monitor.evaluation_record import compare_evaluated
     from drift_monitor.promotion import check_verdict
 
     context = get_current_context()

@@ -14,20 +14,18 @@ import pytest
 
 from adversarial import AdversarialDetector, InputSpec, read_bundle
 from adversarial.errors import DriftMonitorError
-from drift_monitor import evaluation
+from drift_monitor import evaluation, evaluation_rows
 from drift_monitor.comparison import Measure
 from drift_monitor.config import EvaluationConfig, Monitor, load_monitor
-from drift_monitor.evaluation import (
+from drift_monitor.evaluation import evaluate_bundles, find_bundles
+from drift_monitor.evaluation_record import (
     check_evaluation,
     compare_evaluated,
-    evaluate_bundles,
-    evaluation_batch,
     evaluation_directory,
-    find_bundles,
     read_evaluation,
     read_measures,
-    read_rows,
 )
+from drift_monitor.evaluation_rows import evaluation_batch, read_rows
 from drift_monitor.reference import rethreshold
 from drift_monitor.store import Store
 from tests.animals import CLASSES, make_images, write_batch
@@ -159,7 +157,7 @@ def test_the_seed_draws_the_rows_however_they_are_read(
     np.testing.assert_array_equal(y, labels[at])
     assert not np.array_equal(draw(50, seed=1)[0], x)
     assert len(draw(None)[0]) == 300
-    monkeypatch.setattr(evaluation, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(evaluation_rows, "CHUNK_ROWS", 7)
     again, _ = draw(50)
     np.testing.assert_array_equal(again, x)
 
@@ -177,8 +175,12 @@ def test_no_usable_row_is_an_error_that_counts(monitor: Monitor) -> None:
 def test_detectors_of_one_classifier_meet_the_same_attacked_rows(
     monitor: Monitor, altered: Altered
 ) -> None:
-    """Though its file was saved twice."""
-    candidate = altered("candidate", threshold=0.0)
+    """Though the files of the classifier differ."""
+    classifier = AdversarialDetector.load(monitor.detector).classifier
+    again = keras.models.clone_model(classifier)
+    again.set_weights(classifier.get_weights())
+    again.compile("sgd", "sparse_categorical_crossentropy")
+    candidate = altered("candidate", threshold=0.0, classifier=again)
     directory = evaluate_bundles(monitor, find_bundles(monitor, candidate))
     assert read_evaluation(directory).shared_classifier
     assert [p.name for p in (directory / "attacks").iterdir()] == ["fgsm-0.1-grey-box"]
@@ -188,10 +190,20 @@ def test_detectors_of_one_classifier_meet_the_same_attacked_rows(
     assert Measure("accuracy_clean") not in [change.measure for change in comparison.changes]
 
 
+def other_weights(classifier: keras.Model) -> keras.Model:
+    return keras.models.clone_model(classifier)
+
+
+def other_layers(classifier: keras.Model) -> keras.Model:
+    inputs = keras.Input((8, 8, 1))
+    return keras.Model(inputs, classifier(keras.layers.Rescaling(-1.0, 1.0)(inputs)))
+
+
+@pytest.mark.parametrize("change", [other_weights, other_layers])
 def test_detectors_of_two_classifiers_are_attacked_each_by_itself(
-    monitor: Monitor, altered: Altered
+    monitor: Monitor, altered: Altered, change: Callable[[keras.Model], keras.Model]
 ) -> None:
-    classifier = keras.models.clone_model(AdversarialDetector.load(monitor.detector).classifier)
+    classifier = change(AdversarialDetector.load(monitor.detector).classifier)
     candidate = altered("candidate", classifier=classifier)
     directory = evaluate_bundles(monitor, find_bundles(monitor, candidate))
     assert not read_evaluation(directory).shared_classifier
