@@ -94,7 +94,10 @@ def read_rows(batch: Batch, class_names: tuple[str, ...], config: EvaluationConf
     rejected = unlabelled = 0
     for chunk in batch.chunks(CHUNK_ROWS):
         if label not in chunk.columns.column_names:
-            raise BatchError(f"{chunk.file} has no column {label!r} (data.label)")
+            raise BatchError(
+                f"{chunk.file} has no column {label!r} (data.label): an evaluation needs labels; "
+                "name files that have them in evaluation.path"
+            )
         classes = class_indices(chunk.columns[label], class_names, label, chunk)
         known = classes >= 0
         rejected += len(chunk.rejected)

@@ -162,6 +162,13 @@ def test_the_seed_draws_the_rows_however_they_are_read(
     np.testing.assert_array_equal(again, x)
 
 
+def test_rows_without_labels_are_refused(monitor: Monitor) -> None:
+    write_batch(Path(rows_of(monitor)), make_images(10, seed=9)[0])
+    with pytest.raises(DriftMonitorError, match=r"no column 'label' \(data.label\): an evaluation"):
+        evaluate_bundles(monitor, find_bundles(monitor, None))
+    assert not monitor.directory.exists()
+
+
 def test_no_usable_row_is_an_error_that_counts(monitor: Monitor) -> None:
     path = Path(rows_of(monitor))
     write_batch(path, make_images(10, seed=9)[0], np.full(10, -1))
