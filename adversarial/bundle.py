@@ -4,11 +4,15 @@ Reading a bundle's description and its reference window needs no TensorFlow; loa
 `adversarial.detector`'s work.
 """
 
+import ctypes
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -128,7 +132,7 @@ class Bundle:
 
 
 def read_bundle(path: str | Path) -> Bundle:
-    """Read and verify the bundle in the directory `path`.
+    """Read and verify the bundle in the directory `path`, while nobody replaces it.
 
     Raises
     ------
@@ -136,7 +140,11 @@ def read_bundle(path: str | Path) -> Bundle:
         If the directory is not a bundle, or a file in it is missing, extra or altered. The message
         names the file.
     """
-    path = Path(path)
+    with hold(path):
+        return _read_bundle(Path(path))
+
+
+def _read_bundle(path: Path) -> Bundle:
     remedy = (
         "restore the bundle from where it was saved, or train it again with 'drift-monitor fit'"
     )
@@ -181,6 +189,34 @@ def read_bundle(path: str | Path) -> Bundle:
     return Bundle(path, manifest, hashlib.sha256(text.encode()).hexdigest())
 
 
+@contextmanager
+def hold(path: str | Path, *, exclusive: bool = False) -> Iterator[None]:
+    """Keep the bundle at `path` from being replaced while several of its files are read.
+
+    Parameters
+    ----------
+    path : str or Path
+        The directory. Where there is none, there is nothing to wait for.
+    exclusive : bool
+        Wait until nobody reads the bundle, and let nobody begin to: for `write_bundle`.
+    """
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            yield
+            return
+        try:
+            with suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+            # Whoever had to wait may by now hold what the path no longer leads to.
+            if Path(path).exists() and os.path.samestat(os.fstat(descriptor), Path(path).stat()):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
 def autoencoder_files(n: int) -> list[str]:
     """Return the names of a bundle's `n` autoencoders: a file, or a directory of them."""
     return [AUTOENCODER] if n == 1 else [f"autoencoders/{j}.keras" for j in range(n)]
@@ -192,7 +228,7 @@ def write_bundle(
     """Write a bundle to the directory `path`, whole or not at all.
 
     The files are written to a directory beside it, which is then renamed. A bundle that is already
-    there is replaced; anything else is not.
+    there is replaced, once nobody reads it (`hold`); anything else is not.
 
     Parameters
     ----------
@@ -219,9 +255,12 @@ def write_bundle(
         files = sorted(p for p in made.rglob("*") if p.is_file())
         manifest = describe({p.relative_to(made).as_posix(): _sha256(p) for p in files})
         (made / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-        if path.exists():
-            path.rename(scratch / "old")
-        made.rename(path)
+        with hold(path, exclusive=True):
+            if not path.exists():
+                made.rename(path)
+            elif not _exchange(made, path):
+                path.rename(scratch / "old")
+                made.rename(path)
     finally:
         if not path.exists() and (scratch / "old").exists():
             (scratch / "old").rename(path)
@@ -240,6 +279,18 @@ def check_replaceable(path: Path) -> None:
         raise BundleError(
             f"{path} exists and is not a detector bundle; name another directory or remove it"
         )
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two directories change places in one step, so that no kill leaves neither in its place.
+
+    Returns False where the system or its file system cannot.
+    """
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+    return renameat2 is not None and not renameat2(
+        here, os.fsencode(one), here, os.fsencode(other), exchange
+    )
 
 
 def _dumps(body: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from adversarial.bundle import (
     InputSpec,
     Manifest,
     autoencoder_files,
+    hold,
     read_bundle,
     write_bundle,
 )
@@ -119,6 +120,11 @@ class AdversarialDetector:
     runtime : Runtime, optional
         What computes the outputs; one compiled TensorFlow graph when not given.
 
+    Attributes
+    ----------
+    fingerprint : str or None
+        Of the bundle that it was loaded from (`adversarial.bundle.Bundle`).
+
     Examples
     --------
     >>> detector = AdversarialDetector.load("examples/fashion_mnist/detector")  # doctest: +SKIP
@@ -154,6 +160,7 @@ class AdversarialDetector:
         self.temperature = temperature
         self.training = dict(training or {})
         self.reference = reference
+        self.fingerprint: str | None = None
         if len(self.class_names) != n_classes:
             raise ModelError(
                 f"{len(self.class_names)} class names for a classifier with {n_classes} outputs"
@@ -323,23 +330,26 @@ class AdversarialDetector:
         ModelError
             If a model cannot be loaded, or not without an opt-in; names the file and the opt-in.
         """
-        bundle = read_bundle(path)
-        manifest = bundle.manifest
-        return cls(
-            read_classifier(bundle.path, manifest.classifier_output, trust),
-            [
-                load_model(bundle.path / name)
-                for name in autoencoder_files(len(manifest.ensemble_weights))
-            ],
-            weights=manifest.ensemble_weights,
-            class_names=manifest.class_names,
-            input_spec=manifest.input,
-            threshold=manifest.threshold,
-            fpr=manifest.fpr,
-            temperature=manifest.temperature,
-            training=manifest.training,
-            reference=bundle.reference(),
-        )
+        with hold(path):
+            bundle = read_bundle(path)
+            manifest = bundle.manifest
+            detector = cls(
+                read_classifier(bundle.path, manifest.classifier_output, trust),
+                [
+                    load_model(bundle.path / name)
+                    for name in autoencoder_files(len(manifest.ensemble_weights))
+                ],
+                weights=manifest.ensemble_weights,
+                class_names=manifest.class_names,
+                input_spec=manifest.input,
+                threshold=manifest.threshold,
+                fpr=manifest.fpr,
+                temperature=manifest.temperature,
+                training=manifest.training,
+                reference=bundle.reference(),
+            )
+        detector.fingerprint = bundle.fingerprint
+        return detector
 
     def _outputs(self, x: NDArray[np.float32], batch_size: int) -> Outputs:
         if x.shape[1:] != self.input_spec.shape:

@@ -28,6 +28,7 @@ TRAINING = "Training"
 """Panel of the help."""
 DATE_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H", "%Y-%m-%dT%H:%M"]
 FAIL_ON_EXIT_CODE = 3
+REFUSED_EXIT_CODE = 4
 PROGRESS_LINE_SECONDS = 10
 
 MonitorFile = Annotated[Path, typer.Argument(metavar="MONITOR", help="YAML file of the monitor.")]
@@ -372,6 +373,14 @@ def validate(
     if missing := missing_from_bundle(bundle, config.trust):
         raise ConfigError(f"{monitor}: {refusal(bundle.path, missing)}")
     typer.echo(f"{config.detector}: detector {bundle.fingerprint[:12]}, all files unaltered")
+    if config.evaluation:
+        from drift_monitor.evaluation import make_experiment
+        from drift_monitor.evaluation_rows import evaluation_batch
+
+        spec = bundle.manifest.input
+        evaluated = evaluation_batch(config, spec)
+        make_experiment(config, spec)
+        typer.echo(f"{config.evaluation.path}: {evaluated.n_rows:,} rows to evaluate on")
     if date:
         from drift_monitor.batches import Batch
 
@@ -385,6 +394,99 @@ def validate(
                 f"  but no column {config.data.label!r} (data.label): without labels harm is "
                 "judged by the detector"
             )
+
+
+@app.command()
+def evaluate(
+    monitor: MonitorFile,
+    candidate: Annotated[
+        Path | None, typer.Option(help="Bundle to compare with the monitor's detector.")
+    ] = None,
+) -> None:
+    """Attack the monitor's detector, and a candidate on the same rows, and say which is better."""
+    from drift_monitor.comparison import describe
+    from drift_monitor.config import load_monitor
+    from drift_monitor.evaluation import evaluate_bundles, find_bundles
+    from drift_monitor.evaluation_record import compare_evaluated, read_evaluation, read_measures
+
+    config = load_monitor(monitor)
+    bundles = find_bundles(config, candidate)
+    directory = evaluate_bundles(config, bundles, verbose=sys.stderr.isatty())
+    rows = read_evaluation(directory).rows
+    typer.echo(
+        f"{rows.evaluated:,} rows, drawn from {rows.read:,} of which {rows.rejected:,} cannot be "
+        f"scored and {rows.unlabelled:,} have no label"
+    )
+    if len(bundles) == 1:
+        typer.echo(describe(*read_measures(directory).values()))
+    else:
+        comparison = compare_evaluated(config, directory)
+        typer.echo(comparison.describe())
+        typer.echo(comparison.reason)
+    typer.echo(directory)
+
+
+@app.command()
+def promote(
+    monitor: MonitorFile,
+    candidate: Annotated[Path, typer.Argument(help="Bundle to put in the detector's place.")],
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(help="Directory of an evaluation of both; the monitor's own when not given."),
+    ] = None,
+    require_evaluation: Annotated[
+        bool,
+        typer.Option(
+            "--require-evaluation", help="Refuse where none is finished, instead of making it."
+        ),
+    ] = False,
+    allow_undecided: Annotated[
+        bool, typer.Option("--allow-undecided", help="Promote where the rows are too few to tell.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Promote without an evaluation, for instance to go back."),
+    ] = False,
+) -> None:
+    """Replace the monitor's detector by a candidate; exit with 4 where that is refused."""
+    if force and (evaluation or require_evaluation):
+        raise typer.BadParameter("--force looks at no evaluation", param_hint="--force")
+    from drift_monitor.config import load_monitor
+    from drift_monitor.errors import EvaluationError, PromotionError
+    from drift_monitor.evaluation import evaluate_bundles, find_bundles
+    from drift_monitor.evaluation_record import (
+        check_evaluation,
+        compare_evaluated,
+        evaluation_directory,
+    )
+    from drift_monitor.promotion import check_verdict
+    from drift_monitor.promotion import promote as put_in_place
+
+    config = load_monitor(monitor)
+    bundles = find_bundles(config, candidate)
+    compared = "current" in bundles and not force
+    if not compared and not force:
+        typer.echo(f"{config.detector} is not there yet: nothing to compare with")
+    if compared and not (evaluation or require_evaluation):
+        evaluate_bundles(config, bundles, verbose=sys.stderr.isatty())
+    try:
+        if compared:
+            directory = evaluation or evaluation_directory(config, bundles)
+            check_evaluation(directory, config, bundles)
+            comparison = compare_evaluated(config, directory)
+            typer.echo(comparison.describe())
+            check_verdict(comparison, allow_undecided=allow_undecided)
+            typer.echo(comparison.reason)
+        done = put_in_place(config, bundles)
+    except (EvaluationError, PromotionError) as error:
+        typer.secho(f"Refused: {error}", fg="red", err=True)
+        raise typer.Exit(REFUSED_EXIT_CODE) from None
+    typer.echo(f"{config.detector} is now detector {done.fingerprint[:12]}")
+    if done.previous:
+        typer.echo(
+            f"The previous one is kept in {done.previous}; to go back:\n"
+            f"  drift-monitor promote {monitor} {done.previous} --force"
+        )
 
 
 @app.command()
@@ -404,7 +506,7 @@ def demo(
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 error, 2 usage, 3 asked for by --fail-on."""
+    """Run the command line. Exit codes: 0 done, 1 error, 2 usage, 3 --fail-on, 4 refused."""
     run_app(app)
 
 

@@ -70,6 +70,12 @@ def _cron(schedule: str) -> str:
     return schedule
 
 
+def _plain_cron(schedule: str) -> str:
+    if schedule == "auto":
+        raise ValueError("'auto' is for batches: give a cron expression such as 0 6 * * 1, or null")
+    return _cron(schedule)
+
+
 def _local(path: str) -> str:
     if "://" in path:
         raise ValueError("expected a local directory")
@@ -145,6 +151,52 @@ class Policy(_Model):
     max_rejected: float = Field(default=0.1, ge=0, le=1)
 
 
+class EvaluationConfig(_Model):
+    """How the monitor's detector, and one that is to replace it, are evaluated.
+
+    Attributes
+    ----------
+    path : str
+        Labelled rows that no model has seen: local path, glob or URL of Parquet files with the
+        monitor's own input and label columns.
+    attacks, threat_models, corruptions : list of str
+        Names in `adversarial.attacks.named`, `adversarial.experiment.THREAT_MODELS` and
+        `adversarial.corruptions.CORRUPTIONS`. Corruptions are for images.
+    bounds : (float, float), optional
+        Smallest and largest value that an attack may give; the bundle's value range, and of flat
+        rows each feature's range among the rows, when not given.
+    limit : int or None
+        Rows drawn at random; all where null.
+    seed : int
+        Of the draw, the attacks and the corruptions.
+    margin : float
+        A loss is refused only where its interval lies beyond this.
+    tolerance : float
+        A loss so large must not go unnoticed: where one cannot be ruled out, the rows are too few.
+    schedule : str or None
+        Cron expression in UTC by which Airflow evaluates the monitor's detector; null on demand.
+    """
+
+    path: Location
+    attacks: list[str] = ["fgsm-0.1", "ddn"]
+    threat_models: Annotated[list[str], Field(min_length=1)] = ["grey-box"]
+    corruptions: list[str] = []
+    bounds: tuple[float, float] | None = None
+    limit: Annotated[int, Field(ge=2)] | None = 1000
+    seed: int = Field(default=0, ge=0)
+    margin: float = Field(default=0.0, ge=0, lt=1)
+    tolerance: float = Field(default=0.05, gt=0, le=1)
+    schedule: Annotated[str, AfterValidator(_plain_cron)] | None = CRONS["week"]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.attacks and not self.corruptions:
+            raise ValueError("name at least one attack or corruption")
+        if self.bounds and not self.bounds[0] < self.bounds[1]:
+            raise ValueError(f"bounds are {list(self.bounds)}: expected the smaller value first")
+        return self
+
+
 class Interval(_Model):
     """One data interval: half-open, in the monitor's time zone."""
 
@@ -190,6 +242,8 @@ class Monitor(_Model):
         end; null never, while backfills and manual runs work all the same.
     policy : Policy
         What counts as drift and as harm.
+    evaluation : EvaluationConfig, optional
+        How the detector is evaluated under attack; needed to promote another one.
     examples : int
         Rows shown in the report's gallery.
     batch_size : int
@@ -208,6 +262,7 @@ class Monitor(_Model):
     start_date: date = date(2026, 1, 1)
     schedule: Annotated[str, AfterValidator(_cron)] | None = "auto"
     policy: Policy = Policy()
+    evaluation: EvaluationConfig | None = None
     examples: int = Field(default=12, ge=0, le=100)
     batch_size: int = Field(default=512, ge=1)
 
@@ -215,6 +270,8 @@ class Monitor(_Model):
     def _check(self) -> Self:
         if self.every == "hour" and self.timezone != "UTC":
             raise ValueError("hourly intervals need timezone UTC: elsewhere an hour repeats")
+        if self.evaluation and not self.data.label:
+            raise ValueError("an evaluation needs labels: name their column in data.label")
         return self
 
     @property

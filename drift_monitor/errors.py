@@ -17,3 +17,11 @@ class MissingBatchError(BatchError):
 
 class StoreError(DriftMonitorError):
     """A committed interval is missing or cannot be read."""
+
+
+class EvaluationError(DriftMonitorError):
+    """An evaluation cannot be made as it is described, or one on disk is not what it should be."""
+
+
+class PromotionError(DriftMonitorError):
+    """A bundle is refused: worse than the current one, or nothing shows that it is not."""

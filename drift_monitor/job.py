@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from adversarial.bundle import InputSpec, read_bundle
+from adversarial.bundle import InputSpec, hold, read_bundle
 from drift_monitor import __version__
 from drift_monitor.analysis import Findings, analyse
 from drift_monitor.batches import Batch
@@ -109,6 +109,7 @@ def score_interval(
         _write_scores(staging / SCORES, detector, batch, scores, monitor, progress)
         pq.write_table(rejected_table(scores.rejected), staging / REJECTED)
         summary = {
+            "fingerprint": detector.fingerprint,
             "files": [vars(file) for file in batch.files],
             "n_read": batch.n_rows,
             "examples": _examples(detector, scores),
@@ -129,10 +130,16 @@ def write_report(monitor: Monitor, interval: Interval, staging: Path) -> Report:
             f"{staging} is gone: the interval has been published, or its run was cleaned up; score "
             "it again (in Airflow, clear the run from score_batch on)"
         )
-    bundle = read_bundle(monitor.detector)
+    with hold(monitor.detector):
+        bundle = read_bundle(monitor.detector)
+        reference = bundle.reference()
     manifest = bundle.manifest
-    reference = bundle.reference()
     summary = json.loads((staging / SCORING).read_text(encoding="utf-8"))
+    if bundle.fingerprint != summary["fingerprint"]:
+        raise StoreError(
+            f"{monitor.detector} has been replaced since {interval.id} was scored: score it again "
+            "(in Airflow, clear the run from score_batch on)"
+        )
     scores = pq.read_table(staging / SCORES)
     rejected = Counter(pq.read_table(staging / REJECTED)["reason"].to_pylist())
 

@@ -1,10 +1,9 @@
-"""One DAG per monitor: score_batch → write_report → publish."""
+"""One DAG per monitor: score_batch → write_report → publish; and one that evaluates detectors."""
 
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ from croniter import CroniterError, croniter
 
 from adversarial.errors import DriftMonitorError
 from drift_monitor.airflow.dates import BATCH_DATE, resolve_interval
+from drift_monitor.airflow.evaluation import EVALUATION_DAG, build_evaluation_dag
+from drift_monitor.airflow.retries import no_useless_retries
 from drift_monitor.config import Interval, Monitor, load_monitor
-from drift_monitor.errors import ConfigError, MissingBatchError
+from drift_monitor.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -25,18 +26,26 @@ log = logging.getLogger(__name__)
 def build_dags(monitors: Path) -> dict[str, DAG]:
     """Return one DAG for each `*.yaml` file in the directory `monitors`, by DAG id.
 
+    Where a monitor has an `evaluation` section, there is `adversarial_evaluation` too.
+
     A file with an error does not take the other monitors down: it gives a DAG without a schedule,
     tagged `invalid-config`, whose documentation and whose only task say what is wrong.
     """
     dags: dict[str, DAG] = {}
+    evaluated = {}
     for path in sorted(monitors.glob("*.yaml")):
         try:
-            dag = build_dag(path, load_monitor(path), taken=dags.keys())
+            monitor = load_monitor(path)
+            dag = build_dag(path, monitor, taken=[*dags, EVALUATION_DAG])
+            if monitor.evaluation:
+                evaluated[path] = monitor
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others run
             message = str(error) if isinstance(error, DriftMonitorError) else f"{path}: {error!r}"
             log.warning("%s", message)
             dag = _invalid_dag(path, message)
         dags[dag.dag_id] = dag
+    if evaluated:
+        dags[EVALUATION_DAG] = build_evaluation_dag(evaluated)
     return dags
 
 
@@ -50,18 +59,15 @@ def build_dag(path: Path, monitor: Monitor, taken: Collection[str] = ()) -> DAG:
     Raises
     ------
     ConfigError
-        If the schedule is not a cron expression, or the name is `taken`.
+        If a schedule is not a cron expression, or the name is `taken`.
     """
     if monitor.name in taken:
-        raise ConfigError(f"{path}: another file names its monitor {monitor.name!r} too")
-    try:
-        if monitor.cron:
-            croniter(monitor.cron).get_next()
-    except CroniterError:
         raise ConfigError(
-            f"{path}: schedule {monitor.cron!r} is not a cron expression that ever comes due, such "
-            "as '0 6 * * *'"
-        ) from None
+            f"{path}: another DAG is named {monitor.name!r} too; give the monitor another name"
+        )
+    _check_cron(f"{path}: schedule", monitor.cron)
+    if monitor.evaluation:
+        _check_cron(f"{path}: evaluation.schedule", monitor.evaluation.schedule)
     with DAG(
         dag_id=monitor.name,
         description=f"Drift reports on {monitor.data.path}",
@@ -92,7 +98,7 @@ def score_batch(monitor_file: str, **context: Any) -> dict[str, str]:
     """Score the run's batch into a staging directory: the one task that imports TensorFlow."""
     from drift_monitor.job import score_interval
 
-    with _no_useless_retries():
+    with no_useless_retries():
         monitor = load_monitor(monitor_file)
         interval = resolve_interval(monitor, context)
         token = hashlib.sha256(context["run_id"].encode()).hexdigest()[:8]
@@ -109,7 +115,7 @@ def write_report(scored: dict[str, str]) -> dict[str, str]:
     """Judge the scores and write the report beside them."""
     from drift_monitor.job import write_report as write
 
-    with _no_useless_retries():
+    with no_useless_retries():
         monitor, interval = _reopen(scored)
         report = write(monitor, interval, Path(scored["staging"]))
     log.info("%s: %s", report.verdict.verdict, report.verdict.reason)
@@ -121,20 +127,20 @@ def publish(reported: dict[str, str]) -> dict[str, str]:
     """Commit the result and bring the monitor's index up to date."""
     from drift_monitor.job import publish as commit
 
-    with _no_useless_retries():
+    with no_useless_retries():
         monitor, interval = _reopen(reported)
         directory = commit(monitor, interval, Path(reported["staging"]))
     return {"verdict": reported["verdict"], "directory": str(directory)}
 
 
-@contextmanager
-def _no_useless_retries() -> Iterator[None]:
+def _check_cron(field: str, cron: str | None) -> None:
     try:
-        yield
-    except MissingBatchError:
-        raise
-    except DriftMonitorError as error:
-        raise AirflowFailException(str(error)) from error
+        if cron:
+            croniter(cron).get_next()
+    except CroniterError:
+        raise ConfigError(
+            f"{field} {cron!r} is not a cron expression that ever comes due, such as '0 6 * * *'"
+        ) from None
 
 
 def _reopen(scored: dict[str, str]) -> tuple[Monitor, Interval]:

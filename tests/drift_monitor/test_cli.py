@@ -12,28 +12,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from drift_monitor.cli import main
 from drift_monitor.config import DataConfig, load_monitor
 from tests.animals import CLASSES, make_images, write_batch
-from tests.conftest import MakeMonitor
+from tests.conftest import Invoke, MakeMonitor
 
 DAY = "2026-11-20"
-Invoke = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def invoke(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Invoke:
-    """Return a function that runs the command and gives exit code, stdout and stderr."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["drift-monitor", *map(str, words)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return int(stopped.value.code or 0), captured.out, captured.err
-
-    return run
 
 
 def batch(monitor: Path, day: str = DAY, n: int = 150, seed: int = 4) -> Path:

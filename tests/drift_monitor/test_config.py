@@ -169,6 +169,30 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+EVALUATION: dict[str, Any] = {"path": "held_out/*.parquet"}
+LABELLED = {"label": "label"}
+BAD_FIELDS += [
+    ({"data": LABELLED, "evaluation": {}}, "evaluation.path: is required"),
+    ({"evaluation": EVALUATION}, "name their column in data.label"),
+    *(
+        ({"data": LABELLED, "evaluation": EVALUATION | changes}, named)
+        for changes, named in (
+            ({"limt": 5}, "evaluation.limt: there is no such field"),
+            ({"limit": 1}, "evaluation.limit"),
+            ({"seed": -1}, "evaluation.seed"),
+            ({"attacks": "ddn"}, "evaluation.attacks"),
+            ({"attacks": []}, "evaluation: name at least one attack or corruption"),
+            ({"threat_models": []}, "evaluation.threat_models"),
+            ({"bounds": [1, 0]}, "evaluation: bounds are [1.0, 0.0]"),
+            ({"margin": 1}, "evaluation.margin"),
+            ({"tolerance": 0}, "evaluation.tolerance"),
+            ({"schedule": "auto"}, "evaluation.schedule: 'auto' is for batches"),
+            ({"schedule": "weekly"}, "evaluation.schedule: 'weekly' is neither"),
+        )
+    ),
+]
+
+
 @pytest.mark.parametrize(("fields", "named"), BAD_FIELDS, ids=lambda case: str(case)[:50])
 def test_a_bad_field_is_named_together_with_the_file(
     fields: dict[str, Any], named: str, tmp_path: Path
@@ -179,6 +203,21 @@ def test_a_bad_field_is_named_together_with_the_file(
     message = str(error.value)
     assert message.startswith(f"{path}: ")
     assert named in message.removeprefix(f"{path}: ")
+
+
+def test_an_evaluation_has_cheap_and_strong_attacks_once_a_week_unless_told_otherwise(
+    tmp_path: Path,
+) -> None:
+    fields = merged({"data": LABELLED, "evaluation": EVALUATION})
+    found = load_monitor(write(tmp_path / "m.yaml", fields)).evaluation
+    assert found is not None
+    assert found.path == str(tmp_path / "held_out" / "*.parquet")
+    assert (found.attacks, found.threat_models) == (["fgsm-0.1", "ddn"], ["grey-box"])
+    assert found.schedule == "0 0 * * 1"
+    fields["evaluation"] = EVALUATION | {"schedule": None, "limit": None}
+    on_demand = load_monitor(write(tmp_path / "m.yaml", fields)).evaluation
+    assert on_demand is not None
+    assert (on_demand.schedule, on_demand.limit) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The batch job from Parquet to committed report, on the small data set."""
 
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from adversarial import AdversarialDetector, InputSpec
 from adversarial.errors import DriftMonitorError
 from adversarial.members import Plan
 from drift_monitor.config import Interval, Monitor, load_monitor
+from drift_monitor.errors import StoreError
 from drift_monitor.job import (
     _examples,
     publish,
@@ -26,6 +28,7 @@ from drift_monitor.job import (
     score_interval,
     write_report,
 )
+from drift_monitor.reference import rethreshold
 from drift_monitor.report import model
 from drift_monitor.report.model import Report, json_schema
 from drift_monitor.scoring import BatchScores, Example, score_batch
@@ -277,6 +280,19 @@ def test_an_error_in_a_second_run_leaves_the_first_committed(
     with pytest.raises(DriftMonitorError, match=r"2026-11-20\.parquet"):
         run_interval(monitor, interval)
     assert files(monitor) == before
+
+
+def test_a_detector_that_is_replaced_after_scoring_reports_on_nothing(
+    make_monitor: MakeMonitor, bundle: Path, tmp_path: Path
+) -> None:
+    """Scores of one detector must not be judged by the threshold and reference of another."""
+    shutil.copytree(bundle, tmp_path / "detector")
+    monitor, interval = prepare(make_monitor, detector="detector")
+    staging = score_interval(monitor, interval, token="a")
+    rethreshold(tmp_path / "detector", 0.3)
+    with pytest.raises(StoreError, match="has been replaced since 2026-11-20 was scored: score it"):
+        write_report(monitor, interval, staging)
+    assert not (staging / "report.json").exists()
 
 
 def test_features_are_ordered_by_their_change_in_units_of_their_spread() -> None:

@@ -1,0 +1,122 @@
+"""Replacing a bundle while others read it."""
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from adversarial import AdversarialDetector, read_bundle
+from adversarial import bundle as bundles
+from adversarial.bundle import hold
+from drift_monitor.reference import rethreshold
+
+
+@pytest.fixture
+def copy(bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle, tmp_path / "detector"))
+
+
+def test_a_bundle_that_is_being_read_is_replaced_afterwards(copy: Path) -> None:
+    before = read_bundle(copy).fingerprint
+    writer = threading.Thread(target=rethreshold, args=(copy, 0.3))
+    with hold(copy):
+        writer.start()
+        writer.join(0.5)
+        assert writer.is_alive()
+        assert read_bundle(copy).fingerprint == before
+    writer.join(20)
+    assert not writer.is_alive()
+    assert read_bundle(copy).fingerprint != before
+
+
+def test_who_waited_for_a_replacement_holds_the_new_bundle(copy: Path, bundle: Path) -> None:
+    new = rethreshold(bundle, 0.3, copy.with_name("new"))
+    holding, done = threading.Event(), threading.Event()
+
+    def read() -> None:
+        with hold(copy):
+            holding.set()
+            done.wait(20)
+
+    reader = threading.Thread(target=read)
+    with hold(copy, exclusive=True):
+        reader.start()
+        assert not holding.wait(0.5)
+        copy.rename(copy.with_name("old"))
+        new.rename(copy)
+    assert holding.wait(20)
+    descriptor = os.open(copy, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    done.set()
+    reader.join(20)
+    os.close(descriptor)
+
+
+def test_a_loaded_detector_says_which_bundle_it_is(copy: Path) -> None:
+    assert AdversarialDetector.load(copy).fingerprint == read_bundle(copy).fingerprint
+
+
+def test_a_bundle_is_not_verified_while_it_is_replaced(copy: Path) -> None:
+    """Else its files could be compared with the hashes of another."""
+    reader = threading.Thread(target=read_bundle, args=(copy,))
+    with hold(copy, exclusive=True):
+        reader.start()
+        reader.join(0.5)
+        assert reader.is_alive()
+    reader.join(20)
+    assert not reader.is_alive()
+
+
+def test_a_file_system_without_locks_can_be_read(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert read_bundle(copy).fingerprint
+
+
+def test_where_there_is_no_bundle_nothing_is_waited_for(tmp_path: Path) -> None:
+    with hold(tmp_path / "nothing"), hold(tmp_path / "nothing", exclusive=True):
+        pass
+
+
+def test_there_is_a_whole_bundle_in_place_at_every_moment_of_a_replacement(copy: Path) -> None:
+    """Killed right after the exchange, where two renames would leave none in place."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from adversarial import bundle; "
+        "rename = Path.rename; "
+        "Path.rename = lambda *a: (rename(*a), os.kill(os.getpid(), signal.SIGKILL)); "
+        "exchange = bundle._exchange; "
+        "bundle._exchange = lambda *a: (exchange(*a), os.kill(os.getpid(), signal.SIGKILL))[0]; "
+        "from drift_monitor.reference import rethreshold; rethreshold(Path(sys.argv[1]), 0.3)"
+    )
+    before = read_bundle(copy).fingerprint
+    done = subprocess.run([sys.executable, "-c", code, str(copy)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert read_bundle(copy).fingerprint != before
+
+
+def test_a_file_system_that_cannot_exchange_gets_two_renames(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundles, "_exchange", lambda *_: False)
+    before = read_bundle(copy)
+    rethreshold(copy, 0.3)
+    assert read_bundle(copy).fingerprint != before.fingerprint
+    assert os.listdir(copy.parent) == ["detector"]  # noqa: PTH208
+
+
+def test_a_system_without_the_call_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    assert not bundles._exchange(tmp_path, tmp_path)
