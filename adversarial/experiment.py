@@ -161,6 +161,17 @@ def ensemble_of(members: Sequence[AdversarialDetector]) -> AdversarialDetector:
     return ensemble
 
 
+def same_classifier(one: AdversarialDetector, other: AdversarialDetector, *, x: Rows) -> bool:
+    """Say whether both detectors are of one classifier, however its files differ: on rows x too."""
+    first, second = one.classifier.get_weights(), other.classifier.get_weights()
+    if one.class_names != other.class_names or len(first) != len(second):
+        return False
+    if not all(map(np.array_equal, first, second)):
+        return False
+    expected, found = (d.classifier.predict(x, batch_size=512, verbose=0) for d in (one, other))
+    return bool(np.allclose(found, expected, atol=1e-6))
+
+
 def run(
     experiment: Experiment,
     detectors: Detectors,
@@ -203,12 +214,7 @@ def run(
     """
     first, *others = detectors.items()
     for name, detector in others:
-        pairs = zip(
-            first[1].classifier.get_weights(), detector.classifier.get_weights(), strict=False
-        )
-        if first[1].class_names != detector.class_names or not all(
-            np.array_equal(*pair) for pair in pairs
-        ):
+        if not same_classifier(first[1], detector, x=x):
             raise ExperimentError(
                 f"the detectors {first[0]!r} and {name!r} are of different classifiers: evaluate "
                 "each by itself"

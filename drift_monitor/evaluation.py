@@ -23,7 +23,6 @@ from drift_monitor.evaluation_record import (
 from drift_monitor.evaluation_rows import evaluation_batch, evaluation_config, read_rows
 
 if TYPE_CHECKING:
-    from adversarial.detector import AdversarialDetector
     from adversarial.experiment import Experiment
     from adversarial.unit_range import UnitRange
 
@@ -113,7 +112,7 @@ def evaluate_bundles(
 
     experiment = make_experiment(monitor, any_bundle.manifest.input)
     from adversarial.detector import AdversarialDetector
-    from adversarial.experiment import run
+    from adversarial.experiment import run, same_classifier
 
     rows = read_rows(batch, any_bundle.manifest.class_names, config)
     units = _unit_range(rows.x, any_bundle.manifest.input, config)
@@ -124,7 +123,7 @@ def evaluate_bundles(
             raise EvaluationError(f"{bundle.path} was replaced meanwhile: evaluate again")
         detectors[name] = units.wrap(detector)
     x = units.scale(rows.x)
-    shared = len(detectors) == 1 or _same_classifier(*detectors.values(), x=x)
+    shared = len(detectors) == 1 or same_classifier(*detectors.values(), x=x)
     groups = {"": detectors} if shared else {name: {name: d} for name, d in detectors.items()}
     for place, group in groups.items():
         run(
@@ -193,14 +192,3 @@ def _unit_range(x: NDArray[np.float32], spec: InputSpec, config: EvaluationConfi
             "the smallest and the largest value that an input can have"
         )
     return UnitRange(low, high)
-
-
-def _same_classifier(
-    one: "AdversarialDetector", other: "AdversarialDetector", *, x: NDArray[np.float32]
-) -> bool:
-    """Whether both hold the same classifier, however its files differ."""
-    first, second = one.classifier.get_weights(), other.classifier.get_weights()
-    if len(first) != len(second) or not all(map(np.array_equal, first, second)):
-        return False
-    found, expected = (d.classifier.predict(x, batch_size=512, verbose=0) for d in (one, other))
-    return bool(np.allclose(found, expected, atol=1e-6))
