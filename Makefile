@@ -6,7 +6,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 STAMP := .venv/.setup
 RUN := .venv/bin/
 
-.PHONY: help setup demo test lint format bench docs clean
+.PHONY: help setup demo test lint format bench paper docs clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ bench: $(STAMP)  ## Measure speed against peers; writes benchmarks/results/
 	$(RUN)python benchmarks/score_agreement.py
 	$(RUN)python benchmarks/job.py
 	$(RUN)python benchmarks/training.py
+	$(RUN)python benchmarks/attacks.py
+
+paper: $(STAMP)  ## Repeat the paper's evaluation, for hours: make paper DATA=DIR; writes results/
+	$(RUN)python results/paper.py run --data-dir $(DATA)
 
 docs: $(STAMP)  ## Build the user guide into build/docs
 	$(RUN)mkdocs build --strict --site-dir build/docs

@@ -126,9 +126,10 @@ def evaluate(
     """Attack a classifier and measure how well detectors detect and correct."""
     from adversarial.bundle import read_bundle
     from adversarial.corruptions import CORRUPTIONS
+    from adversarial.datasets import draw_images
     from adversarial.detector import AdversarialDetector
     from adversarial.evaluation_report import write_report
-    from adversarial.experiment import Experiment, ExperimentError, draw_images, ensemble_of, run
+    from adversarial.experiment import Experiment, ExperimentError, ensemble_of, run
 
     experiment = Experiment(
         attacks=tuple(attack or (() if corruption else Experiment.attacks)),

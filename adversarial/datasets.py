@@ -133,6 +133,28 @@ def load_test_images(
     return x, y
 
 
+def draw_images(
+    dataset: DatasetName, data_dir: Path | None, limit: int | None, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return test images in [0, 1] and their classes: all, or so many drawn at random.
+
+    Raises
+    ------
+    DatasetError
+        If the images are not there.
+    """
+    own = data_dir is not None and any(data_dir.glob("test*.parquet"))
+    if data_dir is not None and own:
+        images, y = load_test_images(dataset, data_dir)
+    else:
+        loaded = load_dataset(dataset, data_dir)
+        images, y = loaded.x_test, loaded.y_test
+    if limit is not None and limit < len(y):
+        rows = np.sort(np.random.default_rng(seed).choice(len(y), limit, replace=False))
+        images, y = images[rows], y[rows]
+    return scale(images), y
+
+
 def read_idx(path: Path) -> NDArray[np.uint8]:
     """Return the array of an IDX file of unsigned bytes, gzipped or not, of any rank.
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from adversarial.attacks import PGD, All, Attack, AttackError, AttackResult, Criterion, strongest
 from adversarial.attacks.named import IN_TURN, make_attack
 from adversarial.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from adversarial.datasets import DatasetName, load_dataset, load_test_images, scale
 from adversarial.detector import AdversarialDetector, Prediction
 from adversarial.errors import DriftMonitorError
 from adversarial.evaluation import (
@@ -108,28 +107,6 @@ class Experiment:
             for name in names:
                 if name not in known:
                     raise ExperimentError(f"no {what} {name!r}: expected one of {', '.join(known)}")
-
-
-def draw_images(
-    dataset: DatasetName, data_dir: Path | None, limit: int | None, seed: int
-) -> tuple[Rows, Classes]:
-    """Return test images in [0, 1] and their classes: all, or so many drawn at random.
-
-    Raises
-    ------
-    DatasetError
-        If the images are not there.
-    """
-    own = data_dir is not None and any(data_dir.glob("test*.parquet"))
-    if data_dir is not None and own:
-        images, y = load_test_images(dataset, data_dir)
-    else:
-        loaded = load_dataset(dataset, data_dir)
-        images, y = loaded.x_test, loaded.y_test
-    if limit is not None and limit < len(y):
-        rows = np.sort(np.random.default_rng(seed).choice(len(y), limit, replace=False))
-        images, y = images[rows], y[rows]
-    return scale(images), y
 
 
 def ensemble_of(members: Sequence[AdversarialDetector]) -> AdversarialDetector:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from adversarial import datasets
-from adversarial.datasets import DatasetError, load_dataset, read_idx, scale
+from adversarial.datasets import DatasetError, draw_images, load_dataset, read_idx, scale
 
 LOCAL = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -164,3 +164,16 @@ def test_the_published_sets_are_whole(
     assert np.bincount(found.y_train).min() >= 5_000
     assert found.x_train[:20_000].mean() == pytest.approx(mean, abs=1.5)
     assert ("JPEG" in found.source) == (name == "cifar10")
+
+
+def test_images_are_drawn_by_the_seed_and_keep_their_classes() -> None:
+    x, y = draw_images("fashion_mnist", Path("examples/fashion_mnist"), None, 0)
+    assert x.shape == (10_000, 28, 28, 1)
+    assert x.max() == 1
+    some, classes = draw_images("fashion_mnist", Path("examples/fashion_mnist"), 50, 0)
+    again, _ = draw_images("fashion_mnist", Path("examples/fashion_mnist"), 50, 0)
+    other, _ = draw_images("fashion_mnist", Path("examples/fashion_mnist"), 50, 1)
+    np.testing.assert_array_equal(some, again)
+    assert not np.array_equal(some, other)
+    first = int(np.flatnonzero((x == some[0]).all(axis=(1, 2, 3)))[0])
+    assert y[first] == classes[0]

@@ -12,7 +12,7 @@ from adversarial import AdversarialDetector
 from adversarial.attacks import Attack
 from adversarial.attacks.named import make_attack
 from adversarial.cli import app
-from adversarial.experiment import Experiment, ExperimentError, draw_images, ensemble_of, run
+from adversarial.experiment import Experiment, ExperimentError, ensemble_of, run
 from adversarial.run_directory import N_IMAGES, ROWS, SCHEMA, RunError
 from tests.animals import make_images
 
@@ -134,19 +134,6 @@ def test_the_quickstart_alone_is_enough(tmp_path: Path) -> None:
     assert "64 test images" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
     assert {"roc-cw-grey-box.svg", "grid-slide-grey-box.png"} <= figures
-
-
-def test_images_are_drawn_by_the_seed_and_keep_their_classes() -> None:
-    x, y = draw_images("fashion_mnist", QUICKSTART, None, 0)
-    assert x.shape == (10_000, 28, 28, 1)
-    assert x.max() == 1
-    some, classes = draw_images("fashion_mnist", QUICKSTART, 50, 0)
-    again, _ = draw_images("fashion_mnist", QUICKSTART, 50, 0)
-    other, _ = draw_images("fashion_mnist", QUICKSTART, 50, 1)
-    np.testing.assert_array_equal(some, again)
-    assert not np.array_equal(some, other)
-    first = int(np.flatnonzero((x == some[0]).all(axis=(1, 2, 3)))[0])
-    assert y[first] == classes[0]
 
 
 def test_evaluation_without_a_detector_says_how_to_get_one(tmp_path: Path) -> None:
