@@ -101,20 +101,18 @@ def test_all_adds_up_what_is_missing(detector: AdversarialDetector) -> None:
     first = Misclassified(detector.classifier)
     second = Unflagged(score_of(detector), detector.threshold)
     aims = first(x, y), second(x, y)
-    both = All([first, second], [1.0, 3.0])(x, y)
-    missing = np.maximum(aims[0].margin, 0) + 3 * np.maximum(aims[1].margin, 0)
-    np.testing.assert_allclose(both.margin, missing, rtol=1e-5)
-    np.testing.assert_allclose(both.loss, aims[0].loss + 3 * aims[1].loss, rtol=1e-5)
-    by_row = tf.constant(np.linspace(0, 2, len(x)), tf.float32)
-    weighted = All([first, second], [1.0, 3.0])(x, y, by_row)
-    np.testing.assert_allclose(
-        weighted.loss, aims[0].loss + 3 * by_row.numpy() * aims[1].loss, rtol=1e-5
-    )
-    np.testing.assert_array_equal(weighted.first_met, aims[0].met)
+    by_row = np.linspace(0, 2, len(x)).astype(np.float32)
+    for weight, factor in ((1.0, np.ones(len(x))), (tf.constant(by_row), by_row)):
+        both = All([first, second], [1.0, 3.0])(x, y, weight)
+        missing = np.maximum(aims[0].margin, 0) + 3 * factor * np.maximum(aims[1].margin, 0)
+        np.testing.assert_allclose(both.margin, missing, rtol=1e-5)
+        np.testing.assert_allclose(both.loss, aims[0].loss + 3 * factor * aims[1].loss, rtol=1e-5)
+        np.testing.assert_array_equal(both.first_met, aims[0].met)
     selective = in_turn(All([first, second]))(x, y)
     np.testing.assert_allclose(
         selective.loss, np.where(aims[0].met, aims[1].loss, aims[0].loss), rtol=1e-5
     )
+    assert in_turn(first) == first
 
 
 def strict(detector: AdversarialDetector, scores: np.ndarray) -> AdversarialDetector:
