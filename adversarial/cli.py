@@ -130,21 +130,24 @@ def evaluate(
     from adversarial.detector import AdversarialDetector
     from adversarial.evaluation_report import write_report
     from adversarial.experiment import Experiment, ExperimentError, ensemble_of, run
+    from adversarial.paper_models import find_recipe
 
     experiment = Experiment(
         attacks=tuple(attack or (() if corruption else Experiment.attacks)),
         threat_models=tuple(threat_model or Experiment.threat_models),
-        corruptions=tuple(CORRUPTIONS if corruption == ["all"] else corruption or ()),
+        corruptions=tuple(CORRUPTIONS if "all" in (corruption or ()) else corruption or ()),
         masking=masking,
         seed=seed,
     )
+    find_recipe(dataset, model)
     trained = (cache_dir or cache_directory()) / f"{dataset}-{model}"
-    bundles = {
-        name: Path(path) for name, path in (_named(text, "--detector") for text in detector or ())
-    }
+    named = [_named(text, "--detector") for text in detector or ()]
+    bundles = {name: Path(path) for name, path in named}
+    if len(bundles) < len(named):
+        raise typer.BadParameter("two detectors have one name", param_hint="--detector")
     if not bundles:
         bundles = {path.name: path for path in sorted(trained.glob("*")) if path.is_dir()}
-    if not bundles and dataset == "fashion_mnist":
+    if not bundles and (dataset, model) == ("fashion_mnist", "cnn"):
         bundles = {"detector": QUICKSTART / "detector"}
         data_dir = data_dir or QUICKSTART
     if not bundles:
@@ -163,11 +166,11 @@ def evaluate(
                 f"{', '.join(bundles)}",
                 param_hint="--ensemble",
             )
-    x, y = draw_images(dataset, data_dir, limit, seed)
     detectors = {name: AdversarialDetector.load(path) for name, path in bundles.items()}
     detectors |= {
         name: ensemble_of([detectors[part] for part in parts]) for name, parts in members.items()
     }
+    x, y = draw_images(dataset, data_dir, limit, seed)
     records = run(
         experiment,
         detectors,

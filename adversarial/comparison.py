@@ -72,8 +72,13 @@ def compare(
             place = tuple(record[name] for name in PLACE)
             rows.setdefault(place, [None] * len(runs))[index] = record
     if not rows:
-        known = dict.fromkeys(r["metric"] for results in runs.values() for r in results.records)
-        raise ResultsError(f"no run has such a number: --metric is one of {', '.join(known)}")
+        records = [record for results in runs.values() for record in results.records]
+        known = dict.fromkeys(record["metric"] for record in records)
+        rates = sorted({record["fpr"] for record in records if record["fpr"] is not None})
+        raise ResultsError(
+            f"no run has such a number: --metric is one of {', '.join(known)}, --fpr one of "
+            f"{', '.join(f'{rate:g}' for rate in rates)}"
+        )
     return Comparison(list(runs), rows)
 
 
@@ -122,7 +127,8 @@ def to_csv(comparison: Comparison) -> str:
         cells: list[object] = []
         for record in records:
             cells += [None if record is None else record[name] for name in numbers]
-            cells.append(is_apart(records[0], record))
+            known = all(r is not None and r["low"] is not None for r in (records[0], record))
+            cells.append(is_apart(records[0], record) if known else None)
         writer.writerow([*place, *cells])
     return buffer.getvalue()
 

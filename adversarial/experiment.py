@@ -6,6 +6,7 @@ What the directory holds: `adversarial.run_directory`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -51,11 +52,9 @@ THREAT_MODELS: dict[str, Callable[[AdversarialDetector], Criterion]] = {
     "grey-box": grey_box,
     "white-box": white_box,
     "undetected": undetected,
-    "undetected-0.01": lambda detector: undetected(detector, 0.01),
-    "undetected-0.05": lambda detector: undetected(detector, 0.05),
     "uncorrected": uncorrected,
 }
-"""Threat models by name (`adversarial.threat_models`), the numbers being ε_FPR."""
+"""Threat models by name (`adversarial.threat_models`)."""
 
 WEIGHT_STEPS = 6
 """Weights tried, row by row, where several criteria must be met at once."""
@@ -77,7 +76,7 @@ class Experiment:
     attacks : sequence of str
         Names of attacks (`adversarial.attacks.named`).
     threat_models : sequence of str
-        Names in `THREAT_MODELS`; "undetected" uses the detector's own threshold.
+        Names as in `make_threat_model`.
     corruptions : sequence of str
         Names in `adversarial.corruptions.CORRUPTIONS`, each at every severity.
     masking : bool
@@ -95,18 +94,50 @@ class Experiment:
     def __post_init__(self) -> None:
         if not self.attacks and not self.corruptions:
             raise ExperimentError("nothing to evaluate: name an attack or a corruption")
+        for what, names in (
+            ("attack", self.attacks),
+            ("threat model", self.threat_models),
+            ("corruption", self.corruptions),
+        ):
+            for name in names:
+                if list(names).count(name) > 1:
+                    raise ExperimentError(f"the {what} {name!r} is named twice: name it once")
         for name in self.attacks:
             try:
                 make_attack(name)
             except AttackError as error:
                 raise ExperimentError(str(error)) from None
-        for what, names, known in (
-            ("threat model", self.threat_models, THREAT_MODELS),
-            ("corruption", self.corruptions, CORRUPTIONS),
-        ):
-            for name in names:
-                if name not in known:
-                    raise ExperimentError(f"no {what} {name!r}: expected one of {', '.join(known)}")
+        for name in self.threat_models:
+            make_threat_model(name)
+        for name in self.corruptions:
+            if name not in CORRUPTIONS:
+                known = ", ".join(CORRUPTIONS)
+                raise ExperimentError(f"no corruption {name!r}: expected one of {known}")
+
+
+def make_threat_model(name: str) -> Callable[[AdversarialDetector], Criterion]:
+    """Return the threat model of this name.
+
+    Parameters
+    ----------
+    name : str
+        One of `THREAT_MODELS`, of which "undetected" uses the detector's own threshold; or
+        "undetected-E", with the threshold of an ε_FPR, as 0.01.
+
+    Raises
+    ------
+    ExperimentError
+        If there is none.
+    """
+    if name in THREAT_MODELS:
+        return THREAT_MODELS[name]
+    found = re.fullmatch(r"undetected-(0?\.\d+)", name)
+    if not found or not 0 < (fpr := float(found[1])) < 1:
+        raise ExperimentError(
+            f"no threat model {name!r}: expected one of {', '.join(THREAT_MODELS)}, or "
+            "undetected-E with the ε_FPR for E, as 0.01"
+        )
+    return lambda detector: undetected(detector, fpr)
 
 
 def ensemble_of(members: Sequence[AdversarialDetector]) -> AdversarialDetector:
@@ -201,7 +232,7 @@ def run(
             {
                 **asdict(experiment),
                 "n": len(x),
-                "fprs": FPRS,
+                "fprs": _fprs(detectors),
                 "class_names": first[1].class_names,
                 "hyper_parameters": {name: repr(make_attack(name)) for name in experiment.attacks},
                 **about,
@@ -233,6 +264,7 @@ class _Evaluation:
         self.x, self.y = x, y
         self.output = output
         self.verbose = verbose
+        self.fprs = _fprs(detectors)
         self.rows: list[pa.Table] = []
         self.probabilities = self._classify(x)
         self.clean = {name: detector.predict(x) for name, detector in detectors.items()}
@@ -250,7 +282,7 @@ class _Evaluation:
         for threat_model in self.experiment.threat_models:
             for target in [None] if threat_model == "grey-box" else self.detectors:
                 place = {"threat_model": threat_model, "target": target}
-                criterion = THREAT_MODELS[threat_model](
+                criterion = make_threat_model(threat_model)(
                     self.detectors[target or next(iter(self.detectors))]
                 )
                 results = {
@@ -318,10 +350,12 @@ class _Evaluation:
             before, detector = self.clean[defence], self.detectors[defence]
             where = {**place, "defence": defence}
             self.rows.append(as_rows(before, after, entropies, self.y, found.success, where))
-            metrics = defence_metrics(detector, before, after, self.y, seed=self.experiment.seed)
+            metrics = defence_metrics(
+                detector, before, after, self.y, fprs=self.fprs, seed=self.experiment.seed
+            )
             yield from as_records(metrics, where)
             if place["target"] in (None, defence):
-                for key, rows in lost_rows(detector, after, self.y).items():
+                for key, rows in lost_rows(detector, after, self.y, fprs=self.fprs).items():
                     lost[defence][key] = rows | lost[defence].get(key, np.zeros_like(rows))
 
     def _masking(
@@ -358,3 +392,9 @@ class _Evaluation:
         classifier = next(iter(self.detectors.values())).classifier
         probabilities: Rows = classifier.predict(x, batch_size=512, verbose=0)
         return probabilities
+
+
+def _fprs(detectors: Detectors) -> tuple[float, ...]:
+    """Return the ε_FPR of the thresholds that are reported: the paper's, and the detectors' own."""
+    own = {detector.fpr for detector in detectors.values() if detector.fpr is not None}
+    return tuple(sorted({*FPRS, *own}))

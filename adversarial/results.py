@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -149,10 +150,13 @@ def read_results(directory: Path) -> Results:
         config = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise _damaged(file, str(error)) from None
-    expected = ("detectors", "fprs", "n", "seed", "dataset", "model")
     known = config if isinstance(config, dict) else {}
-    if absent := [name for name in expected if name not in known]:
+    kinds = {"detectors": dict, "fprs": list, "n": int, "seed": int, "dataset": str, "model": str}
+    if absent := [name for name in kinds if name not in known]:
         raise _damaged(file, f"no {', '.join(absent)}")
+    for name, kind in kinds.items():
+        if not isinstance(known[name], kind):
+            raise _damaged(file, f"{name} is {known[name]!r}")
     table = _read_table(metrics)
     if absent := [name for name in ("metric", "value") if name not in table.column_names]:
         raise _damaged(metrics, f"no column {', '.join(absent)}")
@@ -230,20 +234,20 @@ def read_images(results: Results, case: Case) -> dict[str, NDArray[np.float32]]:
     originals = results.directory / "images" / "original.npy"
     file = results.directory / "images" / f"{case.stem}.npz"
     images = {"original": _load(originals)}
-    with _load(file) as arrays:
-        wanted = ["attacked"]
-        for defence in results.defences:
-            wanted += [f"reconstruction_clean-{defence}", f"reconstruction-{defence}"]
-        for name in wanted:
-            if name not in arrays:
-                raise _damaged(file, f"no array {name!r}")
-            images[name] = arrays[name]
-            if images[name].shape != images["original"].shape:
-                raise _damaged(
-                    file,
-                    f"{name!r} is of shape {images[name].shape}, and {originals.name} of "
-                    f"{images['original'].shape}",
-                )
+    arrays = _load(file)
+    wanted = ["attacked"]
+    for defence in results.defences:
+        wanted += [f"reconstruction_clean-{defence}", f"reconstruction-{defence}"]
+    for name in wanted:
+        if name not in arrays:
+            raise _damaged(file, f"no array {name!r}")
+        images[name] = arrays[name]
+        if images[name].shape != images["original"].shape:
+            raise _damaged(
+                file,
+                f"{name!r} is of shape {images[name].shape}, and {originals.name} of "
+                f"{images['original'].shape}",
+            )
     return images
 
 
@@ -263,10 +267,11 @@ def _read_table(file: Path) -> Any:
 
 def _load(file: Path) -> Any:
     try:
-        return np.load(file, allow_pickle=False)
+        found = np.load(file, allow_pickle=False)
+        return found if file.suffix == ".npy" else dict(found)
     except FileNotFoundError:
         raise _missing(file) from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise _damaged(file, str(error)) from None
 
 
@@ -279,6 +284,6 @@ def _missing(file: Path) -> ResultsError:
 
 def _damaged(file: Path, why: str) -> ResultsError:
     return ResultsError(
-        f"{file} is damaged ({why}): remove it and give the run's 'adversarial evaluate' command "
-        "again"
+        f"{file} is damaged ({why.splitlines()[0]}): remove it and give the run's "
+        "'adversarial evaluate' command again"
     )

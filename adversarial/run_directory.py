@@ -70,6 +70,18 @@ ROWS = pa.schema(
 """Of `rows.parquet`: classes as indices, scores and entropies of M in nats, before and after."""
 
 
+OWN = {
+    "attacks",
+    "figures",
+    "images",
+    "metrics.json",
+    "metrics.parquet",
+    "report.html",
+    "rows.parquet",
+}
+"""What a run leaves beside `config.json`. The attacks in it know themselves what they are of."""
+
+
 class RunError(DriftMonitorError):
     """A directory does not hold the evaluation that was asked for."""
 
@@ -84,16 +96,27 @@ def claim(output: Path, config: Record) -> None:
     """
     file = output / "config.json"
     if not file.exists():
-        if output.exists() and (output.is_file() or any(output.iterdir())):
+        if output.is_file() or (
+            output.exists() and {p.name.removesuffix(".new") for p in output.iterdir()} - OWN
+        ):
             raise RunError(f"{output} holds no evaluation: give another --output")
-        output.mkdir(parents=True, exist_ok=True)
-        write_json(file, config)
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+            write_json(file, config)
+        except OSError as error:
+            raise RunError(f"{output} cannot be written ({error}): give another --output") from None
         return
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found, why = json.loads(file.read_text(encoding="utf-8")), "no object"
     except ValueError as error:
-        raise RunError(f"{file} is damaged ({error}): remove {output}") from None
-    if changed := describe_changes(found, config):
+        found, why = None, str(error)
+    if not isinstance(found, dict):
+        raise RunError(
+            f"{file} is damaged ({why}): remove it, and what has been attacked is still of use"
+        )
+    # Hyper-parameters follow from the attacks' names.
+    told = [{**what, "hyper_parameters": None} for what in (found, config)]
+    if changed := describe_changes(*told):
         raise RunError(
             f"{output} holds an evaluation with other settings ({changed}): give another --output, "
             "or remove it"

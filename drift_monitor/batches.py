@@ -330,8 +330,9 @@ def _resolve(path: str) -> list[str]:
         files = [str(f) for part in inside for f in part]
     if not files:
         raise MissingBatchError(
-            f"{path} not found, or without Parquet files: check the path (data.path in a monitor's "
-            "YAML file, --data of fit), and that the job which writes the files has run"
+            f"{path} not found, or without Parquet files: check the path (data.path or "
+            "evaluation.path in a monitor's YAML file, --data of fit), and that the job which "
+            "writes the files has run"
         )
     return files
 

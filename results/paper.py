@@ -59,9 +59,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     runner = commands.add_parser("run", help="train and evaluate")
-    runner.add_argument("names", nargs="*", choices=[*RUNS, []], metavar="NAME")
-    runner.add_argument("--data-dir", type=Path, required=True)
-    runner.add_argument("--scratch", type=Path, default=HERE.parent / "build" / "paper")
+    runner.add_argument(
+        "names",
+        nargs="*",
+        choices=[*RUNS, []],
+        metavar="NAME",
+        help=f"runs, all when not given: {', '.join(RUNS)}",
+    )
+    runner.add_argument(
+        "--data-dir", type=Path, required=True, help="directory of mnist, fashion_mnist and cifar10"
+    )
+    runner.add_argument(
+        "--scratch",
+        type=Path,
+        default=HERE.parent / "build" / "paper",
+        help="where whole runs are left; build/paper when not given",
+    )
     commands.add_parser("write", help="write paper.md")
     arguments = parser.parse_args()
     if arguments.command == "run":

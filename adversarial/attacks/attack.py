@@ -6,6 +6,7 @@ import abc
 import json
 import time
 import zipfile
+import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -167,13 +168,7 @@ class Attack(abc.ABC):
         kept: Path | None,
     ) -> dict[str, Any]:
         if kept is not None and kept.exists():
-            try:
-                with np.load(kept) as stored:
-                    return dict(stored)
-            except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-                raise AttackError(
-                    f"{kept} is damaged ({error}): remove it, and its rows are attacked again"
-                ) from None
+            return _read_batch(kept, x)
         started = time.perf_counter()
         x_adv = np.clip(perturb(x, y, rows), *self._limits()).astype(np.float32)
         seconds = time.perf_counter() - started
@@ -274,3 +269,17 @@ class Attack(abc.ABC):
                 f"{directory} holds another attack ({changed}): give another directory, or remove "
                 "this one"
             )
+
+
+def _read_batch(kept: Path, x: Rows) -> dict[str, Any]:
+    """Return what is kept of a batch, or raise AttackError if it is no batch of such rows."""
+    try:
+        with np.load(kept) as stored:
+            part, why = dict(stored), "other arrays"
+    except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        part, why = {}, str(error)
+    shapes = {name: values.shape for name, values in part.items()}
+    rows = {field.name: (len(x),) for field in fields(AttackResult)}
+    if shapes != rows | {"x_adv": x.shape, "seconds": ()}:
+        raise AttackError(f"{kept} is damaged ({why}): remove it, and its rows are attacked again")
+    return part

@@ -66,8 +66,8 @@ def make_attack(name: str) -> Attack:
         return SEARCHING[plain]()
     for pattern, make in WITHIN.items():
         found = re.fullmatch(pattern.replace("E", r"(\d*\.?\d+(?:/\d+)?)"), plain)
-        if found and not found[1].endswith("/0"):
-            return make(float(Fraction(found[1])))
+        if found and not found[1].endswith("/0") and (epsilon := float(Fraction(found[1]))) > 0:
+            return make(epsilon)
     raise AttackError(
         f"no attack {name!r}: expected one of {', '.join([*SEARCHING, *WITHIN])}, with the radius "
         "for E, as 0.1 or 8/255"

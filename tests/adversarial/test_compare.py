@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -103,6 +104,10 @@ def test_what_is_no_finished_run_is_refused(runs: list[Path], tmp_path: Path) ->
         read_results(tmp_path)
     config.write_text('{"dataset": "animals", "n": 60}')
     with pytest.raises(ResultsError, match=r"damaged \(no detectors, fprs, seed, model\)"):
+        read_results(tmp_path)
+    known = json.loads((runs[0] / "config.json").read_text())
+    config.write_text(json.dumps(known | {"fprs": 0}))
+    with pytest.raises(ResultsError, match=r"config.json is damaged \(fprs is 0\)"):
         read_results(tmp_path)
     config.write_bytes((runs[0] / "config.json").read_bytes())
     with pytest.raises(ResultsError, match=r"metrics.parquet is damaged"):

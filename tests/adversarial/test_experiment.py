@@ -98,9 +98,17 @@ def test_a_finished_run_is_read_and_one_of_other_settings_refused(
     (tmp_path / "full" / "notes.txt").touch()
     with pytest.raises(RunError, match="holds no evaluation"):
         run(experiment, detectors, x, y, tmp_path / "full", about={})
-    (output / "config.json").write_text("{")
-    with pytest.raises(RunError, match=r"config.json is damaged"):
-        run(experiment, detectors, x, y, output, about={})
+    for damage in ("{", "[]", "3"):
+        (output / "config.json").write_text(damage)
+        with pytest.raises(RunError, match=r"config.json is damaged .*: remove it"):
+            run(experiment, detectors, x, y, output, about={})
+    (output / "config.json").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(Attack, "_draw", lambda *_: pytest.fail("attacked again"))
+        assert run(experiment, detectors, x, y, output, about={}) == first
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="cannot be written"):
+        run(experiment, detectors, x, y, tmp_path / "file" / "run", about={})
 
 
 @pytest.mark.parametrize(
@@ -108,6 +116,9 @@ def test_a_finished_run_is_read_and_one_of_other_settings_refused(
     [
         ({"attacks": ("fgms",)}, "no attack 'fgms': expected one of cw, .*fgsm-E"),
         ({"threat_models": ("black-box",)}, "no threat model 'black-box': expected one of grey"),
+        ({"threat_models": ("undetected-1.0",)}, "no threat model 'undetected-1.0'.*as 0.01"),
+        ({"attacks": ("ddn", "ddn")}, "the attack 'ddn' is named twice"),
+        ({"threat_models": ("grey-box", "grey-box")}, "model 'grey-box' is named twice"),
         ({"attacks": ()}, "name an attack or a corruption"),
         ({"corruptions": ("rain",)}, "no corruption 'rain': expected one of gaussian_noise"),
     ],
@@ -261,3 +272,37 @@ def test_corruptions_can_be_evaluated_alone(tmp_path: Path) -> None:
     assert found.exit_code == 0, found.output + str(found.exception)
     records = pq.read_table(tmp_path / "run" / "metrics.parquet").to_pylist()
     assert {record["corruption"] for record in records} == {"fog"}
+
+
+def test_thresholds_are_the_papers_and_the_detectors_own(
+    detectors: dict[str, AdversarialDetector], tmp_path: Path
+) -> None:
+    x, y = data(20)
+    own = AdversarialDetector(
+        detectors["kl"].classifier,
+        detectors["kl"].autoencoders,
+        class_names=detectors["kl"].class_names,
+        reference=detectors["kl"].reference,
+    )
+    assert own.reference is not None
+    own.threshold_from_scores(own.reference["adversarial_score"].to_numpy(), 0.2)
+    experiment = Experiment(attacks=("fgsm-0.1",), threat_models=("undetected-0.3",))
+    records = run(experiment, {"own": own}, x, y, tmp_path, about={})
+    rates = {record["fpr"] for record in records} - {None}
+    assert rates == {0.01, 0.05, 0.2}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "banana"], "no model 'banana' of fashion_mnist"),
+        (["--detector", "a=x", "--detector", "a=y"], "two detectors have one name"),
+        (["--detector", "a|b=x"], "is not a name"),
+    ],
+)
+def test_what_is_wrong_with_the_options_is_said_before_anything_is_loaded(
+    options: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adversarial.datasets.draw_images", lambda *_: pytest.fail("loaded"))
+    found = CliRunner().invoke(app, ["evaluate", "--dataset", "fashion_mnist", *options])
+    assert message in found.output + str(found.exception)

@@ -247,9 +247,13 @@ def test_what_is_missing_or_damaged_is_named(run: Results, tmp_path: Path) -> No
     np.savez(directory / "images" / "cw-grey-box.npz", attacked=np.load(original))
     with pytest.raises(ResultsError, match=r"no array 'reconstruction_clean-kl'\): remove it"):
         read_images(results, GREY_BOX)
-    (directory / "images" / "cw-grey-box.npz").write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(ResultsError, match=r"cw-grey-box.npz is damaged"):
-        read_images(results, GREY_BOX)
+    file = directory / "images" / "cw-grey-box.npz"
+    whole = (run.directory / "images" / "cw-grey-box.npz").read_bytes()
+    middle = len(whole) // 2
+    for damage in (b"PK\x03\x04 cut off", whole[:middle] + bytes(40) + whole[middle + 40 :]):
+        file.write_bytes(damage)
+        with pytest.raises(ResultsError, match=r"cw-grey-box.npz is damaged"):
+            read_images(results, GREY_BOX)
     (directory / "images" / "cw-grey-box.npz").unlink()
     with pytest.raises(ResultsError, match=r"cw-grey-box.npz is missing: give the run's"):
         read_images(results, GREY_BOX)

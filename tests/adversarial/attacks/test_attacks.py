@@ -1,5 +1,6 @@
 """Laws that hold for every attack, checked on one table of them."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -317,9 +318,16 @@ def test_a_killed_run_goes_on_where_it_stopped(
     with pytest.raises(AttackError, match="another model or criterion"):
         attack.run(sure, x, y, directory=tmp_path / "run")
     batch_file = tmp_path / "run" / "0000010.npz"
-    batch_file.write_bytes(batch_file.read_bytes()[:100])
-    with pytest.raises(AttackError, match=r"0000010.npz is damaged .*remove it"):
-        attack.run(classifier, x, y, directory=tmp_path / "run")
+    whole_file = batch_file.read_bytes()
+    middle = len(whole_file) // 3
+    flipped = whole_file[:middle] + bytes(40) + whole_file[middle + 40 :]
+    other, bare = io.BytesIO(), io.BytesIO()
+    np.savez(other, x_adv=x)
+    np.save(bare, x)
+    for damage in (whole_file[:100], flipped, other.getvalue(), bare.getvalue(), b""):
+        batch_file.write_bytes(damage)
+        with pytest.raises(AttackError, match=r"0000010.npz is damaged .*remove it"):
+            attack.run(classifier, x, y, directory=tmp_path / "run")
     (tmp_path / "run" / "attack.json").write_text('{"settings": 3}')
     with pytest.raises(AttackError, match=r"attack.json is damaged"):
         attack.run(classifier, x, y, directory=tmp_path / "run")

@@ -22,7 +22,9 @@ def test_an_attack_is_made_by_name(name: str, attack: object) -> None:
     assert make_attack(name) == attack
 
 
-@pytest.mark.parametrize("name", ["fgsm", "pgd-linf-", "pgd-linf-x", "fgsm-1/0", "fgsm--1", "cwx"])
+@pytest.mark.parametrize(
+    "name", ["fgsm", "pgd-linf-", "pgd-linf-x", "fgsm-1/0", "fgsm-0", "fgsm--1", "cwx"]
+)
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(AttackError, match=r"no attack .*fgsm-E-smallest.*8/255"):
         make_attack(name)
