@@ -52,12 +52,12 @@ class Run:
 MNIST = Models(
     "mnist",
     "cnn",
-    {"kl": [], "mse": ["--baseline", "--detector-epochs", "8"]},
+    {"kl": [], "mse": ["--baseline", "--detector-epochs", "5"]},
 )
 FASHION = Models(
     "fashion_mnist",
     "cnn",
-    {"kl": ["--earlier", "4"], "mse": ["--baseline", "--detector-epochs", "8"]},
+    {"kl": ["--earlier", "4"], "mse": ["--baseline", "--detector-epochs", "5"]},
 )
 CIFAR = Models(
     "cifar10",
@@ -115,9 +115,10 @@ CIFAR_ENSEMBLE = ["--ensemble", "ensemble=kl+kl-t+kl-hl"]
 SWAP = [*_attacks("cw", "slide"), *_threats("white-box"), *SAMPLE]
 
 RUNS: dict[str, Run] = {
-    "mnist": Run(MNIST, _attacks(*PAPER_ATTACKS)),
-    "mnist-smallest-step": Run(MNIST, [*_attacks(*SMALLEST), *SAMPLE]),
-    "mnist-white-box": Run(MNIST, SWAP, ("kl", "mse")),
+    "mnist": Run(MNIST, _attacks(*PAPER_ATTACKS), ("kl",)),
+    "mnist-baseline": Run(MNIST, [*_attacks(*PAPER_ATTACKS), *SAMPLE]),
+    "mnist-smallest-step": Run(MNIST, [*_attacks(*SMALLEST), *SAMPLE], ("kl",)),
+    "mnist-white-box": Run(MNIST, SWAP, ("kl",)),
     "mnist-adaptive": Run(MNIST, [*_adaptive("0.2"), *SAMPLE], ("kl",)),
     "mnist-unbounded": Run(MNIST, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
     "mnist-masking": Run(MNIST, _masking("0.2"), ("kl",)),
