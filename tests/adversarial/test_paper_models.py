@@ -152,6 +152,7 @@ def test_the_train_command_leaves_a_bundle(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["train", "--dataset", "mnist", *baseline])
     assert found.exit_code == 0, found.output
     mse = AdversarialDetector.load(directory / "mse")
+    assert (mse.training["learning_rate"], detector.training["learning_rate"]) == (3e-4, 1e-3)
     weights = [m.autoencoders[0].get_weights()[0] for m in (detector, mse)]
     assert not np.array_equal(*weights)
     inspected = CliRunner().invoke(app, ["inspect", str(directory / "detector")])
