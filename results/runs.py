@@ -119,7 +119,7 @@ RUNS: dict[str, Run] = {
     "mnist-baseline": Run(MNIST, [*_attacks(*PAPER_ATTACKS), *SAMPLE]),
     "mnist-smallest-step": Run(MNIST, [*_attacks(*SMALLEST), *SAMPLE], ("kl",)),
     "mnist-white-box": Run(MNIST, SWAP, ("kl",)),
-    "mnist-adaptive": Run(MNIST, [*_adaptive("0.2"), *SAMPLE], ("kl",)),
+    "mnist-adaptive": Run(MNIST, [*_adaptive("0.2"), *SMALL_SAMPLE], ("kl",)),
     "mnist-unbounded": Run(MNIST, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
     "mnist-masking": Run(MNIST, _masking("0.2"), ("kl",)),
     "fashion_mnist": Run(FASHION, [*_attacks(*PAPER_ATTACKS, *SMALLEST), *SAMPLE]),
