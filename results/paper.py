@@ -44,8 +44,9 @@ What was missed, and why:
   ε, so that is most probably the paper's reading of "1000 iterations".
 - **AE^MSE** is trained at a third of the others' learning rate, because at 1e-3 the outputs of
   MNIST's autoencoder saturate at black within the first epoch, in float32 too.
-- **Not run**: Fashion-MNIST and CIFAR-10. Their models take hours to train and to attack on two
-  cores; the commands are there (`python results/paper.py run --data-dir DIR`).
+- **Not run**: Fashion-MNIST, CIFAR-10, and of MNIST the attacks without a bound and the checks for
+  hidden gradients. Their models take hours to train and to attack on two cores; the commands are
+  there (`python results/paper.py run --data-dir DIR`).
 """
 
 
