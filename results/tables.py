@@ -1,6 +1,5 @@
 """The numbers of a run as Markdown tables."""
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,9 +31,7 @@ def select(records: Sequence[Record], **fields: Any) -> Record | None:
     """Return the one record with these fields; what is not asked for is to be null."""
     wanted = dict.fromkeys(("attack", "target", "defence", "corruption", "severity"), None)
     if "threat_model" not in fields and fields.get("attack"):
-        fields["threat_model"] = fields.get("threat_model") or (
-            "white-box" if fields.get("target") else "grey-box"
-        )
+        fields["threat_model"] = "white-box" if fields.get("target") else "grey-box"
     found = [
         record
         for record in records
@@ -69,10 +66,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def run_section(name: str) -> Iterator[str]:
     """Yield the tables of one run."""
-    records = read(name)
-    if not records:
+    if not (HERE / name).exists():
         return
-    config = json.loads((HERE / name / "config.json").read_text(encoding="utf-8"))
+    results = read_results(HERE / name)
+    records, config = results.records, results.config
     yield f"## `{name}`"
     yield ""
     yield f"{config['n']:,} test images, seed {config['seed']}."
