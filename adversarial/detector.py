@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from scipy import special
 
 from adversarial.bundle import (
     REFERENCE,
@@ -56,6 +57,8 @@ class Prediction:
         The same of every row, flagged or not.
     confidence : (n,) float32
         Largest M(x), 0 to 1.
+    entropy : (n,) float64
+        Entropy of M(x) in nats, 0 to ln(number of classes).
     reconstruction_confidence : (n,) float32
         Probability of `reconstruction_prediction` in M(AE(x)), 0 to 1; of an ensemble, its mean,
         weighted.
@@ -67,6 +70,7 @@ class Prediction:
     corrected_prediction: NDArray[np.int64]
     reconstruction_prediction: NDArray[np.int64]
     confidence: NDArray[np.float32]
+    entropy: NDArray[np.float64]
     reconstruction_confidence: NDArray[np.float32]
 
     def to_table(self, class_names: Sequence[str]) -> pa.Table:
@@ -76,10 +80,12 @@ class Prediction:
             {
                 "prediction": names.take(pa.array(self.prediction)),
                 "confidence": pa.array(self.confidence),
+                "entropy": pa.array(self.entropy),
                 "adversarial_score": pa.array(self.score),
                 "flagged": pa.array(self.flagged),
                 "corrected_prediction": names.take(pa.array(self.corrected_prediction)),
                 "reconstruction_prediction": names.take(pa.array(self.reconstruction_prediction)),
+                "reconstruction_confidence": pa.array(self.reconstruction_confidence),
             }
         )
 
@@ -212,6 +218,7 @@ class AdversarialDetector:
             corrected_prediction=np.where(flagged, reconstructed, prediction),
             reconstruction_prediction=reconstructed,
             confidence=outputs.probabilities.max(axis=1),
+            entropy=special.entr(outputs.probabilities.astype(np.float64)).sum(axis=1),
             reconstruction_confidence=corrected[np.arange(len(corrected)), reconstructed],
         )
 

@@ -22,10 +22,14 @@ SCORE_COLUMNS = {
     "timestamp",
     "prediction",
     "confidence",
+    "entropy",
     "adversarial_score",
     "flagged",
     "corrected_prediction",
     "reconstruction_prediction",
+    "reconstruction_confidence",
+    "probability_correct",
+    "reconstruction_probability_correct",
     "outcome",
     "logged_prediction",
     "label",
@@ -83,12 +87,11 @@ def score_batch(
 ) -> Iterator[pa.Table]:
     """Yield the score table of the batch chunk by chunk: the columns of `score_chunk`.
 
-    All but `reconstruction_prediction`: only the reference window is given other thresholds later.
     Memory does not grow with the batch, but for the list of rejected rows.
     """
     for chunk in batch.chunks(batch_size):
         scores.rejected += chunk.rejected
-        table = score_chunk(detector, chunk, batch.data).drop_columns("reconstruction_prediction")
+        table = score_chunk(detector, chunk, batch.data)
         for row, score in enumerate(table["adversarial_score"].to_numpy() if n_examples else ()):
             if len(scores.examples) == n_examples and score <= scores.examples[0].score:
                 continue
@@ -105,8 +108,8 @@ def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig)
     """Return the score table of one chunk.
 
     Columns: the row id (or `file` and `row` where there is none), the timestamp if any,
-    `prediction`, `confidence`, `adversarial_score`, `flagged`, `corrected_prediction`,
-    `reconstruction_prediction`, and, where the monitor names them, `logged_prediction`, `label`,
+    `prediction`, `confidence`, `entropy`, `adversarial_score`, `flagged`, `corrected_prediction`,
+    `reconstruction_prediction`, `reconstruction_confidence`, and, where the monitor names them, `logged_prediction`, `label`,
     `clean_prediction` and the segments.
     Row ids are text, timestamps UTC. Classes are given by name. `prediction` is the classifier's
     own, computed here.

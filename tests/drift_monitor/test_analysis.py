@@ -452,6 +452,7 @@ def test_a_segment_column_never_replaces_a_score_column(segment: str) -> None:
         corrected_prediction=np.array([0, 1]),
         reconstruction_prediction=np.array([0, 1]),
         confidence=np.array([0.9, 0.8], np.float32),
+        entropy=np.array([0.3, 0.5]),
         reconstruction_confidence=np.array([0.9, 0.8], np.float32),
         score=np.array([0.1, 0.2]),
         flagged=np.array([False, False]),
