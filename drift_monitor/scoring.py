@@ -109,8 +109,8 @@ def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig)
 
     Columns: the row id (or `file` and `row` where there is none), the timestamp if any,
     `prediction`, `confidence`, `entropy`, `adversarial_score`, `flagged`, `corrected_prediction`,
-    `reconstruction_prediction`, `reconstruction_confidence`, and, where the monitor names them, `logged_prediction`, `label`,
-    `clean_prediction` and the segments.
+    `reconstruction_prediction`, `reconstruction_confidence`, and, where the monitor names them,
+    `logged_prediction`, `label`, `clean_prediction` and the segments.
     Row ids are text, timestamps UTC. Classes are given by name. `prediction` is the classifier's
     own, computed here.
     """
