@@ -15,14 +15,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    TypeAdapter,
+    ValidationError,
+)
 
 from adversarial.errors import DriftMonitorError
 from adversarial.threshold import describe_threshold
+
+if TYPE_CHECKING:
+    from adversarial.accuracy_map import AccuracyMap
 
 MANIFEST = "detector.json"
 CLASSIFIER = "classifier.keras"
@@ -30,9 +41,19 @@ SAVED_CLASSIFIER = "classifier"
 """Directory of a classifier that is a SavedModel, in place of `classifier.keras`."""
 AUTOENCODER = "autoencoder.keras"
 REFERENCE = "reference.parquet"
+ACCURACY = "accuracy.json"
+"""The map from outputs to the probability that a prediction is right; not in every bundle."""
+FEATURE_QUANTILES = "feature_quantiles.json"
+"""Quantiles of each feature over the reference rows; only of flat rows, not in every bundle."""
+QUANTILE_PROBABILITIES = tuple(i / 100 for i in range(101))
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]
 """What a classifier gives: probabilities, unnormalised log-probabilities, or a single unit's p."""
+
+
+_QUANTILES = TypeAdapter(
+    dict[str, Annotated[list[FiniteFloat], Field(min_length=101, max_length=101)]]
+)
 
 
 class BundleError(DriftMonitorError):
@@ -78,6 +99,8 @@ class Manifest(BaseModel):
         w_j of Eq. 10 and 11, one per autoencoder; the classifier's own vote has the rest to 1.
     training : dict
         Summary of the training run: rows, epochs, seed, losses.
+    reference_created : datetime, optional
+        When the reference window was scored, UTC; not known of older bundles.
     sha256 : dict of str to str
         SHA-256 of every other file of the bundle, by name.
     """
@@ -94,6 +117,9 @@ class Manifest(BaseModel):
     classifier_output: OutputKind | None = Field(default=None, exclude_if=lambda kind: kind is None)
     ensemble_weights: tuple[float, ...] = Field((1.0,), min_length=1)
     training: dict[str, Any] = {}
+    reference_created: AwareDatetime | None = Field(
+        default=None, exclude_if=lambda created: created is None
+    )
     sha256: dict[str, str]
 
     def to_json(self) -> str:
@@ -124,6 +150,46 @@ class Bundle:
     def reference(self) -> pa.Table:
         """Return the reference window: scores and outputs of rows known to be good."""
         return pq.read_table(self.path / REFERENCE)
+
+    def accuracy_map(self) -> "AccuracyMap | None":
+        """Return the map to the probability that a prediction is right; None where there is none.
+
+        Raises
+        ------
+        BundleError
+            If it is of a version that this one cannot read.
+        """
+        if ACCURACY not in self.manifest.sha256:
+            return None
+        from adversarial.accuracy_map import AccuracyMap  # needs SciPy; DAG files are parsed
+
+        try:
+            return AccuracyMap.model_validate_json((self.path / ACCURACY).read_bytes())
+        except ValidationError as error:
+            raise BundleError(
+                f"{self.path / ACCURACY} cannot be read ({_reasons(error)}): it was written by "
+                "another version; make it again with 'drift-monitor reference'"
+            ) from None
+
+    def feature_quantiles(self) -> dict[str, list[float]] | None:
+        """Return each feature's quantiles over the reference rows, by name; None if not kept.
+
+        Those at `QUANTILE_PROBABILITIES`, in the units the classifier takes.
+
+        Raises
+        ------
+        BundleError
+            If the file holds anything else.
+        """
+        if FEATURE_QUANTILES not in self.manifest.sha256:
+            return None
+        try:
+            return _QUANTILES.validate_json((self.path / FEATURE_QUANTILES).read_bytes())
+        except ValidationError as error:
+            raise BundleError(
+                f"{self.path / FEATURE_QUANTILES} cannot be read ({_reasons(error)}): it was "
+                "written by another version; make it again with 'drift-monitor reference'"
+            ) from None
 
     def describe_threshold(self) -> str:
         """Return threshold, ε_FPR and the false positive rate to expect, as one line of text."""
@@ -160,11 +226,7 @@ def _read_bundle(path: Path) -> Bundle:
         fields.pop("manifest_sha256", None)
         manifest = Manifest.model_validate(fields)
     except (json.JSONDecodeError, AttributeError, TypeError, ValidationError) as error:
-        reason = (
-            "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            if isinstance(error, ValidationError)
-            else str(error)
-        )
+        reason = _reasons(error) if isinstance(error, ValidationError) else str(error)
         raise BundleError(f"{path / MANIFEST} cannot be read ({reason}); {remedy}") from None
     if manifest.to_json() != text:
         raise BundleError(
@@ -220,6 +282,21 @@ def hold(path: str | Path, *, exclusive: bool = False) -> Iterator[None]:
 def autoencoder_files(n: int) -> list[str]:
     """Return the names of a bundle's `n` autoencoders: a file, or a directory of them."""
     return [AUTOENCODER] if n == 1 else [f"autoencoders/{j}.keras" for j in range(n)]
+
+
+def write_reference(
+    directory: Path,
+    window: pa.Table,
+    accuracy_map: "AccuracyMap | None",
+    feature_quantiles: dict[str, list[float]] | None,
+) -> None:
+    """Write the files of a bundle that describe its reference window, but for what is None."""
+    pq.write_table(window, directory / REFERENCE, compression="zstd")
+    if accuracy_map is not None:
+        text = _dumps(accuracy_map.model_dump(mode="json"))
+        (directory / ACCURACY).write_text(text, encoding="utf-8")
+    if feature_quantiles is not None:
+        (directory / FEATURE_QUANTILES).write_text(_dumps(feature_quantiles), encoding="utf-8")
 
 
 def write_bundle(
@@ -291,6 +368,10 @@ def _exchange(one: Path, other: Path) -> bool:
     return renameat2 is not None and not renameat2(
         here, os.fsencode(one), here, os.fsencode(other), exchange
     )
+
+
+def _reasons(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
 
 
 def _dumps(body: dict[str, Any]) -> str:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy import special
 
+from adversarial.accuracy_map import AccuracyMap
 from adversarial.bundle import (
-    REFERENCE,
     InputSpec,
     Manifest,
     autoencoder_files,
     hold,
     read_bundle,
     write_bundle,
+    write_reference,
 )
 from adversarial.classifiers import (
     load_model,
@@ -123,6 +124,13 @@ class AdversarialDetector:
         Summary of the training run, kept in the bundle.
     reference : pyarrow.Table, optional
         The reference window, kept in the bundle.
+    reference_created : datetime, optional
+        When the reference window was scored, UTC.
+    accuracy_map : AccuracyMap, optional
+        From outputs to the probability that a prediction is right, kept in the bundle.
+    feature_quantiles : dict of str to list of float, optional
+        Of each feature over the reference rows (`adversarial.feature_quantiles`), kept in the
+        bundle.
     runtime : Runtime, optional
         What computes the outputs; one compiled TensorFlow graph when not given.
 
@@ -151,6 +159,9 @@ class AdversarialDetector:
         temperature: float = 1.0,
         training: Mapping[str, Any] | None = None,
         reference: pa.Table | None = None,
+        reference_created: datetime | None = None,
+        accuracy_map: AccuracyMap | None = None,
+        feature_quantiles: dict[str, list[float]] | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         n_classes = classifier.output_shape[-1]
@@ -166,6 +177,9 @@ class AdversarialDetector:
         self.temperature = temperature
         self.training = dict(training or {})
         self.reference = reference
+        self.reference_created = reference_created
+        self.accuracy_map = accuracy_map
+        self.feature_quantiles = feature_quantiles
         self.fingerprint: str | None = None
         if len(self.class_names) != n_classes:
             raise ModelError(
@@ -301,7 +315,7 @@ class AdversarialDetector:
             ):
                 (directory / name).parent.mkdir(exist_ok=True)
                 without_optimizer(autoencoder).save(directory / name)
-            pq.write_table(reference, directory / REFERENCE, compression="zstd")
+            write_reference(directory, reference, self.accuracy_map, self.feature_quantiles)
 
         def describe(sha256: dict[str, str]) -> Manifest:
             return Manifest(
@@ -313,6 +327,7 @@ class AdversarialDetector:
                 ensemble_weights=self.weights,
                 classifier_output=saved_model_output(self.classifier),
                 training=self.training,
+                reference_created=self.reference_created,
                 sha256=sha256,
             )
 
@@ -354,6 +369,9 @@ class AdversarialDetector:
                 temperature=manifest.temperature,
                 training=manifest.training,
                 reference=bundle.reference(),
+                reference_created=manifest.reference_created,
+                accuracy_map=bundle.accuracy_map(),
+                feature_quantiles=bundle.feature_quantiles(),
             )
         detector.fingerprint = bundle.fingerprint
         return detector

@@ -1,6 +1,5 @@
 """From a classifier and its training rows to a detector bundle."""
 
-import logging
 import shutil
 import time
 from collections.abc import Sequence
@@ -14,15 +13,14 @@ import pyarrow as pa
 from adversarial.bundle import InputSpec, OutputKind, check_replaceable
 from adversarial.errors import ModelError
 from adversarial.threshold import check_fpr
-from drift_monitor.batches import Batch, Chunk, class_indices, class_names
+from drift_monitor.batches import Chunk, class_names
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError
-from drift_monitor.reference import score_reference
+from drift_monitor.normal_rows import read_normal_rows, true_classes
+from drift_monitor.reference import set_reference
 
 if TYPE_CHECKING:
     from adversarial.members import Plan
-
-logger = logging.getLogger(__name__)
 
 REFERENCE_ROWS = 5_000
 REFERENCE_SHARE = 0.2
@@ -40,6 +38,7 @@ def fit(
     trust: Sequence[str] = (),
     plan: "Plan | None" = None,
     fpr: float = 0.05,
+    accuracy: bool = True,
     resume: bool = False,
     verbose: int | str = "auto",
 ) -> Path:
@@ -69,6 +68,8 @@ def fit(
         Which autoencoders to train, and how; its seed also draws the rows held out.
     fpr : float
         ε_FPR: the share of the reference window that the threshold flags.
+    accuracy : bool
+        Fit the map that estimates accuracy without labels; takes labels of the reference rows.
     resume : bool
         Go on from the checkpoints that a killed run has left beside `output`.
     verbose : int or "auto"
@@ -98,9 +99,9 @@ def fit(
         value_range=value_range,
         feature_names=None if isinstance(data.input, str) else tuple(data.input),
     )
-    training = _read(data, spec)
+    training = read_normal_rows(data, spec)
     if reference_data:
-        reference = _read(data.model_copy(update={"path": reference_data}), spec)
+        reference = read_normal_rows(data.model_copy(update={"path": reference_data}), spec)
     else:
         training, reference = _hold_out(training, plan.seed)
     if classes is None:
@@ -126,41 +127,15 @@ def fit(
         input_spec=spec,
         temperature=members.temperature,
     )
-    window = score_reference(detector, reference, data)
-    detector.calibrate(window, fpr)
+    set_reference(detector, reference, data, fpr, accuracy=accuracy, seed=plan.seed)
     detector.training = members.summary | {
-        "reference_rows": len(window),
+        "reference_rows": sum(len(chunk.x) for chunk in reference),
         "reference": "given" if reference_data else "held out from the training rows",
         "seconds": round(time.monotonic() - started, 1),
     }
     detector.save(output)
     shutil.rmtree(checkpoints)
     return output
-
-
-def _read(data: DataConfig, spec: InputSpec) -> list[Chunk]:
-    read = list(Batch(data.path, data, spec).chunks(4096))
-    chunks = [chunk for chunk in read if len(chunk.x)]
-    rejected = [row for chunk in read for row in chunk.rejected]
-    if not chunks:
-        raise BatchError(f"{data.path}: no row can be used; mend the input column")
-    if rejected:
-        first = rejected[0]
-        logger.warning(
-            "%s: %d of %d rows cannot be used and are left out; the first is row %d of %s: %s",
-            data.path,
-            len(rejected),
-            len(rejected) + sum(len(chunk.x) for chunk in chunks),
-            first.row,
-            first.file,
-            first.reason,
-        )
-    if data.label and data.label not in chunks[0].columns.column_names:
-        raise BatchError(
-            f"{chunks[0].file} has no column {data.label!r}: name the right label column, or leave "
-            "it out to fit without labels"
-        )
-    return chunks
 
 
 def _check_before_training(
@@ -177,16 +152,13 @@ def _check_before_training(
             "outputs: give one name per output, in their order"
         )
     check_fpr(fpr, sum(len(chunk.x) for chunk in reference))
-    if data.label:
-        names = classes or [str(number) for number in range(n_outputs)]
-        for chunk in reference:
-            try:
-                class_indices(chunk.columns[data.label], names, data.label, chunk)
-            except BatchError as error:
-                raise BatchError(
-                    f"{error}. For labels given by name, pass --class-names with the names in the "
-                    "order of the classifier's outputs"
-                ) from None
+    try:
+        true_classes(reference, data, classes or [str(number) for number in range(n_outputs)])
+    except BatchError as error:
+        raise BatchError(
+            f"{error}. For labels given by name, pass --class-names with the names in the order of "
+            "the classifier's outputs"
+        ) from None
 
 
 def _hold_out(chunks: list[Chunk], seed: int) -> tuple[list[Chunk], list[Chunk]]:

@@ -169,7 +169,7 @@ def test_a_save_that_fails_leaves_the_old_bundle(
     def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("adversarial.detector.pq.write_table", fail)
+    monkeypatch.setattr("adversarial.bundle.pq.write_table", fail)
     with pytest.raises(OSError, match="disk full"):
         detector.save(tmp_path / "bundle")
     assert {p.name: p.read_bytes() for p in (tmp_path / "bundle").iterdir()} == before
