@@ -31,6 +31,8 @@ WITHIN_95 = 1.96
 """Standard deviations to each side that hold 95 % of a normal distribution."""
 SMALLEST_DROP = 0.01
 """Below it an error is not set in relation to the drop."""
+ATTACKS = ("fgsm", "pgd", "ddn")
+"""Families that are attacks (`adversarial.calibration`)."""
 CLEAN = ""
 """Stands for a family where rows are normal."""
 
@@ -63,7 +65,7 @@ class AccuracyMap(BaseModel):
         b₁, by the class of M(x), and b₂, by that of M(AE(x)).
     drop_error_ratio : float
         Of the map's own error to the drop that it estimates (`drop_error`), found by leaving out
-        one family of corruptions or attacks at a time.
+        one corruption at a time.
     n_clean, n_changed : int
         Rows that it was fitted on: normal ones, and corrupted or attacked ones.
     families : tuple of str
@@ -174,14 +176,14 @@ def _fit(rows: Rows, family: Names, n_classes: int, start: Floats | None = None)
 
 
 def _drop_error_ratio(rows: Rows, family: Names, severity: Floats, fitted: Floats) -> float:
-    """Fit without each family in turn, and compare the drops it has with those estimated of it.
+    """Fit without each corruption in turn, and compare its accuracy with what is estimated of it.
 
-    The ratio r is the least for which 95 % of the cells, a family at one severity each, have an
+    The ratio r is the least for which 95 % of the cells, a corruption at one severity each, have an
     error within 1.96 standard deviations, r · drop and that of the cell's rows taken together.
     """
     clean = family == CLEAN
     needed = []
-    for left_out in np.unique(family[~clean]):
+    for left_out in sorted(set(family) - {CLEAN, *ATTACKS}):
         kept = family != left_out
         other = _fit(rows.take(kept), family[kept], fitted.shape[1] - 1, fitted)
         before = probabilities(rows.take(clean), other)[0].mean()
@@ -193,4 +195,4 @@ def _drop_error_ratio(rows: Rows, family: Names, severity: Floats, fitted: Float
             chance = (estimates * (1 - estimates)).sum() / len(estimates) ** 2
             beyond = max((error / WITHIN_95) ** 2 - chance, 0)
             needed.append(np.sqrt(beyond) / max(abs(drop), SMALLEST_DROP))
-    return float(np.quantile(needed, 0.95, method="higher"))
+    return float(np.quantile(needed, 0.95, method="higher")) if needed else 0.0

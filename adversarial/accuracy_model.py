@@ -191,7 +191,7 @@ def fit_coefficients(
 
     first = np.zeros(shape) if start is None else start
     found = optimize.minimize(
-        loss, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-10}
+        loss, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-8}
     )
     fitted: Floats = found.x.reshape(shape)
     return fitted

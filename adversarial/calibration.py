@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from adversarial.accuracy_map import ATTACKS
 from adversarial.attacks import DDN, FGSM, PGD
 from adversarial.corruptions import CORRUPTIONS, corrupt
 from adversarial.detector import AdversarialDetector
@@ -33,7 +34,6 @@ SHARES = (0.1, 0.25, 0.5, 1.0)
 """Features of a flat row that are swapped or lost."""
 FGSM_RADII = (0.01, 0.02, 0.05, 0.1, 0.2)
 PGD_RADII = (0.02, 0.1)
-ATTACKS = ("fgsm", "pgd", "ddn")
 
 
 class Changed(NamedTuple):

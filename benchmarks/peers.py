@@ -3,11 +3,11 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
-REQUIREMENT = "alibi-detect[tensorflow]==0.13.0"
 PYTHON = ">=3.11,<3.13"
-ENVIRONMENT = Path("build/peers/alibi-detect")
+ENVIRONMENTS = Path("build/peers")
 
 
 def alibi_detect_python() -> Path:
@@ -20,11 +20,30 @@ def alibi_detect_python() -> Path:
     Path
         Its Python interpreter.
     """
+    return _environment("alibi-detect", ["alibi-detect[tensorflow]==0.13.0"])
+
+
+def nannyml_python() -> Path:
+    """Make the environment of NannyML, or check that it is whole.
+
+    NannyML imports `pkg_resources`, which setuptools has had until 80.
+
+    Returns
+    -------
+    Path
+        Its Python interpreter.
+    """
+    return _environment("nannyml", ["nannyml==0.13.0", "setuptools<81", "statsmodels<0.15"])
+
+
+def _environment(name: str, requirements: Sequence[str]) -> Path:
     uv = shutil.which("uv", path=os.pathsep.join([os.environ.get("PATH", ""), ".uv/bin"]))
     if uv is None:
         raise SystemExit("uv not found: it makes the peer's environment; 'make setup' installs it")
-    python = ENVIRONMENT / "bin" / "python"
+    environment = ENVIRONMENTS / name
+    python = environment / "bin" / "python"
     if not python.exists():
-        subprocess.run([uv, "venv", "--python", PYTHON, ENVIRONMENT], check=True)
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, REQUIREMENT], check=True)
+        subprocess.run([uv, "venv", "--python", PYTHON, environment], check=True)
+    install = [uv, "pip", "install", "--quiet", "--python", str(python)]
+    subprocess.run([*install, *requirements], check=True)
     return python
