@@ -37,12 +37,13 @@ format: $(STAMP)  ## Format the code and mend what ruff can mend
 	$(RUN)ruff format .
 	$(RUN)ruff check --fix .
 
-bench: $(STAMP)  ## Measure speed against peers; writes benchmarks/results/
+bench: $(STAMP)  ## Measure speed and accuracy against peers; writes benchmarks/results/
 	$(RUN)python benchmarks/scoring.py
 	$(RUN)python benchmarks/score_agreement.py
 	$(RUN)python benchmarks/job.py
 	$(RUN)python benchmarks/training.py
 	$(RUN)python benchmarks/attacks.py
+	$(RUN)python benchmarks/accuracy_estimate.py
 
 paper: $(STAMP)  ## Repeat the paper's evaluation, for hours: make paper DATA=DIR; writes results/
 	$(RUN)python results/paper.py run --data-dir $(DATA)

@@ -186,12 +186,12 @@ def fit_coefficients(
             moments = residual[part][:, None] * rows.features
             gradient[part, 0] += moments.sum(axis=0)
             gradient[part, 1:] += member @ moments
-        likelihood = (counted * is_right * odds).sum() - weights @ total
+        likelihood = (counted * is_right * odds).sum() - (weights * total).sum()
         return float((penalty * coefficients**2).sum() / 2 - likelihood), gradient.ravel()
 
     first = np.zeros(shape) if start is None else start
     found = optimize.minimize(
-        loss, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-8}
+        loss, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-6}
     )
     fitted: Floats = found.x.reshape(shape)
     return fitted

@@ -110,7 +110,8 @@ def refusal(path: Path, missing: Sequence[str]) -> str:
     return (
         f"{path} holds {what}. If you trust where it comes from, opt in: "
         f"trust: [{', '.join(missing)}] in the monitor's YAML, "
-        f"{' '.join(f'--trust {opt_in}' for opt_in in missing)} for 'drift-monitor fit'{where}. "
+        f"{' '.join(f'--trust {opt_in}' for opt_in in missing)} for 'drift-monitor fit' or "
+        f"'drift-monitor reference'{where}. "
         "Else build the model from Keras's own layers and save it again"
     )
 

@@ -29,7 +29,7 @@ def main() -> None:
         chunk_size=arguments.size,
     )
     estimator.fit(reference)
-    found = estimator.estimate(current).to_df()
+    found = estimator.estimate(current).filter(period="analysis").to_df()
     print(json.dumps(found["accuracy", "value"].tolist()))
 
 

@@ -3,19 +3,23 @@
 import ctypes
 import errno
 import fcntl
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from adversarial import AdversarialDetector, read_bundle
+from adversarial import AdversarialDetector, BundleError, InputSpec, read_bundle
 from adversarial import bundle as bundles
-from adversarial.bundle import hold
+from adversarial.bundle import ACCURACY, FEATURE_QUANTILES, hold, write_bundle
+from adversarial.feature_quantiles import feature_quantiles
 from drift_monitor.reference import rethreshold
 
 
@@ -120,3 +124,76 @@ def test_a_file_system_that_cannot_exchange_gets_two_renames(
 def test_a_system_without_the_call_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     assert not bundles._exchange(tmp_path, tmp_path)
+
+
+def rewrite(path: Path, *, without: str = "", **texts: str) -> None:
+    """Write a bundle again without a file, or with others' content."""
+    found = read_bundle(path)
+
+    def fill(directory: Path) -> None:
+        for name in found.manifest.sha256.keys() - {without}:
+            shutil.copyfile(path / name, directory / name)
+        for name, text in texts.items():
+            (directory / f"{name}.json").write_text(text)
+
+    changes = {"reference_created": None}
+    write_bundle(
+        path, fill, lambda sha256: found.manifest.model_copy(update=changes | {"sha256": sha256})
+    )
+
+
+def test_a_bundle_from_before_accuracy_maps_loads(copy: Path) -> None:
+    rewrite(copy, without=ACCURACY)
+    manifest = json.loads((copy / "detector.json").read_text())
+    assert "reference_created" not in manifest
+    found = read_bundle(copy)
+    assert found.accuracy_map() is None
+    assert found.feature_quantiles() is None
+    detector = AdversarialDetector.load(copy)
+    kept = (detector.accuracy_map, detector.feature_quantiles, detector.reference_created)
+    assert kept == (None, None, None)
+
+
+def test_loading_and_saving_keeps_what_is_known_of_the_reference(
+    copy: Path, tmp_path: Path
+) -> None:
+    rewrite(copy, feature_quantiles=json.dumps({"age": [0.5] * 101}))
+    detector = AdversarialDetector.load(copy)
+    detector.reference_created = datetime(2026, 11, 20, 6, tzinfo=UTC)
+    detector.save(tmp_path / "again")
+    again = read_bundle(tmp_path / "again")
+    assert again.accuracy_map() == read_bundle(copy).accuracy_map() is not None
+    assert again.feature_quantiles() == {"age": [0.5] * 101}
+    assert again.manifest.reference_created == detector.reference_created
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (ACCURACY, '{"schema_version": "2"}'),
+        (FEATURE_QUANTILES, '{"age": [1, 2]}'),
+        (FEATURE_QUANTILES, "no JSON"),
+    ],
+)
+def test_a_file_of_another_version_is_named_with_the_remedy(
+    copy: Path, name: str, text: str
+) -> None:
+    rewrite(copy, **{name.removesuffix(".json"): text})
+    found = read_bundle(copy)
+    with pytest.raises(BundleError, match=rf"{name} cannot be read.*'drift-monitor reference'"):
+        (found.accuracy_map if name == ACCURACY else found.feature_quantiles)()
+
+
+def test_an_altered_map_is_refused(copy: Path) -> None:
+    (copy / ACCURACY).write_text((copy / ACCURACY).read_text() + " ")
+    with pytest.raises(BundleError, match=r"accuracy\.json has been altered"):
+        read_bundle(copy)
+
+
+def test_quantiles_are_those_of_each_feature() -> None:
+    x = np.stack([np.arange(101), 1000 - np.arange(101)], axis=1).astype(np.float32)
+    found = feature_quantiles(x, InputSpec(shape=(2,), feature_names=("age", "height")))
+    assert found is not None
+    np.testing.assert_allclose(found["age"], np.arange(101), atol=1e-9)
+    np.testing.assert_allclose(found["height"], 900 + np.arange(101), atol=1e-9)
+    assert feature_quantiles(np.zeros((5, 2, 2, 1), np.float32), InputSpec(shape=(2, 2, 1))) is None

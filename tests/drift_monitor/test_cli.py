@@ -129,6 +129,9 @@ def test_bad_input_is_one_paragraph_that_names_file_and_remedy(
         ("unheard-of",),
         ("threshold", "detector"),
         ("threshold", "detector", "--fpr", "0"),
+        ("reference", "detector"),
+        ("reference", "detector", "--data", "d", "--fpr", "0"),
+        ("reference", "detector", "--data", "d", "--input", ","),
         ("fit", "--input", ",", "--classifier", "c", "--data", "d", "--output", "o"),
         ("fit", "--input", "@nothing.txt", "--classifier", "c", "--data", "d", "--output", "o"),
         ("fit", "--shape", "3x1", "--classifier", "c", "--data", "d", "--output", "o"),
@@ -390,3 +393,17 @@ def test_a_run_that_is_terminated_leaves_nothing_behind(make_monitor: MakeMonito
     process.terminate()
     assert process.wait(60) == 143
     assert not directory.exists()
+
+
+def test_reference_says_what_the_new_window_gives(
+    invoke: Invoke, bundle: Path, tmp_path: Path
+) -> None:
+    data = write_batch(tmp_path / "new.parquet", *make_images(100, seed=8))
+    code, out, err = invoke(
+        *("reference", bundle, "--data", data, "--label", "label", "--segments", "site"),
+        *("--fpr", "0.1", "--output", tmp_path / "renewed"),
+    )
+    assert code == 0, err
+    assert f"Wrote the detector bundle {tmp_path / 'renewed'}" in out
+    assert "flags 10 of 100 normal rows" in out
+    assert "by a map fitted on 100 labelled rows" in out

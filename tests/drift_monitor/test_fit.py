@@ -35,13 +35,43 @@ def words(classifier: Path, data: Path, output: Path, *options: object) -> list[
     named = {"classifier": classifier, "data": data, "output": output, "label": "label"}
     named |= {"class-names": ",".join(CLASSES), "autoencoder": "dense"}
     fit = ["fit", *(str(w) for name, value in named.items() for w in (f"--{name}", value))]
-    return [*fit, *map(str, options)]
+    return [*fit, "--no-accuracy", *map(str, options)]
 
 
 def fit(classifier: Path, data: Path, output: Path, *options: object) -> AdversarialDetector:
     found = CliRunner().invoke(app, words(classifier, data, output, *options))
     assert found.exit_code == 0, found.output + str(found.exception)
     return AdversarialDetector.load(output)
+
+
+def test_labels_give_an_accuracy_map_and_no_labels_a_line_that_says_so(
+    classifier_file: Path, training_rows: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    command = words(classifier_file, training_rows, tmp_path / "with", "--epochs", 1)
+    command.remove("--no-accuracy")
+    found = CliRunner().invoke(app, command)
+    assert found.exit_code == 0, found.output
+    fitted = read_bundle(tmp_path / "with").accuracy_map()
+    assert fitted is not None
+    assert fitted.class_names == CLASSES
+    assert "by a map fitted on 80 labelled rows" in found.output
+
+    at = command.index("--label")
+    del command[at : at + 2]
+    command[command.index(str(tmp_path / "with"))] = str(tmp_path / "without")
+    assert CliRunner().invoke(app, command).exit_code == 0
+    without = read_bundle(tmp_path / "without")
+    assert without.accuracy_map() is None
+    assert without.manifest.reference_created is not None
+    assert "estimated accuracy needs labels" in caplog.text
+
+
+def test_no_map_is_fitted_where_none_is_wanted(
+    classifier_file: Path, training_rows: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    detector = fit(classifier_file, training_rows, tmp_path / "d", "--epochs", 1)
+    assert detector.accuracy_map is None
+    assert "accuracy" not in caplog.text
 
 
 def weights(detector: AdversarialDetector) -> list[np.ndarray]:

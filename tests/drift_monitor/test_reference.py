@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,8 +22,9 @@ from adversarial.members import Plan
 from adversarial.threshold import apply_threshold
 from drift_monitor.batches import Batch
 from drift_monitor.config import DataConfig
+from drift_monitor.errors import BatchError
 from drift_monitor.fit import fit
-from drift_monitor.reference import rethreshold, score_reference
+from drift_monitor.reference import renew_reference, rethreshold, score_reference
 from tests.animals import CLASSES, make_images, write_batch
 
 
@@ -60,6 +64,7 @@ def test_a_rethresholded_bundle_is_the_bundle_fitted_with_that_rate(
         assert made.reference().equals(fitted.reference(), check_metadata=True)
         assert made.manifest.threshold == fitted.manifest.threshold
         assert made.manifest.fpr == fpr
+        assert made.accuracy_map() == read_bundle(first).accuracy_map() is not None
         kept = {"threshold", "fpr", "sha256"}
         source = read_bundle(first).manifest
         assert made.manifest.model_dump(exclude=kept) == source.model_dump(exclude=kept)
@@ -87,10 +92,12 @@ def test_the_dependent_columns_of_the_reference_follow_from_the_others(bundle: P
     assert list(window) == [
         "prediction",
         "confidence",
+        "entropy",
         "adversarial_score",
         "flagged",
         "corrected_prediction",
         "reconstruction_prediction",
+        "reconstruction_confidence",
         "label",
         "site",
     ]
@@ -187,3 +194,116 @@ def test_tensorflow_is_not_loaded(copy: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "flags 32 of 160 normal rows" in done.stdout
     assert read_bundle(copy).manifest.fpr == 0.2
+
+
+def new_rows(directory: Path, n: int = 120, *, labelled: int | None = None) -> DataConfig:
+    """Write new normal rows, all of them or the first few labelled, and say what they hold."""
+    images, labels = make_images(n, seed=31)
+    path = write_batch(directory / "new.parquet", images, labels)
+    if labelled is not None:
+        table = pq.read_table(path)
+        known = [int(c) if row < labelled else None for row, c in enumerate(labels)]
+        at = table.column_names.index("label")
+        pq.write_table(table.set_column(at, "label", pa.array(known, pa.int64())), path)
+    return DataConfig(path=str(path), input="image", label="label", segments=["site"])
+
+
+def test_a_renewed_reference_is_that_of_the_new_rows_and_the_models_stay(
+    copy: Path, tmp_path: Path
+) -> None:
+    before = read_bundle(copy)
+    map_before = before.accuracy_map()
+    started = datetime.now(UTC)
+    assert renew_reference(copy, new_rows(tmp_path), fpr=0.1) == copy
+    after = read_bundle(copy)
+    for name in ("classifier.keras", "autoencoder.keras"):
+        assert after.manifest.sha256[name] == before.manifest.sha256[name]
+    window = after.reference()
+    x = (make_images(120, seed=31)[0][..., None] / np.float32(255)).astype(np.float32)
+    detector = AdversarialDetector.load(copy)
+    np.testing.assert_allclose(window["adversarial_score"].to_numpy(), detector.score(x), atol=1e-6)
+    assert sum(window["flagged"].to_pylist()) == 12
+    assert after.manifest.fpr == 0.1
+    assert after.manifest.reference_created is not None
+    assert started <= after.manifest.reference_created <= datetime.now(UTC)
+    own = {"threshold", "fpr", "sha256", "reference_created"}
+    kept = before.manifest.model_dump(exclude=own)
+    assert after.manifest.model_dump(exclude=own) == kept
+    found = after.accuracy_map()
+    assert found is not None
+    assert found.n_clean == 120
+    right = np.asarray(window["prediction"]) == np.asarray(window["label"])
+    assert found.predict(window)[0].mean() == pytest.approx(right.mean(), abs=1 / 120)
+    assert found != map_before
+    assert detector.accuracy_map == found
+    assert detector.reference_created == after.manifest.reference_created
+
+
+def test_without_enough_labels_the_old_map_goes_and_the_log_says_why(
+    copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read_bundle(copy).accuracy_map() is not None
+    renew_reference(copy, new_rows(tmp_path, labelled=20))
+    found = read_bundle(copy)
+    assert found.accuracy_map() is None
+    assert not (copy / "accuracy.json").exists()
+    assert found.manifest.fpr == 0.05
+    assert "labels of at least 50 reference rows, and 20 have one" in caplog.text
+
+
+def test_a_new_threshold_keeps_all_else_of_the_reference(copy: Path, tmp_path: Path) -> None:
+    renew_reference(copy, new_rows(tmp_path))
+    before = read_bundle(copy)
+    rethreshold(copy, 0.2)
+    after = read_bundle(copy)
+    assert after.manifest.sha256["accuracy.json"] == before.manifest.sha256["accuracy.json"]
+    assert after.manifest.reference_created == before.manifest.reference_created
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label": "truth"}, "no column 'truth'"),
+        ({"input": "picture"}, "no column 'picture'"),
+        ({"segments": ["country"]}, "no column 'country'"),
+    ],
+)
+def test_rows_that_do_not_fit_leave_the_old_bundle(
+    copy: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    before = content(copy)
+    with pytest.raises(BatchError, match=message):
+        renew_reference(copy, new_rows(tmp_path).model_copy(update=change))
+    assert content(copy) == before
+
+
+def test_a_renewal_that_fails_at_the_end_leaves_the_old_bundle(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content(copy)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("drift_monitor.reference.write_reference", fail)
+    with pytest.raises(OSError, match="disk full"):
+        renew_reference(copy, new_rows(tmp_path), accuracy=False)
+    assert content(copy) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["detector", "new.parquet"]
+
+
+def test_models_that_were_replaced_meanwhile_are_not_mixed_with_the_new_reference(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from drift_monitor import reference
+
+    score = reference.score_reference
+
+    def score_slowly(*words: Any) -> pa.Table:
+        (copy / "autoencoder.keras").write_bytes(b"another")
+        return score(*words)
+
+    monkeypatch.setattr(reference, "score_reference", score_slowly)
+    with pytest.raises(BundleError, match=r"autoencoder\.keras has been replaced"):
+        renew_reference(copy, new_rows(tmp_path), accuracy=False)
+    assert (copy / "autoencoder.keras").read_bytes() == b"another"
