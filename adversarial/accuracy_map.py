@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from adversarial.accuracy_model import (
+    OUTPUTS,
     Rows,
     fit_coefficients,
     move_to_accuracy,
@@ -33,6 +34,8 @@ SMALLEST_DROP = 0.01
 """Below it an error is not set in relation to the drop."""
 ATTACKS = ("fgsm", "pgd", "ddn")
 """Families that are attacks (`adversarial.calibration`)."""
+ROWS_AT_ONCE = 65_536
+"""Bounds the memory of a prediction."""
 CLEAN = ""
 """Stands for a family where rows are normal."""
 
@@ -148,7 +151,16 @@ class AccuracyMap(BaseModel):
             If a class is not among the map's.
         """
         coefficients = (self.agreeing, self.prediction, self.reconstruction)
-        return probabilities(read_rows(window, self.class_names), np.array(coefficients))
+        fitted = np.array(coefficients)
+        outputs = window.select(OUTPUTS)
+        parts = [
+            probabilities(
+                read_rows(outputs.slice(first, ROWS_AT_ONCE), self.class_names, first), fitted
+            )
+            for first in range(0, max(1, len(window)), ROWS_AT_ONCE)
+        ]
+        prediction, reconstruction = zip(*parts, strict=True)
+        return np.concatenate(prediction), np.concatenate(reconstruction)
 
     def drop_error(self, drop: float) -> float:
         """Return the standard deviation of the map's own error of a batch's estimated accuracy.

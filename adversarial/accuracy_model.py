@@ -23,6 +23,15 @@ SMALLEST_ODDS = 1e-4
 SMALLEST_SCORE = 1e-3
 """Added to a score in nats before its logarithm is taken."""
 
+OUTPUTS = (
+    "prediction",
+    "confidence",
+    "adversarial_score",
+    "reconstruction_prediction",
+    "reconstruction_confidence",
+)
+"""Columns of a score table that the model takes."""
+
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
 
@@ -57,8 +66,8 @@ class Rows(NamedTuple):
         )
 
 
-def read_rows(table: pa.Table, class_names: Sequence[str]) -> Rows:
-    """Return what the model takes of a score table's rows.
+def read_rows(table: pa.Table, class_names: Sequence[str], first: int = 0) -> Rows:
+    """Return what the model takes of a score table's rows, of which the first is row `first`.
 
     Raises
     ------
@@ -80,8 +89,8 @@ def read_rows(table: pa.Table, class_names: Sequence[str]) -> Rows:
         if found.null_count:
             row = found.is_valid().index(False).as_py()
             raise ModelError(
-                f"row {row}: {name} is {table[name][row].as_py()!r}, which is no class of the "
-                f"accuracy map ({', '.join(class_names)}): give rows that its detector has scored"
+                f"row {first + row}: {name} is {table[name][row].as_py()!r}, which is no class of "
+                f"the accuracy map ({', '.join(class_names)}): give rows that its detector scored"
             )
         indices: Classes = found.to_numpy().astype(np.int64)
         return indices

@@ -223,8 +223,7 @@ class AdversarialDetector:
         score = combine_scores(outputs.scores, self.weights)
         flagged = score > self.threshold
         reconstructed = vote(outputs.probabilities, outputs.corrected_probabilities, self.weights)
-        shares = np.asarray(self.weights, np.float32) / np.float32(sum(self.weights))
-        corrected = np.einsum("j,njk->nk", shares, outputs.corrected_probabilities)
+        corrected = self._mean(outputs.corrected_probabilities)
         return Prediction(
             score=score,
             flagged=flagged,
@@ -235,6 +234,16 @@ class AdversarialDetector:
             entropy=special.entr(outputs.probabilities.astype(np.float64)).sum(axis=1),
             reconstruction_confidence=corrected[np.arange(len(corrected)), reconstructed],
         )
+
+    def probabilities(
+        self, x: NDArray[np.float32], batch_size: int = 512
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return M(x) and M(AE(x)), (n, n_classes) each; of an ensemble the weighted mean.
+
+        Parameters and errors as in `score`.
+        """
+        outputs = self._outputs(x, batch_size)
+        return outputs.probabilities, self._mean(outputs.corrected_probabilities)
 
     def reconstruct(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return AE(x), (n, *input_shape); of an ensemble that of the greatest weight."""
@@ -375,6 +384,12 @@ class AdversarialDetector:
             )
         detector.fingerprint = bundle.fingerprint
         return detector
+
+    def _mean(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the mean over the autoencoders by weight, (n, m, k) to (n, k)."""
+        shares = np.asarray(self.weights, np.float32) / np.float32(sum(self.weights))
+        mean: NDArray[np.float32] = np.einsum("j,njk->nk", shares, probabilities)
+        return mean
 
     def _outputs(self, x: NDArray[np.float32], batch_size: int) -> Outputs:
         if x.shape[1:] != self.input_spec.shape:

@@ -36,6 +36,19 @@ def nannyml_python() -> Path:
     return _environment("nannyml", ["nannyml==0.13.0", "setuptools<81", "statsmodels<0.15"])
 
 
+def evidently_python() -> Path:
+    """Make the environment of Evidently, or check that it is whole.
+
+    Evidently 0.7 breaks on pandas 3.
+
+    Returns
+    -------
+    Path
+        Its Python interpreter.
+    """
+    return _environment("evidently", ["evidently==0.7.23", "pandas<3"])
+
+
 def _environment(name: str, requirements: Sequence[str]) -> Path:
     uv = shutil.which("uv", path=os.pathsep.join([os.environ.get("PATH", ""), ".uv/bin"]))
     if uv is None:

@@ -1,37 +1,48 @@
-"""From score tables to findings: split, harm rates, tests, break-downs. No files, no TensorFlow."""
+"""From score tables to findings: split, harm, accuracy, tests, parts. No files, no TensorFlow."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from drift_monitor.accuracy import MapError, estimated_accuracy, realised_accuracy
 from drift_monitor.config import Policy, Split
+from drift_monitor.corrections import corrected_classes, gain, pairs
+from drift_monitor.drift_tests import drift_tests, on_one_list
 from drift_monitor.errors import ConfigError
 from drift_monitor.harm import (
-    HARMFUL,
     HARMLESS,
     LEFT_OUT,
     Classes,
     Outcomes,
     harm_rate,
     rate_difference,
+    rise_p_value,
     split_by_detector,
     split_by_labels,
     split_paired,
 )
-from drift_monitor.ks import holm, ks_test, minimum_detectable_d
-from drift_monitor.report.model import Breakdown, Correction, Harm, HarmRate, KSTest
-from drift_monitor.scoring import segment_column
+from drift_monitor.localisation import Side, break_down
+from drift_monitor.report.model import (
+    Accuracy,
+    Breakdown,
+    Correction,
+    CorrectionGain,
+    Difference,
+    Harm,
+    TwoSampleTest,
+)
+from drift_monitor.scored_rows import ScoredRows, Segment
 
 DEFINITIONS: dict[Split, str] = {
     "labels": "harmful where the prediction differs from the label",
     "paired": "harmful where the prediction turned from correct on the clean twin to incorrect",
-    "detector": "harmful where the row is flagged and its corrected class is another",
+    "detector": "harmful where the row is flagged and its reconstruction has another class",
 }
+NO_MAP = (
+    "the detector has no accuracy map: fit it, or its reference, with labels (drift-monitor "
+    "reference, --label)"
+)
 
 
 @dataclass(frozen=True)
@@ -42,39 +53,44 @@ class Findings:
     ----------
     outcome : (n,) int8
         Outcome of each scored row.
-    n_labelled : int
-        Scored rows with a label.
-    harm, tests, localisation, corrections
+    corrected : (n,) int64
+        Class of each row after the corrections that are offered.
+    harm, accuracy, tests, localisation, corrections, correction_gain
         As in `report.json`.
     """
 
     outcome: Outcomes
-    n_labelled: int
+    corrected: Classes
     harm: Harm
-    tests: list[KSTest]
+    accuracy: Accuracy
+    tests: list[TwoSampleTest]
     localisation: list[Breakdown]
     corrections: list[Correction]
+    correction_gain: CorrectionGain
 
 
 def analyse(
-    current: pa.Table,
-    reference: pa.Table,
+    current: ScoredRows,
+    reference: ScoredRows,
     class_names: Sequence[str],
-    segments: Sequence[str],
     policy: Policy,
+    accuracy_map: MapError | None = None,
 ) -> Findings:
-    """Compare a batch's score table with the reference window's.
+    """Compare a batch with the reference window.
+
+    Half of α is spent on harm: by one rule, or by two where accuracy is estimated too, each
+    one-sided. That sets the confidence of the intervals of harm and accuracy, 1 − α or 1 − α/2.
 
     Parameters
     ----------
-    current, reference : pyarrow.Table
-        Score tables (columns in `drift_monitor.scoring.score_chunk`).
+    current, reference : ScoredRows
+        With the map's probabilities where there is a map.
     class_names : sequence of str
         The detector's classes.
-    segments : sequence of str
-        Segment columns to break down by.
     policy : Policy
         Split, α, minimum effect, margin.
+    accuracy_map : AccuracyMap, optional
+        The detector's.
 
     Raises
     ------
@@ -82,26 +98,44 @@ def analyse(
         If the policy demands a split for which the columns are missing.
     """
     split = _choose_split(current, reference, policy)
-    outcome = _outcome(current, split, class_names)
-    reference_outcome = _outcome(reference, split, class_names, is_reference=True)
-    sides = (current, reference, outcome, reference_outcome)
+    outcome = _outcome(current, split)
+    reference_outcome = _outcome(reference, split, is_reference=True)
+    estimated = accuracy_map is not None and bool(current.finite.any())
+    decides = estimated and split == "detector"
+    alpha = policy.alpha / (2 if decides else 1)
+    tests = drift_tests(
+        current, reference, outcome, reference_outcome, tuple(class_names), split, policy
+    )
     return Findings(
         outcome=outcome,
-        n_labelled=_n_valid(current, "label"),
-        harm=_harm(outcome, reference_outcome, split, policy),
-        tests=_tests(*sides, split, policy),
-        localisation=[
-            *_break_down("prediction", "prediction", *sides, policy),
-            *(p for s in segments for p in _break_down(s, segment_column(s), *sides, policy)),
+        corrected=corrected_classes(current),
+        harm=_harm(outcome, reference_outcome, split, policy, alpha),
+        accuracy=_accuracy(
+            current, reference, accuracy_map if estimated else None, alpha, decides=decides
+        ),
+        tests=tests,
+        localisation=_localisation(
+            current, reference, outcome, reference_outcome, class_names, tests[0].location, alpha
+        ),
+        corrections=[
+            Correction(
+                prediction=class_names[pair.prediction],
+                reconstruction_prediction=class_names[pair.reconstruction],
+                n=pair.n,
+                offered=pair.offered,
+                probability_before=pair.probability_before,
+                probability_after=pair.probability_after,
+            )
+            for pair in pairs(current, len(class_names))
         ],
-        corrections=_corrections(current),
+        correction_gain=_correction_gain(current, alpha),
     )
 
 
-def _choose_split(current: pa.Table, reference: pa.Table, policy: Policy) -> Split:
-    labelled = _n_valid(current, "label")
-    paired = min(labelled, _n_valid(current, "clean_prediction"))
-    labelled_reference = _n_valid(reference, "label")
+def _choose_split(current: ScoredRows, reference: ScoredRows, policy: Policy) -> Split:
+    labelled = int(np.count_nonzero(current.label >= 0))
+    paired = min(labelled, int(np.count_nonzero(current.clean >= 0)))
+    labelled_reference = bool((reference.label >= 0).any())
     if policy.split == "auto":
         if paired >= policy.min_rows:
             return "paired"
@@ -111,198 +145,155 @@ def _choose_split(current: pa.Table, reference: pa.Table, policy: Policy) -> Spl
             "policy.split is 'labels', but the detector's reference window holds no labels: fit "
             "the detector with --label, or set policy.split to 'auto'"
         )
-    if policy.split == "paired" and "clean_prediction" not in current.column_names:
-        raise ConfigError(
-            "policy.split is 'paired', but no clean predictions are given: name their column in "
-            "data.clean_prediction, or set policy.split to 'auto'"
-        )
     return policy.split
 
 
-def _outcome(
-    table: pa.Table, split: Split, class_names: Sequence[str], *, is_reference: bool = False
-) -> Outcomes:
-    def classes(name: str) -> Classes:
-        if name not in table.column_names:
-            return np.full(len(table), -1)
-        indices = pc.index_in(table[name].cast(pa.string()), pa.array(class_names, pa.string()))
-        return np.asarray(pc.fill_null(indices, -1), np.int64)
-
-    own = classes("prediction")
+def _outcome(rows: ScoredRows, split: Split, *, is_reference: bool = False) -> Outcomes:
     match split:
         case "detector":
-            flagged = np.asarray(table["flagged"])
-            return split_by_detector(flagged, own, classes("corrected_prediction"))
+            outcome = split_by_detector(rows.flagged, rows.prediction, rows.reconstruction)
+            outcome[~rows.finite] = LEFT_OUT
+            return outcome
         case "labels":
-            # What was served counts; where it was not logged, what the classifier says now.
-            logged = classes("logged_prediction")
-            return split_by_labels(np.where(logged >= 0, logged, own), classes("label"))
+            return split_by_labels(rows.served, rows.label)
         case "paired" if is_reference:
             # A reference row is its own clean twin, so its prediction is unchanged.
-            return np.full(len(table), HARMLESS, np.int8)
+            return np.full(len(rows), HARMLESS, np.int8)
         case "paired":
-            return split_paired(own, classes("label"), classes("clean_prediction"))
+            return split_paired(rows.prediction, rows.label, rows.clean)
 
 
-def _harm(outcome: Outcomes, reference_outcome: Outcomes, split: Split, policy: Policy) -> Harm:
-    current = harm_rate(outcome, policy.alpha)
-    reference = harm_rate(reference_outcome, policy.alpha)
+def _harm(
+    outcome: Outcomes, reference_outcome: Outcomes, split: Split, policy: Policy, alpha: float
+) -> Harm:
+    current = harm_rate(outcome, alpha)
+    reference = harm_rate(reference_outcome, alpha)
     difference = rate_difference(current, reference) if current and reference else None
     return Harm.model_validate(
         {
             "split": split,
             "definition": DEFINITIONS[split],
             "margin": policy.harm_margin,
-            "confidence": 1 - policy.alpha,
+            "confidence": 1 - alpha,
             "left_out": int(np.count_nonzero(outcome == LEFT_OUT)),
-            "current": current and current._asdict(),
-            "reference": reference and reference._asdict(),
+            "current": asdict(current) if current else None,
+            "reference": asdict(reference) if reference else None,
             "difference": difference and difference._asdict(),
+            "p_value": rise_p_value(current, reference) if current and reference else None,
         }
     )
 
 
-def _tests(
-    current: pa.Table,
-    reference: pa.Table,
+def _accuracy(
+    current: ScoredRows,
+    reference: ScoredRows,
+    accuracy_map: MapError | None,
+    alpha: float,
+    *,
+    decides: bool,
+) -> Accuracy:
+    here, there = realised_accuracy(current, alpha), realised_accuracy(reference, alpha)
+    difference = rate_difference(here, there) if here and there else None
+    estimated = None
+    if (
+        accuracy_map is not None
+        and current.probability_correct is not None
+        and reference.probability_correct is not None
+    ):
+        found = estimated_accuracy(
+            current.probability_correct[current.finite],
+            reference.probability_correct[reference.finite],
+            accuracy_map,
+            alpha,
+        )
+        estimated = {
+            "current": found.current._asdict(),
+            "reference": found.reference._asdict(),
+            "difference": _difference(found.difference),
+            "p_value": found.p_value,
+            "decides": decides,
+        }
+    return Accuracy.model_validate(
+        {
+            "realised": {
+                "current": asdict(here) if here else None,
+                "reference": asdict(there) if there else None,
+                "difference": difference and difference._asdict(),
+            },
+            "estimated": estimated,
+            "estimated_missing": None
+            if estimated
+            else (NO_MAP if accuracy_map is None and len(current) else "no row can be judged"),
+        }
+    )
+
+
+def _localisation(
+    current: ScoredRows,
+    reference: ScoredRows,
     outcome: Outcomes,
     reference_outcome: Outcomes,
-    split: Split,
-    policy: Policy,
-) -> list[KSTest]:
-    x = np.asarray(current["adversarial_score"])
-    r = np.asarray(reference["adversarial_score"])
-    harmful, harmless = x[outcome == HARMFUL], x[outcome == HARMLESS]
-    samples = [
-        ("score", "all rows, reference against batch", True, r, x),
+    class_names: Sequence[str],
+    location: float | None,
+    alpha: float,
+) -> list[Breakdown]:
+    at = np.inf if location is None else location
+    columns: list[tuple[str, Segment, Segment | None]] = [
         (
-            "score_harmful",
-            "harmful rows, reference against batch",
-            True,
-            r[reference_outcome == HARMFUL],
-            harmful,
-        ),
-        (
-            "score_harmless",
-            "harmless rows, reference against batch",
-            True,
-            r[reference_outcome == HARMLESS],
-            harmless,
-        ),
+            "prediction",
+            Segment(tuple(class_names), current.prediction),
+            Segment(tuple(class_names), reference.prediction),
+        )
     ]
-    # A set that was split by the score differs in it by construction, so `detector` has no such
-    # test; and it says how well the score tells harm, not that anything drifted.
-    if split != "detector":
-        samples.append(
-            ("separation", "harmless against harmful rows of the batch", False, harmless, harmful)
+    for name, segment in current.segments.items():
+        there = reference.segments.get(name)
+        columns.append(
+            (name, segment, None) if there is None else (name, *on_one_list(segment, there))
         )
-
-    family = [(name, a, b) for name, _, counts, a, b in samples if counts and len(a) and len(b)]
-    results = {
-        name: ks_test(a, b, policy.alpha) for name, _, _, a, b in samples if len(a) and len(b)
-    }
-    adjusted = dict(
-        zip(
-            [name for name, _, _ in family],
-            holm([results[name].p_value for name, _, _ in family]),
-            strict=True,
+    found = []
+    for by, here, there in columns:
+        parts = break_down(
+            Side(here.codes, outcome, current.score <= at),
+            None if there is None else Side(there.codes, reference_outcome, reference.score <= at),
+            len(here.values),
+            alpha,
         )
-    )
-    tests = []
-    for name, compares, counts, a, b in samples:
-        result = results.get(name)
-        level = policy.alpha / max(1, len(family)) if counts else policy.alpha
-        p_adjusted = adjusted.get(name)
-        tests.append(
-            KSTest.model_validate(
-                {
-                    "name": name,
-                    "compares": compares,
-                    "in_family": counts,
-                    "skipped": None if result else "one of the two samples is empty",
-                    "statistic": result and result.statistic,
-                    "low": result and result.low,
-                    "high": result and result.high,
-                    "location": result and result.location,
-                    "p_value": result and result.p_value,
-                    "p_value_adjusted": p_adjusted,
-                    "method": result and result.method,
-                    "n_reference": len(a),
-                    "n_current": len(b),
-                    "minimum_detectable": (
-                        minimum_detectable_d(len(a), len(b), level) if result else None
-                    ),
-                    "threshold": policy.min_effect,
-                    "drift_detected": (
-                        result is not None
-                        and p_adjusted is not None
-                        and p_adjusted < policy.alpha
-                        and result.statistic >= policy.min_effect
-                    ),
+        rows = [
+            Breakdown.model_validate(
+                {"by": by, "value": value}
+                | part._asdict()
+                | {
+                    "current": asdict(part.current) if part.current else None,
+                    "reference": asdict(part.reference) if part.reference else None,
+                    "difference": part.difference and part.difference._asdict(),
                 }
             )
-        )
-    return tests
+            for value, part in zip(here.values, parts, strict=True)
+            if part.n_current or part.n_reference
+        ]
+        found += sorted(rows, key=_rank)
+    return found
 
 
-def _break_down(
-    by: str,
-    column: str,
-    current: pa.Table,
-    reference: pa.Table,
-    outcome: Outcomes,
-    reference_outcome: Outcomes,
-    policy: Policy,
-) -> list[Breakdown]:
-    """Return one part per value of a column, in the order of the values' names."""
-    values = _strings(current, column)
-    has_reference = column in reference.column_names
-    reference_values = _strings(reference, column) if has_reference else np.array([], object)
-    parts = []
-    for value in sorted({*values, *reference_values}):
-        rows, reference_rows = values == value, reference_values == value
-        rate = harm_rate(outcome[rows], policy.alpha)
-        n_reference = int(np.count_nonzero(reference_rows))
-        reference_rate = (
-            harm_rate(reference_outcome[reference_rows], policy.alpha) if n_reference else None
-        )
-        n = int(np.count_nonzero(rows))
-        parts.append(
-            Breakdown(
-                by=by,
-                value=value,
-                n_current=n,
-                n_reference=n_reference,
-                share_current=n / max(1, len(values)),
-                share_reference=n_reference / len(reference_values) if has_reference else None,
-                current=HarmRate(**rate._asdict()) if rate else None,
-                reference=HarmRate(**reference_rate._asdict()) if reference_rate else None,
-            )
-        )
-    return parts
-
-
-def _corrections(current: pa.Table) -> list[Correction]:
-    flagged = current.filter(current["flagged"])
-    pairs = Counter(
-        zip(
-            flagged["prediction"].to_pylist(),
-            flagged["corrected_prediction"].to_pylist(),
-            strict=True,
-        )
+def _rank(part: Breakdown) -> tuple[bool, float, float, str]:
+    return (
+        part.too_small,
+        -(part.harm_contribution or 0.0),
+        -(part.drift_contribution or 0.0),
+        part.value,
     )
-    return [
-        Correction(prediction=before, corrected_prediction=after, n=n)
-        for (before, after), n in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
-        if before != after
-    ]
 
 
-def _strings(table: pa.Table, column: str) -> NDArray[np.object_]:
-    return np.asarray(table[column].cast(pa.string()).fill_null("(missing)").to_pylist(), object)
+def _correction_gain(rows: ScoredRows, alpha: float) -> CorrectionGain:
+    found = gain(rows, alpha)
+    return CorrectionGain(
+        proposed=found.proposed,
+        offered=found.offered,
+        expected=None if found.expected is None else Difference(**_difference(found.expected)),
+        expected_of_all=found.expected_of_all,
+        realised=found.realised,
+    )
 
 
-def _n_valid(table: pa.Table, column: str) -> int:
-    if column not in table.column_names:
-        return 0
-    return len(table) - int(table[column].null_count)
+def _difference(values: tuple[float, float, float]) -> dict[str, float]:
+    return dict(zip(("estimate", "low", "high"), values, strict=True))

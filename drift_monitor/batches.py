@@ -1,47 +1,24 @@
 """Production batches: Parquet in, arrays ready to score out, in chunks of bounded size."""
 
-import glob
-import hashlib
 import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from adversarial.bundle import InputSpec
 from drift_monitor.config import DataConfig
 from drift_monitor.decoding import IMAGE_MODES, decode_rows, is_image, is_number, tensor_shape
-from drift_monitor.errors import BatchError, MissingBatchError
+from drift_monitor.errors import BatchError
+from drift_monitor.parquet_files import SourceFile, damaged, find_files, open_file, sha256
 
 DECODE_THREADS = 2
 CHUNKS_AHEAD = 2 * DECODE_THREADS
-
-
-@dataclass(frozen=True)
-class BatchFile:
-    """One Parquet file of a batch.
-
-    Attributes
-    ----------
-    path : str
-        Local path or URL.
-    rows : int
-        Rows in it.
-    sha256 : str
-        Of its bytes.
-    """
-
-    path: str
-    rows: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -105,12 +82,12 @@ class Batch:
                 f"data.input lists {data.input_columns}, but the detector was fitted on "
                 f"{list(spec.feature_names or ())}: list the same columns in the same order"
             )
-        self._paths = _resolve(path)
-        self.files: list[BatchFile] = []
+        self._paths = find_files(path)
+        self.files: list[SourceFile] = []
         for file in self._paths:
-            parquet = _open(file)
+            parquet = open_file(file)
             self._check_schema(file, parquet.schema_arrow)
-            self.files.append(BatchFile(file, parquet.metadata.num_rows, _sha256(file)))
+            self.files.append(SourceFile(file, parquet.metadata.num_rows, sha256(file)))
         if not self.n_rows:
             raise BatchError(
                 f"{path} has no rows: a batch needs at least one; check the job that writes it"
@@ -125,7 +102,7 @@ class Batch:
     def has_labels(self) -> bool:
         """Whether the monitor names no label column, or some file has it."""
         label = self.data.label
-        return not label or any(label in _open(file).schema_arrow.names for file in self._paths)
+        return not label or any(label in open_file(file).schema_arrow.names for file in self._paths)
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Yield the rows in order, at most `size` at a time, decoded ahead by threads.
@@ -149,7 +126,7 @@ class Batch:
     def _tables(self, size: int) -> Iterator[tuple[str, int, pa.Table]]:
         for file in self._paths:
             first_row = 0
-            parquet = _open(file)
+            parquet = open_file(file)
             wanted = [*self.data.input_columns, *self._carried(parquet.schema_arrow)]
             try:
                 for record_batch in parquet.iter_batches(
@@ -158,7 +135,7 @@ class Batch:
                     yield file, first_row, pa.table(record_batch)
                     first_row += record_batch.num_rows
             except (pa.ArrowException, OSError) as error:
-                raise _damaged(file, error) from error
+                raise damaged(file, error) from error
 
     def _carried(self, schema: pa.Schema) -> list[str]:
         """Return the columns beside the input that the monitor names and the file has."""
@@ -250,7 +227,7 @@ class Batch:
 
 def class_names(path: str, label: str | None) -> list[str] | None:
     """Return the class names that a Hugging Face Parquet file gives for its label, if any."""
-    schema = _open(_resolve(path)[0]).schema_arrow
+    schema = open_file(find_files(path)[0]).schema_arrow
     metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     feature = metadata.get("info", {}).get("features", {}).get(label, {})
     names: list[str] | None = feature.get("names")
@@ -313,52 +290,3 @@ def class_indices(
 
 def _is_time(kind: pa.DataType) -> bool:
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind))
-
-
-def _resolve(path: str) -> list[str]:
-    if "://" in path:
-        try:
-            filesystem, inner = fsspec.core.url_to_fs(path)
-            pattern = f"{inner}/*.parquet" if filesystem.isdir(inner) else inner
-            files = [filesystem.unstrip_protocol(f) for f in sorted(filesystem.glob(pattern))]
-        except Exception as error:  # each kind of storage has errors of its own
-            raise BatchError(f"{path} cannot be reached: {error}") from error
-    else:
-        matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - path may be absolute
-        found = [path] if Path(path).exists() else matches
-        inside = [sorted(Path(f).glob("*.parquet")) if Path(f).is_dir() else [f] for f in found]
-        files = [str(f) for part in inside for f in part]
-    if not files:
-        raise MissingBatchError(
-            f"{path} not found, or without Parquet files: check the path (data.path or "
-            "evaluation.path in a monitor's YAML file, --data of fit), and that the job which "
-            "writes the files has run"
-        )
-    return files
-
-
-def _open(path: str) -> pq.ParquetFile:
-    try:
-        # Without pre-buffering a column is read as it is decoded, not a whole row group ahead.
-        source = fsspec.open(path).open() if "://" in path else path
-        return pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: str, error: Exception) -> BatchError:
-    if isinstance(error, PermissionError):
-        return BatchError(f"{path} cannot be read: permission denied; let this user read it")
-    reason = str(error).strip().splitlines()[0]
-    return BatchError(
-        f"{path} cannot be read as Parquet ({reason}): it is damaged or cut short; write it again"
-    )
-
-
-def _sha256(path: str) -> str:
-    opened = fsspec.open(path, "rb") if "://" in path else Path(path).open("rb")  # noqa: SIM115
-    with opened as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

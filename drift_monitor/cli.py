@@ -13,6 +13,17 @@ import typer
 from adversarial.cli import run_app
 from adversarial.errors import DriftMonitorError
 from drift_monitor.cli_detector import fit, reference, threshold
+from drift_monitor.cli_results import (
+    DATE_FORMATS,
+    EndOption,
+    MonitorFile,
+    StartOption,
+    compare,
+    export,
+    labels,
+    report,
+    rows,
+)
 
 if TYPE_CHECKING:
     from drift_monitor.config import Interval, Monitor
@@ -24,15 +35,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _command in (fit, threshold, reference):
+for _command in (fit, threshold, reference, report, labels, rows, compare, export):
     app.command()(_command)
 
-DATE_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H", "%Y-%m-%dT%H:%M"]
 FAIL_ON_EXIT_CODE = 3
 REFUSED_EXIT_CODE = 4
 PROGRESS_LINE_SECONDS = 10
 
-MonitorFile = Annotated[Path, typer.Argument(metavar="MONITOR", help="YAML file of the monitor.")]
 DateOption = Annotated[
     datetime, typer.Option(formats=DATE_FORMATS, help="Date (or hour) of the interval.")
 ]
@@ -67,8 +76,8 @@ def run(monitor: MonitorFile, date: DateOption, fail_on: FailOnOption = None) ->
 @app.command()
 def backfill(
     monitor: MonitorFile,
-    start: Annotated[datetime, typer.Option(formats=DATE_FORMATS, help="First date.")],
-    end: Annotated[datetime, typer.Option(formats=DATE_FORMATS, help="Last date, included.")],
+    start: StartOption,
+    end: EndOption,
     overwrite: Annotated[bool, typer.Option(help="Run committed intervals again.")] = False,
     fail_on: FailOnOption = None,
 ) -> None:
@@ -109,26 +118,6 @@ def backfill(
         )
     if harmful:
         raise typer.Exit(FAIL_ON_EXIT_CODE)
-
-
-@app.command()
-def report(
-    monitor: MonitorFile,
-    date: Annotated[
-        datetime | None,
-        typer.Option(formats=DATE_FORMATS, help="Only this interval; all when not given."),
-    ] = None,
-) -> None:
-    """Write the HTML pages of committed intervals anew, without scoring."""
-    from drift_monitor.config import load_monitor
-    from drift_monitor.job import rerender, write_index
-    from drift_monitor.store import Store
-
-    config = load_monitor(monitor)
-    committed = Store(config.directory).committed()
-    for interval in [config.interval(date).id] if date else committed:
-        typer.echo(f"Wrote {rerender(config, interval)}")
-    typer.echo(f"Wrote {write_index(config)}")
 
 
 @app.command()

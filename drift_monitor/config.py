@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -132,7 +133,8 @@ class Policy(_Model):
         How harmful is told from harmless. `auto`: `paired` where at least `min_rows` rows have
         clean predictions and labels, else `labels` where as many are labelled, else `detector`.
     alpha : float
-        Family-wise error rate of the tests, and 1 − confidence of every interval.
+        Largest share of batches like the reference of which the report says anything but
+        `no_drift`: one half for harm, one half for the tests. Also 1 − confidence of intervals.
     min_effect : float
         Smallest D that is called drift and not merely significant; 0 to 1.
     harm_margin : float
@@ -141,6 +143,8 @@ class Policy(_Model):
         Fewer scored rows give `insufficient_data`.
     max_rejected : float
         A larger share of rows that could not be scored gives `insufficient_data`.
+    max_non_finite : float
+        A larger share of scored rows without a finite score gives `insufficient_data`.
     """
 
     split: SplitOption = "auto"
@@ -149,6 +153,23 @@ class Policy(_Model):
     harm_margin: float = Field(default=0.01, ge=0, le=1)
     min_rows: int = Field(default=100, ge=2)
     max_rejected: float = Field(default=0.1, ge=0, le=1)
+    max_non_finite: float = Field(default=0.01, ge=0, le=1)
+
+
+class ReferenceConfig(_Model):
+    """What batches are compared with.
+
+    Attributes
+    ----------
+    kind : {"fixed", "trailing"}
+        `fixed`: the window stored in the detector. `trailing`: the last committed intervals that
+        were not harmful, scored by the same detector; the fixed one until there are so many.
+    intervals : int
+        Length of a trailing window.
+    """
+
+    kind: Literal["fixed", "trailing"] = "fixed"
+    intervals: int = Field(default=7, ge=1)
 
 
 class EvaluationConfig(_Model):
@@ -240,6 +261,8 @@ class Monitor(_Model):
         Cron expression by which Airflow runs the monitor for the interval that begins one tick
         earlier: `0 6 * * *` processes a day at six the next morning. `auto` runs at each interval's
         end; null never, while backfills and manual runs work all the same.
+    reference : ReferenceConfig
+        What batches are compared with.
     policy : Policy
         What counts as drift and as harm.
     evaluation : EvaluationConfig, optional
@@ -261,10 +284,12 @@ class Monitor(_Model):
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     start_date: date = date(2026, 1, 1)
     schedule: Annotated[str, AfterValidator(_cron)] | None = "auto"
+    reference: ReferenceConfig = ReferenceConfig()
     policy: Policy = Policy()
     evaluation: EvaluationConfig | None = None
     examples: int = Field(default=12, ge=0, le=100)
     batch_size: int = Field(default=512, ge=1)
+    _file: str | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -272,7 +297,25 @@ class Monitor(_Model):
             raise ValueError("hourly intervals need timezone UTC: elsewhere an hour repeats")
         if self.evaluation and not self.data.label:
             raise ValueError("an evaluation needs labels: name their column in data.label")
+        if self.policy.split in ("labels", "paired") and not self.data.label:
+            raise ValueError(
+                f"policy.split {self.policy.split!r} needs labels: name their column in data.label"
+            )
+        if self.policy.split == "paired" and not self.data.clean_prediction:
+            raise ValueError(
+                "policy.split 'paired' needs the predictions on the clean twins: name their column "
+                "in data.clean_prediction, or set policy.split to 'auto'"
+            )
         return self
+
+    def model_post_init(self, context: Any) -> None:
+        """Keep the path of the YAML file, which is no field of it."""
+        self._file = (context or {}).get("file")
+
+    @property
+    def file(self) -> str:
+        """The YAML file that it was read from, for commands; its name where it was not."""
+        return self._file or f"{self.name}.yaml"
 
     @property
     def cron(self) -> str | None:
@@ -349,7 +392,7 @@ def load_monitor(path: str | Path) -> Monitor:
         raise ConfigError(f"{path} cannot be read as YAML: {reason}") from None
     if not isinstance(fields, dict):
         raise ConfigError(f"{path} holds no fields: expected 'detector:', 'data:' and so on")
-    context: dict[str, Any] = {"directory": path.resolve().parent}
+    context: dict[str, Any] = {"directory": path.resolve().parent, "file": str(path.resolve())}
     try:
         return Monitor.model_validate({"name": path.stem, **fields}, context=context)
     except ValidationError as error:

@@ -25,3 +25,11 @@ class EvaluationError(DriftMonitorError):
 
 class PromotionError(DriftMonitorError):
     """A bundle is refused: worse than the current one, or nothing shows that it is not."""
+
+
+class LabelError(DriftMonitorError):
+    """Labels that arrive later name no row, or contradict each other."""
+
+
+class ComparisonError(DriftMonitorError):
+    """Two results cannot be compared, or one of them cannot be read."""

@@ -5,6 +5,7 @@ outcome is an int8: 1 harmful, 0 harmless, −1 left out.
 """
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -62,14 +63,31 @@ def split_by_detector(
     return np.where(harmful, HARMFUL, HARMLESS).astype(np.int8)
 
 
-class Rate(NamedTuple):
+@dataclass(frozen=True)
+class Rate:
     """A share of rows with its Wilson score interval."""
 
-    harmful: int
+    count: int
     n: int
     rate: float
     low: float
     high: float
+
+
+def rate(count: int, n: int, alpha: float = 0.05) -> Rate | None:
+    """Return the share of `count` of `n` rows, or None where n is zero.
+
+    Parameters
+    ----------
+    count, n : int
+        Rows.
+    alpha : float
+        1 − confidence of the Wilson score interval.
+    """
+    if not n:
+        return None
+    interval = stats.binomtest(count, n).proportion_ci(1 - alpha, method="wilson")
+    return Rate(count, n, count / n, float(interval.low), float(interval.high))
 
 
 def harm_rate(outcome: Outcomes, alpha: float = 0.05) -> Rate | None:
@@ -87,12 +105,22 @@ def harm_rate(outcome: Outcomes, alpha: float = 0.05) -> Rate | None:
     >>> harm_rate(np.array([1, 0, 0, -1], np.int8)).rate
     0.3333333333333333
     """
-    n = int(np.count_nonzero(outcome != LEFT_OUT))
-    if not n:
-        return None
-    harmful = int(np.count_nonzero(outcome == HARMFUL))
-    interval = stats.binomtest(harmful, n).proportion_ci(1 - alpha, method="wilson")
-    return Rate(harmful, n, harmful / n, float(interval.low), float(interval.high))
+    judged = int(np.count_nonzero(outcome != LEFT_OUT))
+    return rate(int(np.count_nonzero(outcome == HARMFUL)), judged, alpha)
+
+
+def rise_p_value(current: Rate, reference: Rate) -> float:
+    """Return the p-value of Fisher's exact test against a current rate above the reference's.
+
+    Examples
+    --------
+    Fisher's tea-tasting lady, who told 3 of 4 cups: 0.243.
+
+    >>> round(rise_p_value(rate(3, 4), rate(1, 4)), 3)
+    0.243
+    """
+    table = np.array([[side.count, side.n - side.count] for side in (current, reference)])
+    return float(stats.fisher_exact(table, alternative="greater").pvalue)
 
 
 class RateDifference(NamedTuple):
@@ -110,10 +138,7 @@ def rate_difference(current: Rate, reference: Rate) -> RateDifference:
     --------
     Newcombe's example (a): 56/70 against 48/80 gives 0.2 (0.0524 to 0.3339).
 
-    >>> def wilson(k, n):
-    ...     low, high = stats.binomtest(k, n).proportion_ci(method="wilson")
-    ...     return Rate(k, n, k / n, low, high)
-    >>> low, high = rate_difference(wilson(56, 70), wilson(48, 80))[1:]
+    >>> low, high = rate_difference(rate(56, 70), rate(48, 80))[1:]
     >>> print(f"{low:.4f} {high:.4f}")
     0.0524 0.3339
     """

@@ -1,6 +1,7 @@
 """The two-sample Kolmogorov-Smirnov test, with the effect size that makes it readable."""
 
 import math
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -20,7 +21,8 @@ class KSResult(NamedTuple):
     """Two-sample KS test of a current against a reference sample.
 
     `statistic` is D, the largest vertical distance of the two empirical distribution functions,
-    found at `location`; `low` and `high` bound the D of the two populations.
+    found at `location`; `low` and `high` bound the D of the two populations. Where
+    `p_value_is_bound`, p is too small for a float, and `p_value` is the smallest one.
     """
 
     statistic: float
@@ -28,6 +30,7 @@ class KSResult(NamedTuple):
     high: float
     location: float
     p_value: float
+    p_value_is_bound: bool
     method: Literal["exact", "asymptotic"]
     n_reference: int
     n_current: int
@@ -81,6 +84,7 @@ def ks_test(
         # Of all orderings of the two samples two have D = 1: no p-value can be smaller.
         log_orderings = math.lgamma(n + m + 1) - math.lgamma(n + 1) - math.lgamma(m + 1)
         p_value = max(p_value, 2 * math.exp(-log_orderings))
+    p_value, is_bound = above_underflow(p_value)
     band = sum(math.sqrt(math.log(4 / alpha) / (2 * size)) for size in (n, m))
     statistic = float(result.statistic)
     return KSResult(
@@ -89,10 +93,23 @@ def ks_test(
         high=min(1.0, statistic + band),
         location=float(result.statistic_location),
         p_value=p_value,
+        p_value_is_bound=is_bound,
         method=method,
         n_reference=n,
         n_current=m,
     )
+
+
+def above_underflow(p_value: float) -> tuple[float, bool]:
+    """Return a p-value that is above zero, and whether it is a bound: smaller than a float can be.
+
+    Examples
+    --------
+    >>> above_underflow(0.03), above_underflow(0.0)
+    ((0.03, False), (2.2250738585072014e-308, True))
+    """
+    smallest = sys.float_info.min
+    return max(p_value, smallest), p_value < smallest
 
 
 def minimum_detectable_d(n: int, m: int, alpha: float = 0.05) -> float:

@@ -93,6 +93,8 @@ def score_batch(
         scores.rejected += chunk.rejected
         table = score_chunk(detector, chunk, batch.data)
         for row, score in enumerate(table["adversarial_score"].to_numpy() if n_examples else ()):
+            if not np.isfinite(score):
+                continue
             if len(scores.examples) == n_examples and score <= scores.examples[0].score:
                 continue
             example = Example(float(score), -(scores.n_scored + row), chunk.x[row].copy())

@@ -1,81 +1,90 @@
 """The verdict: the first rule that holds, and the reason in words."""
 
+from typing import NamedTuple
+
 from drift_monitor.config import Policy
-from drift_monitor.report.model import Counts, Harm, KSTest, VerdictInfo
+from drift_monitor.report.model import (
+    Accuracy,
+    Counts,
+    EstimatedAccuracy,
+    Harm,
+    TwoSampleTest,
+    VerdictName,
+)
+from drift_monitor.report.number_text import fixed, p_text, percent, points
 
 
-def decide(counts: Counts, harm: Harm, tests: list[KSTest], policy: Policy) -> VerdictInfo:
-    """Return the verdict, the rule that gave it, the reason, and what to do next.
+class Decision(NamedTuple):
+    """A verdict, the rule that gave it, the reason in words, and the smallest adjusted p."""
+
+    verdict: VerdictName
+    rule: str
+    reason: str
+    p_value: float | None
+
+
+def decide(
+    counts: Counts, harm: Harm, accuracy: Accuracy, tests: list[TwoSampleTest], policy: Policy
+) -> Decision:
+    """Return the verdict.
 
     Rules, in order; the first that holds gives the verdict:
 
-    1. `insufficient_data`: too few rows scored, too many rejected, or no row under the split.
+    1. `insufficient_data`: too few rows scored, too many rejected or without a finite score, or no
+       row under the split.
     2. `harmful_drift`: the harm rate exceeds the reference's by at least `harm_margin`, and the
        interval of the difference lies above zero. Whatever D says: an attack on 2 % of the rows
-       moves D by at most 0.02.
-    3. `harmless_drift`: a test is significant after adjustment, with D at least `min_effect`.
-    4. `statistical_only`: a test is significant, and no such D reaches `min_effect`.
+       moves D by at most 0.02. Without labels, also where the estimated accuracy lies below the
+       reference's by at least `harm_margin`, and the interval of the difference below zero.
+    3. `harmless_drift`: a test is significant after adjustment, its effect at least `min_effect`.
+    4. `statistical_only`: a test is significant, and no such effect reaches `min_effect`.
     5. `no_drift`.
     """
     if missing := _missing(counts, harm, policy):
-        return VerdictInfo(
-            verdict="insufficient_data",
-            rule=missing[0],
-            reason=missing[1],
-            next_action=(
-                "Run the interval again when its labels are there."
-                if counts.scored >= policy.min_rows and harm.split != "detector"
-                else "Check the job that writes the batch, then run the interval again."
-            ),
+        return Decision("insufficient_data", *missing, None)
+    p_value = _smallest_p(harm, accuracy, tests)
+    estimated = accuracy.estimated if accuracy.estimated and accuracy.estimated.decides else None
+    texts = [_harm_text(harm), *([_accuracy_text(estimated, harm)] if estimated else [])]
+    both = " ".join(texts)
+    if harm.difference and _is_beyond(harm.difference.estimate, harm.difference.low, policy):
+        return Decision(
+            "harmful_drift",
+            "harm rate above the reference's, beyond its interval and the margin",
+            both,
+            p_value,
         )
-    harm_text = _harm_text(harm)
-    if (
-        harm.difference is not None
-        and harm.difference.low > 0
-        and _reaches(harm.difference.estimate, policy.harm_margin)
-    ):
-        return VerdictInfo(
-            verdict="harmful_drift",
-            rule="harm rate above the reference's, beyond its interval and the margin",
-            reason=harm_text,
-            next_action=(
-                "Inspect the harmful rows (outcome = 'harmful' in scores.parquet, the worst below)"
-                + ("" if harm.split == "labels" else ", label a sample of them")
-                + ", and mend the input or hold the predictions back before retraining."
-            ),
+    if estimated and _is_beyond(-estimated.difference.estimate, -estimated.difference.high, policy):
+        return Decision(
+            "harmful_drift",
+            "estimated accuracy below the reference's, beyond its interval and the margin",
+            " ".join(reversed(texts)),
+            p_value,
         )
-    family = [test for test in tests if test.in_family and test.statistic is not None]
     significant = [
         test
-        for test in family
+        for test in tests
         if test.p_value_adjusted is not None and test.p_value_adjusted < policy.alpha
     ]
-    drifted = [test for test in significant if test.drift_detected]
-    if drifted:
-        return VerdictInfo(
-            verdict="harmless_drift",
-            rule="a test is significant with D at least the minimum effect; harm rate not above",
-            reason=f"{_test_text(drifted)} {harm_text}",
-            next_action=(
-                "No action on the model. If the change is here to stay, fit the detector's "
-                "reference anew on recent rows."
-            ),
+    if drifted := [test for test in significant if test.drift_detected]:
+        return Decision(
+            "harmless_drift",
+            "a test is significant with the minimum effect or more; harm not above",
+            f"{_test_text(drifted)} {both}",
+            p_value,
         )
     if significant:
-        return VerdictInfo(
-            verdict="statistical_only",
-            rule="a test is significant, D below the minimum effect; harm rate not above",
-            reason=(
-                f"{_test_text(significant)} That is below the minimum effect of "
-                f"{policy.min_effect:g}. {harm_text}"
-            ),
-            next_action="None: the difference is real but too small to matter.",
+        return Decision(
+            "statistical_only",
+            "a test is significant, its effect below the minimum; harm not above",
+            f"{_test_text(significant)} That is below the minimum effect of "
+            f"{policy.min_effect:g}. {both}",
+            p_value,
         )
-    return VerdictInfo(
-        verdict="no_drift",
-        rule="no test is significant; harm rate not above",
-        reason=f"No test tells the batch from the reference. {harm_text}",
-        next_action="None.",
+    return Decision(
+        "no_drift",
+        "no test is significant; harm not above",
+        f"No test tells the batch from the reference. {both}",
+        p_value,
     )
 
 
@@ -85,6 +94,13 @@ def _missing(counts: Counts, harm: Harm, policy: Policy) -> tuple[str, str] | No
             "share of rejected rows above max_rejected",
             f"{counts.rejected:,} of {counts.read:,} rows could not be scored, more than the "
             f"{policy.max_rejected:.0%} allowed; rejected.parquet says which and why.",
+        )
+    if counts.non_finite > policy.max_non_finite * counts.scored:
+        return (
+            "share of rows without a finite score above max_non_finite",
+            f"{counts.non_finite:,} of {counts.scored:,} scored rows have no finite score, more "
+            f"than the {policy.max_non_finite:.0%} allowed: the classifier or the autoencoder "
+            "gives numbers that are none (adversarial_score in scores.parquet says on which rows).",
         )
     if counts.scored < policy.min_rows:
         return (
@@ -100,43 +116,63 @@ def _missing(counts: Counts, harm: Harm, policy: Policy) -> tuple[str, str] | No
     return None
 
 
+def _smallest_p(harm: Harm, accuracy: Accuracy, tests: list[TwoSampleTest]) -> float | None:
+    """Return the smallest p, by Bonferroni for two halves of α and the rules on harm."""
+    rules = [harm.p_value]
+    if accuracy.estimated and accuracy.estimated.decides:
+        rules.append(accuracy.estimated.p_value)
+    adjusted = [min(1.0, 2 * len(rules) * p) for p in rules if p is not None]
+    adjusted += [test.p_value_adjusted for test in tests if test.p_value_adjusted is not None]
+    return min(adjusted, default=None)
+
+
+def _is_beyond(rise: float, low: float, policy: Policy) -> bool:
+    return low > 0 and _reaches(rise, policy.harm_margin)
+
+
 def _harm_text(harm: Harm) -> str:
     current, reference, difference = harm.current, harm.reference, harm.difference
     if current is None or reference is None or difference is None:
         raise ValueError("a verdict on harm needs both rates")
-    above = difference.low > 0
-    beyond = _reaches(difference.estimate, harm.margin)
-    conclusion = {
-        (True, True): f"above the {100 * harm.margin:g}-point margin",
-        (True, False): f"within the {100 * harm.margin:g}-point margin",
-        (False, True): "not distinguishable from none",
-        (False, False): "not above",
-    }[above, beyond]
     return (
-        f"Harm rate {current.rate:.1%} against {reference.rate:.1%} in the reference "
-        f"({100 * difference.estimate:+.1f} points, {harm.confidence:.0%} interval "
-        f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}): {conclusion}."
+        f"Harm rate {percent(current.rate)} against {percent(reference.rate)} in the reference "
+        f"({points(difference.estimate)} points, {100 * harm.confidence:.4g}% interval "
+        f"{points(difference.low)} to {points(difference.high)}): "
+        f"{_conclusion(difference.estimate, difference.low, harm.margin, 'above')}."
     )
+
+
+def _accuracy_text(estimated: EstimatedAccuracy, harm: Harm) -> str:
+    difference = estimated.difference
+    return (
+        f"Estimated accuracy {percent(estimated.current.estimate)} against "
+        f"{percent(estimated.reference.estimate)} ({points(difference.estimate)} points, "
+        f"{points(difference.low)} to {points(difference.high)}): "
+        f"{_conclusion(-difference.estimate, -difference.high, harm.margin, 'below')}."
+    )
+
+
+def _conclusion(rise: float, low: float, margin: float, side: str) -> str:
+    return {
+        (True, True): f"{side} the reference by more than the {100 * margin:g}-point margin",
+        (True, False): f"within the {100 * margin:g}-point margin",
+        (False, True): "not distinguishable from none",
+        (False, False): f"not {side}",
+    }[low > 0, _reaches(rise, margin)]
 
 
 def _reaches(difference: float, margin: float) -> bool:
     return difference >= margin - 1e-12  # 60/1000 − 50/1000 is 0.00999…
 
 
-def _test_text(tests: list[KSTest]) -> str:
-    test = max(tests, key=lambda t: t.statistic or 0)
+def _test_text(tests: list[TwoSampleTest]) -> str:
+    """Say which test moved most, those on the score before others."""
+    on_score = [test for test in tests if test.name.startswith("score")]
+    test = max(on_score or tests, key=lambda test: test.effect or 0)
+    what = "The scores moved" if on_score else f"The {test.compares} moved"
+    effect = "D" if test.kind == "ks" else "total variation"
+    p = p_text(test.p_value_adjusted)
     return (
-        f"The scores moved: D = {test.statistic:.3f} ({test.compares}; adjusted "
-        f"{format_p(test.p_value_adjusted)})."
+        f"{what}: {effect} = {fixed(test.effect)} ({test.compares}; adjusted "
+        f"p {p if p.startswith('<') else f'= {p}'})."
     )
-
-
-def format_p(p: float | None) -> str:
-    """Return a p-value for reading: `p = 0.031`, or a bound where it is small or underflows."""
-    if p is None:
-        return "p not computed"
-    if p < 1e-300:
-        return "p < 1e-300"
-    if p < 1e-4:
-        return f"p = {p:.0e}"
-    return f"p = {p:.4f}".rstrip("0").rstrip(".")

@@ -37,10 +37,10 @@ def resolve_interval(monitor: Monitor, context: Mapping[str, Any]) -> Interval:
     """
     given = (context.get("params") or {}).get(BATCH_DATE)
     if given:
-        return monitor.interval(_parse(given, BATCH_DATE))
+        return monitor.interval(parse_date(given, BATCH_DATE))
     dag_run = context["dag_run"]
     if dag_run.partition_key:
-        return monitor.interval(_parse(dag_run.partition_key, "the partition key"))
+        return monitor.interval(parse_date(dag_run.partition_key, "the partition key"))
     if dag_run.run_type == "manual" and dag_run.logical_date is not None:
         return _named_interval(monitor, dag_run.logical_date)
     if dag_run.data_interval_start is not None:
@@ -62,7 +62,14 @@ def _named_interval(monitor: Monitor, logical_date: datetime) -> Interval:
     return monitor.interval(interval.start - timedelta(seconds=1))
 
 
-def _parse(text: str, what: str) -> date | datetime:
+def parse_date(text: str, what: str) -> date | datetime:
+    """Return the date or time that a run's parameter gives.
+
+    Raises
+    ------
+    DriftMonitorError
+        If it is neither; names `what`.
+    """
     try:
         if len(text) == len("2026-11-20"):
             return date.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""One DAG per monitor: score_batch → write_report → publish; and one that evaluates detectors."""
+"""One DAG per monitor: score_batch → write_report → publish; and those about all monitors."""
 
 import hashlib
 import logging
@@ -16,6 +16,7 @@ from croniter import CroniterError, croniter
 from adversarial.errors import DriftMonitorError
 from drift_monitor.airflow.dates import BATCH_DATE, resolve_interval
 from drift_monitor.airflow.evaluation import EVALUATION_DAG, build_evaluation_dag
+from drift_monitor.airflow.late_labels import LABELS_DAG, build_labels_dag
 from drift_monitor.airflow.retries import no_useless_retries
 from drift_monitor.config import Interval, Monitor, load_monitor
 from drift_monitor.errors import ConfigError
@@ -26,17 +27,19 @@ log = logging.getLogger(__name__)
 def build_dags(monitors: Path) -> dict[str, DAG]:
     """Return one DAG for each `*.yaml` file in the directory `monitors`, by DAG id.
 
-    Where a monitor has an `evaluation` section, there is `adversarial_evaluation` too.
+    Beside them there is `late_labels`, and `adversarial_evaluation` where a monitor has a section
+    `evaluation`.
 
     A file with an error does not take the other monitors down: it gives a DAG without a schedule,
     tagged `invalid-config`, whose documentation and whose only task say what is wrong.
     """
     dags: dict[str, DAG] = {}
-    evaluated = {}
+    monitored, evaluated = {}, {}
     for path in sorted(monitors.glob("*.yaml")):
         try:
             monitor = load_monitor(path)
-            dag = build_dag(path, monitor, taken=[*dags, EVALUATION_DAG])
+            dag = build_dag(path, monitor, taken=[*dags, EVALUATION_DAG, LABELS_DAG])
+            monitored[monitor.name] = path
             if monitor.evaluation:
                 evaluated[path] = monitor
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others run
@@ -44,6 +47,8 @@ def build_dags(monitors: Path) -> dict[str, DAG]:
             log.warning("%s", message)
             dag = _invalid_dag(path, message)
         dags[dag.dag_id] = dag
+    if monitored:
+        dags[LABELS_DAG] = build_labels_dag(monitored)
     if evaluated:
         dags[EVALUATION_DAG] = build_evaluation_dag(evaluated)
     return dags

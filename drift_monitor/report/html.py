@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import jinja2
-import numpy as np
 import pyarrow as pa
+import yaml
 
-from drift_monitor.report.model import Report
-from drift_monitor.verdict import format_p
+from drift_monitor.report import corrections, history_charts, localisation, number_text
+from drift_monitor.report.calendar import blocks
+from drift_monitor.report.ecdf import score_charts
+from drift_monitor.report.history import FDR, summarise
+from drift_monitor.report.model import Report, TwoSampleTest
 
 VERDICTS = {
     "insufficient_data": "Insufficient data",
@@ -17,6 +21,18 @@ VERDICTS = {
     "statistical_only": "Statistical only",
     "no_drift": "No drift",
 }
+
+MEANINGS = {
+    "insufficient_data": "there is too little to judge by",
+    "harmful_drift": "predictions are harmed more often than in the reference",
+    "harmless_drift": "the data moved; predictions are not harmed more often",
+    "statistical_only": "the data moved by less than matters",
+    "no_drift": "nothing tells the batch from the reference",
+}
+
+
+CHARTED = 500
+"""Intervals drawn over time: the latest. More are too narrow to be told apart, or clicked."""
 
 
 def render_report(report: Report, scores: pa.Table) -> str:
@@ -32,66 +48,56 @@ def render_report(report: Report, scores: pa.Table) -> str:
     return (
         _environment()
         .get_template("report.html.j2")
-        .render(report=report, plots=_plots(report, scores), verdicts=VERDICTS)
+        .render(
+            report=report,
+            charts=score_charts(report, scores),
+            corrections=corrections.summarise(report),
+            columns=localisation.by_column(report),
+            config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
+            alpha=report.config["policy"]["alpha"],
+        )
     )
 
 
 def render_index(monitor: str, reports: Sequence[Report], unreadable: Sequence[str]) -> str:
-    """Return a monitor's index: its intervals, the latest first.
+    """Return a monitor's index: its history, and its intervals with the latest first.
 
     Parameters
     ----------
     monitor : str
         Name of the monitor.
     reports : sequence of Report
-        Committed reports in the order of time.
+        Committed reports in any order.
     unreadable : sequence of str
         Why other reports could not be read.
     """
+    history = summarise(reports)
     return (
         _environment()
         .get_template("index.html.j2")
         .render(
             monitor=monitor,
-            reports=list(reversed(reports)),
+            history=history,
+            calendar=blocks(history),
+            charts=history_charts.charts(history.reports[-CHARTED:]) if history.entries else [],
+            charted=CHARTED,
             unreadable=unreadable,
-            verdicts=VERDICTS,
+            fdr=FDR,
         )
     )
 
 
-def _plots(report: Report, scores: pa.Table) -> list[tuple[str, str]]:
-    """Return (caption, svg) pairs."""
-    if not len(scores):
-        return []
-    from drift_monitor.report import plots
-
-    x = np.asarray(scores["adversarial_score"])
-    outcome = scores["outcome"].to_numpy(zero_copy_only=False)
-    threshold = report.detector.threshold
-    quantiles = np.array(report.reference.score_quantiles)
-    found = [
-        (
-            "Distribution of the adversarial score, batch against reference",
-            plots.score_ecdf(quantiles, x, report.tests[0], threshold),
-        )
-    ]
-    if len(judged := x[outcome != None]):  # noqa: E711 - elementwise
-        harmful = x[outcome == "harmful"]
-        found.append(
-            (
-                f"Scores of the batch by outcome ({len(judged):,} rows)",
-                plots.score_histogram(x[outcome == "harmless"], harmful, threshold),
-            )
-        )
-    if report.harm.reference and report.harm.current:
-        found.append(
-            (
-                f"Harm rate with its {report.harm.confidence:.0%} interval",
-                plots.harm_rates(report.harm.reference, report.harm.current),
-            )
-        )
-    return found
+def decision(test: TwoSampleTest, alpha: float) -> str:
+    """Return what came of a test in words."""
+    if test.skipped is not None:
+        return "not made"
+    if not test.in_family:
+        return "does not count for drift"
+    if test.drift_detected:
+        return "drift"
+    if test.p_value_adjusted is not None and test.p_value_adjusted < alpha:
+        return "significant, effect below threshold"
+    return "not significant"
 
 
 @cache
@@ -103,12 +109,18 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda x: "–" if x is None else f"{x:.1%}"
-    environment.filters["points"] = lambda x: f"{100 * x:+.1f}"
-    environment.filters["count"] = lambda x: f"{x:,}"
-    environment.filters["fixed"] = lambda x: "–" if x is None else f"{x:.3f}"
-    environment.filters["nats"] = lambda x: "–" if x is None else f"{x:.3g}"
-    environment.filters["p"] = lambda x: (
-        "–" if x is None else format_p(x).removeprefix("p ").removeprefix("= ")
-    )
+    environment.filters |= {
+        "percent": number_text.percent,
+        "points": number_text.points,
+        "count": number_text.count,
+        "fixed": number_text.fixed,
+        "signed": number_text.signed,
+        "significant": number_text.significant,
+        "days": number_text.days,
+        "p": number_text.p_text,
+        "rounded": lambda share: number_text.DASH if share is None else f"{share:.0%}",
+        "whole_percent": lambda share: f"{100 * share:g}%",
+    }
+    named: dict[str, Any] = {"verdicts": VERDICTS, "meanings": MEANINGS, "decision": decision}
+    environment.globals |= named
     return environment

@@ -48,9 +48,16 @@ class DataFile(_Part):
 class ReferenceInfo(_Part):
     """Which rows the batch is compared with."""
 
-    kind: Literal["fixed"]
+    kind: Literal["fixed", "trailing"] = Field(
+        description="fixed: stored in the detector; trailing: the last intervals without harm"
+    )
+    intervals: list[str] = Field(description="those of a trailing window, the latest last")
+    note: str | None = Field(
+        description="why the fixed window was taken where the monitor asks for a trailing one"
+    )
     n: int
     n_labelled: int
+    created: datetime | None = Field(description="when the detector's window was made")
     score_quantiles: list[float] = Field(
         description="scores of the reference at evenly spaced probabilities from 0 to 1, in nats"
     )
@@ -64,6 +71,10 @@ class Counts(_Part):
     rejected: int
     flagged: int
     labelled: int
+    non_finite: int = Field(
+        description="scored rows whose score, confidence or entropy is not a finite number; no "
+        "test and no estimate counts them"
+    )
 
 
 class VerdictInfo(_Part):
@@ -73,20 +84,36 @@ class VerdictInfo(_Part):
     rule: str = Field(description="the rule that gave the verdict, the first that held")
     reason: str
     next_action: str
+    commands: list[str] = Field(description="the next action as commands, ready to be run")
+    p_value: float | None = Field(
+        ge=0,
+        le=1,
+        description="smallest p of harm rules and tests, adjusted for their number: the chance of "
+        "one so small in a batch like the reference, at most; for procedures over many intervals",
+    )
 
 
-class HarmRate(_Part):
-    """Share of harmful rows among those not left out, with its Wilson interval."""
+class Rate(_Part):
+    """A share of rows with its Wilson interval."""
 
-    harmful: int
+    count: int
     n: int
     rate: float = Probability
     low: float = Probability
     high: float = Probability
 
 
+class Estimate(_Part):
+    """A share that is estimated, with its interval."""
+
+    estimate: float = Probability
+    low: float = Probability
+    high: float = Probability
+    n: int
+
+
 class Difference(_Part):
-    """Current minus reference harm rate, with Newcombe's interval."""
+    """Current minus reference, with its interval."""
 
     estimate: float
     low: float
@@ -99,38 +126,82 @@ class Harm(_Part):
     split: Literal["labels", "paired", "detector"]
     definition: str
     margin: float
-    confidence: float
+    confidence: float = Field(description="of the intervals of harm rates and estimated accuracy")
     left_out: int = Field(description="scored rows that the split says nothing about")
-    current: HarmRate | None
-    reference: HarmRate | None
+    current: Rate | None
+    reference: Rate | None
+    difference: Difference | None
+    p_value: float | None = Field(
+        ge=0, le=1, description="Fisher's exact test, one-sided: harm is not above the reference's"
+    )
+
+
+class RealisedAccuracy(_Part):
+    """Share of right predictions among labelled rows."""
+
+    current: Rate | None
+    reference: Rate | None
     difference: Difference | None
 
 
-class KSTest(_Part):
-    """A two-sample Kolmogorov-Smirnov test on the adversarial score."""
+class EstimatedAccuracy(_Part):
+    """Accuracy estimated from scores, without labels, by the detector's accuracy map."""
 
-    name: Literal["score", "score_harmful", "score_harmless", "separation"]
+    current: Estimate
+    reference: Estimate
+    difference: Difference
+    p_value: float = Field(ge=0, le=1, description="one-sided: accuracy has not fallen")
+    decides: bool = Field(description="whether the verdict counts it: where no labels judge harm")
+
+
+class Accuracy(_Part):
+    """Whether the predictions are right: realised where labels are, and estimated without them."""
+
+    realised: RealisedAccuracy
+    estimated: EstimatedAccuracy | None
+    estimated_missing: str | None = Field(description="why there is no estimate, or null")
+
+
+class TwoSampleTest(_Part):
+    """A two-sample test of the batch against the reference."""
+
+    name: str = Field(
+        description="score, score_harmful, score_harmless, separation, confidence, entropy, "
+        "class_mix, or segment_mix:<segment>"
+    )
+    kind: Literal["ks", "chi_squared"]
     compares: str
     in_family: bool = Field(
         description="whether the test counts for drift and is in the family of the Holm adjustment"
     )
     skipped: str | None = Field(description="why the test was not made, or null")
-    statistic: float | None = Field(description="D")
-    low: float | None
+    statistic: float | None = Field(description="D, or chi-squared")
+    effect: float | None = Field(
+        description="D, or the total variation distance: share of rows by which the two differ"
+    )
+    low: float | None = Field(description="of the interval of the effect")
     high: float | None
-    location: float | None = Field(description="score at which D occurs, in nats")
+    location: float | None = Field(description="value at which D occurs")
     p_value: float | None
+    p_value_is_bound: bool = Field(description="p is smaller than what is stated")
     p_value_adjusted: float | None
     method: Literal["exact", "asymptotic"] | None
+    degrees_of_freedom: int | None
     n_reference: int
     n_current: int
-    minimum_detectable: float | None = Field(description="D found with 80 % power at these n")
-    threshold: float = Field(description="smallest D called drift")
+    minimum_detectable: float | None = Field(
+        description="effect that is found with 80 % power at these n"
+    )
+    threshold: float = Field(description="smallest effect called drift")
     drift_detected: bool
 
 
 class Breakdown(_Part):
-    """Rows of one predicted class, or of one value of a segment."""
+    """Rows of one predicted class, or of one value of a segment.
+
+    Over the values of one column the two contributions sum to the whole: the difference of the
+    harm rates, and D of the score.
+    """
 
     by: str
     value: str
@@ -138,16 +209,44 @@ class Breakdown(_Part):
     n_reference: int
     share_current: float
     share_reference: float | None
-    current: HarmRate | None
-    reference: HarmRate | None
+    current: Rate | None
+    reference: Rate | None
+    difference: Difference | None = Field(description="of the harm rates")
+    harm_contribution: float | None
+    drift_contribution: float | None
+    too_small: bool = Field(description="too few rows, here or in the reference, to judge by")
 
 
 class Correction(_Part):
-    """Flagged rows of one prediction that the detector corrects to another class."""
+    """Flagged rows of one prediction for which M(AE(x)) has another class."""
 
     prediction: str
-    corrected_prediction: str
+    reconstruction_prediction: str
     n: int
+    offered: int = Field(
+        description="rows whose corrected prediction is that class, it being the likelier of the "
+        "two; all where there is no accuracy map"
+    )
+    probability_before: float | None = Field(
+        description="mean estimate that the prediction is right"
+    )
+    probability_after: float | None = Field(
+        description="mean estimate that the class of M(AE(x)) is right"
+    )
+
+
+class CorrectionGain(_Part):
+    """Right predictions that the offered corrections are expected to gain, or lose."""
+
+    proposed: int = Field(description="flagged rows with another class after reconstruction")
+    offered: int
+    expected: Difference | None = Field(
+        description="change of the batch's accuracy by the corrections offered"
+    )
+    expected_of_all: float | None = Field(
+        description="the same if every proposed correction were made"
+    )
+    realised: float | None = Field(description="the same by labels, where there are any")
 
 
 class FeatureValue(_Part):
@@ -156,22 +255,51 @@ class FeatureValue(_Part):
     name: str
     value: float
     reconstruction: float
+    reference_median: float | None
+    reference_quantile: float | None = Field(
+        ge=0, le=1, description="share of the reference's rows with a value at or below"
+    )
+
+
+class ClassProbability(_Part):
+    """What the classifier says of one class, of the input and of its reconstruction."""
+
+    name: str
+    probability: float = Probability
+    reconstruction: float = Probability
 
 
 class Example(_Part):
     """A row of high score."""
 
+    position: int = Field(description="row of scores.parquet, counted from 0")
     row: dict[str, str | int | float] = Field(description="row_id, or file and row")
     prediction: str
+    reconstruction_prediction: str
     corrected_prediction: str
     confidence: float
     adversarial_score: float
     flagged: bool
+    probability_correct: float | None
     outcome: Literal["harmful", "harmless"] | None
     label: str | None
     image: str | None = Field(description="PNG as a data URL")
     reconstruction: str | None = Field(description="PNG as a data URL")
-    values: list[FeatureValue] = Field(description="features that the autoencoder moved most")
+    probabilities: list[ClassProbability] = Field(
+        description="the likeliest classes of M(x) and of M(AE(x))"
+    )
+    values: list[FeatureValue] = Field(
+        description="features farthest from the reference's middle, or moved most by the "
+        "autoencoder where the detector has no quantiles of the reference"
+    )
+
+
+class SelfTest(_Part):
+    """The two halves of the reference window, in its own order, against each other."""
+
+    statistic: float = Field(description="D")
+    p_value: float
+    n: int
 
 
 class Health(_Part):
@@ -179,33 +307,65 @@ class Health(_Part):
 
     flagged_share_reference: float
     flagged_share_current: float | None
+    new_rows_flagged_low: float = Field(
+        description="share of normal rows to come that the threshold flags, 95 % interval"
+    )
+    new_rows_flagged_high: float
     logged_agreement: float | None = Field(
         description="share of rows whose logged prediction is the bundle's classifier's"
     )
     rejected_share: float
+    non_finite_share: float
+    reference_age_days: float | None = Field(
+        description="from the making of the detector's window to the interval's start"
+    )
+    reference_self: SelfTest | None
+    reference_against_fixed: float | None = Field(
+        description="D of a trailing window against the detector's own: how far it has moved"
+    )
     warnings: list[str]
+
+
+class ScoreQuantile(_Part):
+    """A quantile of the batch's scores."""
+
+    probability: float = Probability
+    score: float
 
 
 class Report(_Part):
     """One interval of one monitor."""
 
-    schema_version: Literal["1"] = "1"
+    schema_version: Literal["2"] = "2"
     drift_monitor_version: str
     monitor: str
     interval: str
     data_interval: DataInterval
     detector: DetectorInfo
     data: list[DataFile]
+    labels: list[DataFile] = Field(
+        description="files by which labels arrived after the batch, in the order of their use"
+    )
     reference: ReferenceInfo
     counts: Counts
     verdict: VerdictInfo
     harm: Harm
-    tests: list[KSTest]
-    localisation: list[Breakdown]
+    accuracy: Accuracy
+    tests: list[TwoSampleTest]
+    score_quantiles: list[ScoreQuantile]
+    localisation: list[Breakdown] = Field(
+        description="by column; in it the parts that contribute most to harm first, those too "
+        "small to judge last"
+    )
     corrections: list[Correction]
+    correction_gain: CorrectionGain
     examples: list[Example]
     detector_health: Health
-    policy: dict[str, Any]
+    config: dict[str, Any] = Field(description="the monitor's YAML file, with defaults")
+
+    def test(self, name: str) -> TwoSampleTest:
+        """Return the test of that name; every report has `score`."""
+        return next(test for test in self.tests if test.name == name)
 
     def to_json(self) -> str:
         """Return the text of `report.json`."""

@@ -46,7 +46,7 @@ def test_there_is_one_dag_per_monitor_with_its_three_tasks(
     make_monitor("dogs", schedule="30 6 * * *", timezone="Europe/Berlin")
     make_monitor("owls", schedule=None)
     bag = parse(directory, monkeypatch)
-    assert set(bag.dags) == {"cats", "dogs", "owls"}
+    assert set(bag.dags) == {"cats", "dogs", "owls", "late_labels"}
     tasks = bag.dags["cats"].task_dict
     assert tasks["score_batch"].downstream_task_ids == {"write_report"}
     assert tasks["write_report"].downstream_task_ids == {"publish"}
@@ -71,7 +71,7 @@ def test_a_broken_monitor_does_not_take_the_others_down(
     assert not bag.import_errors
     assert set(bag.dags) == {
         *("cats", "dogs.invalid", "namesake.invalid", "owls.invalid"),
-        "thirty-first_of_February.invalid",
+        *("thirty-first_of_February.invalid", "late_labels"),
     }
     assert "typo" in (bag.dags["dogs.invalid"].doc_md or "")
     assert "'at six'" in (bag.dags["owls.invalid"].doc_md or "")

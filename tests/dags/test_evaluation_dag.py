@@ -78,7 +78,15 @@ def test_there_is_one_dag_for_all_monitors_with_the_section(
     evaluated(make_monitor, "badly-timed", schedule="61 * * * *")
     bag = parse(directory, monkeypatch)
     assert not bag.import_errors
-    assert set(bag.dags) == {"cats", "dogs", "owls", "plain", "badly-timed.invalid", DAG}
+    assert set(bag.dags) == {
+        "cats",
+        "dogs",
+        "owls",
+        "plain",
+        "badly-timed.invalid",
+        "late_labels",
+        DAG,
+    }
     assert "evaluation.schedule '61 * * * *'" in (bag.dags["badly-timed.invalid"].doc_md or "")
     assert set(bag.dags[DAG].task_dict) == {"find_due", "evaluate"}
 
@@ -104,7 +112,7 @@ def test_it_runs_whenever_some_monitor_is_due(
 def test_without_such_a_monitor_there_is_no_such_dag(
     make_monitor: MakeMonitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert set(parse(make_monitor("plain").parent, monkeypatch).dags) == {"plain"}
+    assert set(parse(make_monitor("plain").parent, monkeypatch).dags) == {"plain", "late_labels"}
 
 
 def test_no_monitor_takes_its_name(

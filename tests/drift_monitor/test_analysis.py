@@ -18,7 +18,9 @@ from drift_monitor.config import DataConfig, Policy
 from drift_monitor.errors import ConfigError
 from drift_monitor.harm import HARMFUL, HARMLESS, LEFT_OUT
 from drift_monitor.ks import holm, ks_test, minimum_detectable_d
-from drift_monitor.report.model import Counts, KSTest
+from drift_monitor.mix import mix_test
+from drift_monitor.report.model import Counts, TwoSampleTest
+from drift_monitor.scored_rows import ScoredRows
 from drift_monitor.scoring import score_chunk
 from drift_monitor.verdict import decide
 
@@ -31,25 +33,26 @@ def scores(
     *,
     score: Sequence[float] | None = None,
     flagged: Sequence[bool] | None = None,
-    corrected: Names | None = None,
+    rebuilt: Names | None = None,
     **columns: Sequence[Any],
 ) -> pa.Table:
-    """Return a score table; scores rise from row to row, nothing is flagged or corrected."""
+    """Return a score table; scores rise from row to row, nothing is flagged or changes."""
     n = len(prediction)
     return pa.table(
         {
             "prediction": pa.array(prediction, pa.string()),
-            "confidence": np.full(n, 0.9),
+            "confidence": np.linspace(0.5, 0.9, n, dtype=np.float32),
+            "entropy": np.linspace(0.9, 0.1, n),
             "adversarial_score": pa.array(score or [i / n for i in range(n)], pa.float64()),
             "flagged": pa.array(flagged or [False] * n, pa.bool_()),
-            "corrected_prediction": pa.array(corrected or prediction, pa.string()),
+            "reconstruction_prediction": pa.array(rebuilt or prediction, pa.string()),
         }
         | {name: pa.array(values, pa.string()) for name, values in columns.items()}
     )
 
 
 def population(n: int, seed: int, **moved: float) -> pa.Table:
-    """Draw scored rows: 10 % wrong with higher scores, 5 % flagged, half the flags corrected."""
+    """Draw scored rows: 10 % wrong with higher scores, 5 % flagged, half of those rebuilt right."""
     rng = np.random.default_rng(seed)
     names = np.array(CLASSES)
     label = rng.integers(0, 3, n)
@@ -57,12 +60,12 @@ def population(n: int, seed: int, **moved: float) -> pa.Table:
     prediction = np.where(wrong, (label + 1) % 3, label)
     score = rng.exponential(np.where(wrong, 2.0, 1.0)) + moved.get("shift", 0.0)
     flagged = score > 3.3
-    corrected = np.where(flagged & (rng.random(n) < 0.5), label, prediction)
+    rebuilt = np.where(flagged & (rng.random(n) < 0.5), label, prediction)
     return scores(
         names[prediction].tolist(),
         score=score.tolist(),
         flagged=flagged.tolist(),
-        corrected=names[corrected].tolist(),
+        rebuilt=names[rebuilt].tolist(),
         label=names[label].tolist(),
         site=np.where(rng.random(n) < 0.3, "north", "south").tolist(),
     )
@@ -74,10 +77,15 @@ def compare(
     segments: Sequence[str] = (),
     **policy: Any,
 ) -> Findings:
-    return analyse(current, reference, CLASSES, segments, Policy(**policy))
+    here, there = (ScoredRows.of(table, CLASSES, segments) for table in (current, reference))
+    return analyse(here, there, CLASSES, Policy(**policy))
 
 
-def by_name(findings: Findings) -> dict[str, KSTest]:
+def counts(n: int) -> Counts:
+    return Counts(read=n, scored=n, rejected=0, flagged=0, labelled=n, non_finite=0)
+
+
+def by_name(findings: Findings) -> dict[str, TwoSampleTest]:
     return {test.name: test for test in findings.tests}
 
 
@@ -125,7 +133,6 @@ def test_the_split_follows_the_columns_unless_the_policy_names_it(
     [
         (LABELLED, UNLABELLED, "labels", "reference window holds no labels.*set policy.split"),
         (LABELLED, NO_LABELS, "labels", "reference window holds no labels.*set policy.split"),
-        (LABELLED, LABELLED, "paired", "no clean predictions.*data.clean_prediction"),
     ],
 )
 def test_a_split_without_its_columns_is_refused_with_a_remedy(
@@ -161,16 +168,15 @@ def test_each_split_reads_its_own_columns(split: str, outcome: list[int]) -> Non
     current = scores(
         ["cat", "dog", "owl", "dog", "cat", "owl"],
         flagged=[True, True, True, False, False, False],
-        corrected=["cat", "cat", "cat", "cat", "cat", "owl"],
+        rebuilt=["cat", "cat", "cat", "cat", "cat", "owl"],
         label=["cat", "cat", None, "cat", "cat", "dog"],
         clean_prediction=["cat", "cat", "owl", "dog", "dog", None],
     )
     findings = compare(current, LABELLED, split=split)
     assert findings.outcome.tolist() == outcome
     assert findings.harm.left_out == outcome.count(LEFT_OUT)
-    assert findings.n_labelled == 5
     assert findings.harm.current is not None
-    assert findings.harm.current.harmful == outcome.count(HARMFUL)
+    assert findings.harm.current.count == outcome.count(HARMFUL)
     assert findings.harm.current.n == len(outcome) - outcome.count(LEFT_OUT)
 
 
@@ -217,7 +223,7 @@ def test_a_reference_row_is_its_own_clean_twin() -> None:
         reference.append_column("clean_prediction", names), reference, split="paired"
     )
     assert findings.harm.reference is not None
-    assert (findings.harm.reference.harmful, findings.harm.reference.n) == (0, 500)
+    assert (findings.harm.reference.count, findings.harm.reference.n) == (0, 500)
     assert findings.harm.current == findings.harm.reference
 
 
@@ -237,19 +243,25 @@ def test_a_batch_that_is_the_reference_shows_no_difference(split: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "family", "others"),
+    ("split", "others"),
     [
-        ("labels", ["score", "score_harmful", "score_harmless"], ["separation"]),
-        ("paired", ["score", "score_harmful", "score_harmless"], ["separation"]),
-        ("detector", ["score", "score_harmful", "score_harmless"], []),
+        ("labels", ["separation"]),
+        ("paired", ["separation"]),
+        ("detector", []),
     ],
 )
-def test_the_split_decides_which_tests_are_made(
-    split: str, family: list[str], others: list[str]
-) -> None:
+def test_the_split_decides_whether_the_separation_is_tested(split: str, others: list[str]) -> None:
     table = population(400, seed=0).append_column("clean_prediction", pa.array(["cat"] * 400))
-    tests = compare(table, table, split=split).tests
-    assert [test.name for test in tests if test.in_family] == family
+    tests = compare(table, table, ["site", "unknown"], split=split).tests
+    assert [test.name for test in tests if test.in_family] == [
+        "score",
+        "score_harmful",
+        "score_harmless",
+        "confidence",
+        "entropy",
+        "class_mix",
+        "segment_mix:site",
+    ]
     assert [test.name for test in tests if not test.in_family] == others
 
 
@@ -274,12 +286,23 @@ def test_each_test_compares_the_rows_it_names() -> None:
         assert {field: getattr(tests[name], field) for field in expected._fields} == (
             expected._asdict()
         )
-    family = [name for name in pairs if name != "separation"]
-    adjusted = holm([ks_test(*pairs[name]).p_value for name in family])
-    assert [tests[name].p_value_adjusted for name in family] == adjusted
+        assert tests[name].effect == expected.statistic
+    mixes = [
+        [np.count_nonzero(np.asarray(table["prediction"]) == name) for name in CLASSES]
+        for table in (reference, current)
+    ]
+    mix = mix_test(*np.array(mixes))
+    assert mix is not None
+    assert (tests["class_mix"].statistic, tests["class_mix"].effect) == (mix.statistic, mix.effect)
+    for name in ("confidence", "entropy"):
+        a, b = (np.asarray(table[name], np.float64) for table in (reference, current))
+        assert tests[name].statistic == ks_test(a, b).statistic
+    family = [test for test in findings.tests if test.in_family]
+    adjusted = holm([test.p_value or 0 for test in family])
+    assert [test.p_value_adjusted for test in family] == [min(1, 2 * p) for p in adjusted]
     assert tests["separation"].p_value_adjusted is None
     for name, (a, b) in pairs.items():
-        level = 0.05 if name == "separation" else 0.05 / 3
+        level = 0.05 if name == "separation" else 0.05 / 2 / len(family)
         assert tests[name].minimum_detectable == minimum_detectable_d(len(a), len(b), level)
         assert tests[name].threshold == 0.05
 
@@ -296,8 +319,10 @@ def test_a_test_without_rows_is_skipped_and_leaves_the_family() -> None:
     score = tests["score"]
     assert score.skipped is None
     assert score.p_value is not None
-    assert score.p_value_adjusted == 2 * score.p_value  # of two tests, not three or four
-    assert score.minimum_detectable == minimum_detectable_d(200, 200, 0.05 / 2)
+    assert tests["class_mix"].skipped  # all rows are of one class
+    # Of four tests, score, harmless, confidence and entropy, and twice: half of α is for harm.
+    assert score.p_value_adjusted == pytest.approx(2 * 4 * score.p_value)
+    assert score.minimum_detectable == minimum_detectable_d(200, 200, 0.05 / 2 / 4)
 
 
 def test_a_batch_without_rows_skips_every_test() -> None:
@@ -315,7 +340,7 @@ def test_a_batch_without_rows_skips_every_test() -> None:
         (800, 0.0, 0.0, False),
         (800, 0.5, 0.1, True),
         (800, 0.5, 0.9, False),
-        (20, 0.5, 0.1, False),  # D = 0.45, adjusted p = 0.067
+        (20, 0.5, 0.1, False),  # D = 0.45
     ],
 )
 def test_drift_needs_significance_and_the_minimum_effect(
@@ -345,10 +370,10 @@ def test_batches_drawn_like_the_reference_are_seldom_called_drift(split: str) ->
     policy = Policy(split=cast("Any", split))
     for seed in range(repeats):
         reference, current = population(1000, 2 * seed), population(600, 2 * seed + 1)
-        findings = analyse(current, reference, CLASSES, (), policy)
+        findings = compare(current, reference, split=split)
         significant += any((test.p_value_adjusted or 1) < 0.05 for test in findings.tests)
-        counts = Counts(read=600, scored=600, rejected=0, flagged=0, labelled=600)
-        verdicts.append(decide(counts, findings.harm, findings.tests, policy).verdict)
+        decided = decide(counts(600), findings.harm, findings.accuracy, findings.tests, policy)
+        verdicts.append(decided.verdict)
     # Two of forty are expected at most; eight would come by chance once in a thousand times.
     assert significant < 8
     assert verdicts.count("no_drift") > repeats - 8
@@ -360,9 +385,9 @@ def test_harm_without_a_visible_move_of_the_scores_is_found() -> None:
     prediction = np.where(rng.random(5000) < 0.04, "dog", "cat").tolist()
     current, reference = scores(prediction, label=label), scores(label, label=label)
     findings = compare(current, reference)
-    counts = Counts(read=5000, scored=5000, rejected=0, flagged=0, labelled=5000)
     assert not findings.tests[0].drift_detected
-    assert decide(counts, findings.harm, findings.tests, Policy()).verdict == "harmful_drift"
+    decided = decide(counts(5000), findings.harm, findings.accuracy, findings.tests, Policy())
+    assert decided.verdict == "harmful_drift"
 
 
 # Break-downs and corrections
@@ -378,8 +403,8 @@ Rows = list[tuple[str, str, str | None, str | None, bool]]
 
 
 def from_rows(rows: Rows) -> pa.Table:
-    prediction, corrected, label, site, flagged = zip(*rows, strict=True)
-    return scores(prediction, corrected=corrected, label=label, site=site, flagged=flagged)
+    prediction, rebuilt, label, site, flagged = zip(*rows, strict=True)
+    return scores(prediction, rebuilt=rebuilt, label=label, site=site, flagged=flagged)
 
 
 @settings(max_examples=40, deadline=None)
@@ -393,7 +418,7 @@ def test_the_parts_of_a_break_down_sum_to_the_whole(
         parts = [part for part in findings.localisation if part.by == by]
         found = [part.value for part in parts]
         expected = {row[column] or "(missing)" for row in [*current, *reference]}
-        assert found == sorted(expected)
+        assert sorted(found) == sorted(expected)
         assert sum(part.n_current for part in parts) == len(current)
         assert sum(part.n_reference for part in parts) == len(reference)
         assert sum(part.share_current for part in parts) == pytest.approx(1)
@@ -402,7 +427,12 @@ def test_the_parts_of_a_break_down_sum_to_the_whole(
             total = getattr(findings.harm, side)
             rates = [r for part in parts if (r := getattr(part, side))]
             assert sum(r.n for r in rates) == (total.n if total else 0)
-            assert sum(r.harmful for r in rates) == (total.harmful if total else 0)
+            assert sum(r.count for r in rates) == (total.count if total else 0)
+        if findings.harm.difference:
+            harm = sum(part.harm_contribution or 0 for part in parts)
+            assert harm == pytest.approx(findings.harm.difference.estimate)
+        drift = sum(part.drift_contribution or 0 for part in parts)
+        assert drift == pytest.approx(findings.tests[0].statistic)
 
 
 def test_a_break_down_tells_where_the_harm_is() -> None:
@@ -415,8 +445,8 @@ def test_a_break_down_tells_where_the_harm_is() -> None:
         for part in compare(current, reference, ["site"], split="labels").localisation
         if part.by == "site"
     }
-    assert list(parts) == ["(missing)", "north", "south", "west"]
-    harmful = {value: part.current and part.current.harmful for value, part in parts.items()}
+    assert list(parts) == ["north", "south", "(missing)", "west"]  # most harm, then most drift
+    harmful = {value: part.current and part.current.count for value, part in parts.items()}
     assert harmful == {"(missing)": 0, "north": 2, "south": 0, "west": None}
     assert parts["north"].reference is None
     assert (parts["north"].share_current, parts["north"].share_reference) == (0.5, 0)
@@ -426,6 +456,7 @@ def test_a_segment_that_the_reference_lacks_has_no_reference() -> None:
     current = scores(["cat"] * 2, site=["north", "south"])
     parts = compare(current, UNLABELLED, ["site"]).localisation
     assert [part.share_reference for part in parts if part.by == "site"] == [None, None]
+    assert [part.drift_contribution for part in parts if part.by == "site"] == [None, None]
     assert [part.share_reference for part in parts if part.by == "prediction"] == [1]
 
 
@@ -434,7 +465,7 @@ def test_a_segment_that_the_reference_lacks_has_no_reference() -> None:
 def test_corrections_count_the_flagged_rows_whose_class_changes(rows: Rows) -> None:
     found = compare(from_rows(rows), UNLABELLED).corrections
     changes = [(row[0], row[1]) for row in rows if row[4] and row[0] != row[1]]
-    assert {(c.prediction, c.corrected_prediction): c.n for c in found} == {
+    assert {(c.prediction, c.reconstruction_prediction): c.n for c in found} == {
         change: changes.count(change) for change in changes
     }
     assert [c.n for c in found] == sorted((c.n for c in found), reverse=True)

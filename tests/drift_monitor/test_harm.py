@@ -95,7 +95,7 @@ def test_the_rate_has_wilsons_interval_over_the_rows_not_left_out(
 ) -> None:
     harmful, n = count
     found = rate(harmful, n, alpha, left_out)
-    assert (found.harmful, found.n, found.rate) == (harmful, n, harmful / n)
+    assert (found.count, found.n, found.rate) == (harmful, n, harmful / n)
     assert (found.low, found.high) == pytest.approx(wilson(harmful, n, alpha), abs=1e-12)
 
 

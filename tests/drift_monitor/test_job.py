@@ -20,8 +20,8 @@ from adversarial.errors import DriftMonitorError
 from adversarial.members import Plan
 from drift_monitor.config import Interval, Monitor, load_monitor
 from drift_monitor.errors import StoreError
+from drift_monitor.gallery import views
 from drift_monitor.job import (
-    _examples,
     publish,
     rerender,
     run_interval,
@@ -79,7 +79,9 @@ def test_the_scores_are_those_of_the_detector_in_input_order(make_monitor: MakeM
     np.testing.assert_allclose(table["adversarial_score"], expected.score, atol=1e-6)
     names = np.array(detector.class_names)
     assert table["prediction"].to_pylist() == list(names[expected.prediction])
-    assert table["corrected_prediction"].to_pylist() == list(names[expected.corrected_prediction])
+    assert table["reconstruction_prediction"].to_pylist() == list(
+        names[expected.reconstruction_prediction]
+    )
     assert table["label"].to_pylist() == list(names[labels])
     wrong = np.where(expected.prediction == labels, "harmless", "harmful")
     assert table["outcome"].to_pylist() == list(wrong)
@@ -87,10 +89,15 @@ def test_the_scores_are_those_of_the_detector_in_input_order(make_monitor: MakeM
         "row_id",
         "prediction",
         "confidence",
+        "entropy",
         "adversarial_score",
         "flagged",
         "corrected_prediction",
         "outcome",
+        "reconstruction_prediction",
+        "reconstruction_confidence",
+        "probability_correct",
+        "reconstruction_probability_correct",
         "label",
         "site",
     ]
@@ -300,10 +307,38 @@ def test_features_are_ordered_by_their_change_in_units_of_their_spread() -> None
     x = np.array([[30, 50_000, 1], [32, 58_000, 1], [31, 54_000, 1]], np.float32)
     reconstructions = np.array([[60, 53_000, 1], [62, 61_000, 1], [61, 57_000, 1]], np.float32)
     spec = InputSpec(shape=(3,), feature_names=("age", "salary", "constant"))
-    detector: Any = SimpleNamespace(reconstruct=lambda _: reconstructions, input_spec=spec)
+    certain = np.tile(np.array([[0.2, 0.8]], np.float32), (3, 1))
+    detector: Any = SimpleNamespace(
+        reconstruct=lambda _: reconstructions,
+        probabilities=lambda _: (certain, certain[:, ::-1]),
+        input_spec=spec,
+        class_names=("no", "yes"),
+    )
     rows = [Example(3.0 - i, -i, row) for i, row in enumerate(x)]
-    found = _examples(detector, BatchScores(examples=rows))
+    found = views(detector, rows, None)
     assert [[v["name"] for v in e["values"]] for e in found] == [["age", "salary", "constant"]] * 3
+    assert {
+        p["name"]: (p["probability"], p["reconstruction"]) for p in found[0]["probabilities"]
+    } == {
+        "no": (pytest.approx(0.2), pytest.approx(0.8)),
+        "yes": (pytest.approx(0.8), pytest.approx(0.2)),
+    }
+
+
+def test_features_are_ordered_by_their_distance_from_the_references_middle() -> None:
+    """`b` lies beyond all rows of the reference, `a` at its median, `c` at its 90 % quantile."""
+    x = np.array([[5, 30, 9]], np.float32)
+    detector: Any = SimpleNamespace(
+        reconstruct=lambda x: x,
+        probabilities=lambda _: (np.ones((1, 1), np.float32),) * 2,
+        input_spec=InputSpec(shape=(3,), feature_names=("a", "b", "c")),
+        class_names=("only",),
+    )
+    quantiles = np.linspace(0, 10, 101).tolist()
+    [found] = views(detector, [Example(1.0, 0, x[0])], dict.fromkeys("abc", quantiles))
+    assert [
+        (v["name"], v["reference_quantile"], v["reference_median"]) for v in found["values"]
+    ] == [("b", 1.0, 5.0), ("c", pytest.approx(0.9), 5.0), ("a", pytest.approx(0.5), 5.0)]
 
 
 def test_flat_rows_are_scored_and_their_features_shown(tmp_path: Path) -> None:
@@ -372,17 +407,12 @@ def test_counts_in_the_report_are_those_of_the_files(make_monitor: MakeMonitor) 
     table = pq.read_table(directory / "scores.parquet")
     assert report.counts.flagged == pc.sum(table["flagged"]).as_py()
     assert report.harm.current is not None
-    assert report.harm.current.harmful == table["outcome"].to_pylist().count("harmful")
+    assert report.harm.current.count == table["outcome"].to_pylist().count("harmful")
     assert report.tests[0].n_current == len(table)
-    assert sum(c.n for c in report.corrections) == sum(
-        flagged and before != after
-        for flagged, before, after in zip(
-            table["flagged"].to_pylist(),
-            table["prediction"].to_pylist(),
-            table["corrected_prediction"].to_pylist(),
-            strict=True,
-        )
-    )
+    prediction = np.asarray(table["prediction"])
+    for column, n in (("corrected_prediction", "offered"), ("reconstruction_prediction", "n")):
+        changed = np.asarray(table["flagged"]) & (prediction != np.asarray(table[column]))
+        assert sum(getattr(c, n) for c in report.corrections) == changed.sum()
 
 
 def test_one_damaged_report_does_not_stop_the_index(make_monitor: MakeMonitor) -> None:

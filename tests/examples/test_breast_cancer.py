@@ -54,7 +54,6 @@ def test_every_day_gets_the_right_verdict(tmp_path: Path, monkeypatch: pytest.Mo
     assert all(any(w in v["name"] for w in ("radius", "perimeter", "area")) for v in worst)
     page = reports / "2026-11-19" / "report.html"
     before = page.read_bytes()
-    assert b"value \xe2\x86\x92 reconstruction, the 8 that differ most" in before
     page.unlink()
     drift_monitor(monkeypatch, "report", monitor)
     assert page.read_bytes() == before

@@ -1,0 +1,144 @@
+"""Labels that arrive after the batch, joined to its score table by row."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from drift_monitor.errors import LabelError
+from drift_monitor.harm import Classes
+
+LABEL = "label"
+BEFORE_LABEL = (
+    "reconstruction_confidence",
+    "reconstruction_probability_correct",
+    "logged_prediction",
+)
+"""Columns of a score table that stand before the label."""
+
+
+@dataclass(frozen=True)
+class LabelRows:
+    """Rows of label files that have a label, n in all.
+
+    Attributes
+    ----------
+    key : pyarrow.Array of string
+        Names the row that is labelled, as `row_keys` does. A key may recur with the same label.
+    label : (n,) int64
+        Class numbers.
+    source : (n,) int64
+        Number of the file that each is from.
+    unlabelled : int
+        Further rows of the files, which have no label.
+    """
+
+    key: pa.Array
+    label: Classes
+    source: NDArray[np.int64]
+    unlabelled: int
+
+    @classmethod
+    def of(cls, keys: list[pa.Array], labels: list[Classes], places: list[str]) -> Self:
+        """Return the rows of files that do not contradict each other.
+
+        Parameters
+        ----------
+        keys : list of pyarrow.Array
+            Keys of the rows of each file, null where there is none.
+        labels : list of int64 arrays
+            Their classes, −1 where a row has no label.
+        places : list of str
+            The files' names, for errors.
+
+        Raises
+        ------
+        LabelError
+            If a label has no key, or one key has two labels; names files, rows and both labels.
+        """
+        key = pa.chunked_array(keys, pa.string()).combine_chunks()
+        label = np.concatenate(labels)
+        source = np.repeat(np.arange(len(keys)), [len(part) for part in keys])
+        row = np.concatenate([np.arange(len(part)) for part in keys])
+        kept = np.flatnonzero(label >= 0)
+        key = key.take(pa.array(kept))
+        if key.null_count:
+            at = kept[int(np.asarray(key.is_null()).argmax())]
+            raise LabelError(
+                f"{places[source[at]]}, row {row[at]}: it has a label, but not the id (or file and "
+                "row) that says whose; fill it in or drop the row"
+            )
+        found = cls(key, label[kept], source[kept], len(label) - len(kept))
+        first = np.asarray(pc.index_in(key, key.unique()), np.int64)
+        _, first_place = np.unique(first, return_index=True)
+        contradicting = np.flatnonzero(found.label != found.label[first_place[first]])
+        if len(contradicting):
+            late = int(contradicting[0])
+            early = int(first_place[first[late]])
+            one, other = (kept[at] for at in (early, late))
+            raise LabelError(
+                f"{places[source[one]]}, row {row[one]} and {places[source[other]]}, row "
+                f"{row[other]}: {key[late].as_py()!r} has two labels, classes {label[one]} and "
+                f"{label[other]}; leave the right one"
+            )
+        return found
+
+    def within(self, scores: pa.Table) -> NDArray[np.bool_]:
+        """Return which of the labels are of rows in a score table (its key columns suffice)."""
+        return np.asarray(pc.is_in(self.key, value_set=row_keys(scores)))
+
+
+def row_keys(table: pa.Table) -> pa.Array:
+    """Return what names each row: its `row_id`, or `file` and `row` in one text.
+
+    Null where a part is null.
+
+    Examples
+    --------
+    >>> row_keys(pa.table({"file": ["part.parquet"], "row": [7]})).to_pylist()
+    ['row 7 of part.parquet']
+    """
+    if "row_id" in table.column_names:
+        key = table["row_id"].cast(pa.string())
+    else:
+        row = table["row"].cast(pa.int64()).cast(pa.string())
+        key = pc.binary_join_element_wise("row ", row, " of ", table["file"].cast(pa.string()), "")
+    return key.combine_chunks() if isinstance(key, pa.ChunkedArray) else key
+
+
+def with_labels(
+    scores: pa.Table, labels: LabelRows, class_names: tuple[str, ...]
+) -> tuple[pa.Table, int]:
+    """Return a score table with the labels given, and how many of its rows they name.
+
+    They replace earlier ones; rows that they do not name keep theirs.
+
+    Parameters
+    ----------
+    scores : pyarrow.Table
+        The content of `scores.parquet`.
+    labels : LabelRows
+        The labels.
+    class_names : tuple of str
+        The detector's.
+
+    Examples
+    --------
+    >>> scores = pa.table({"row_id": ["a", "b", "c"], "label": [None, "cat", "cat"]})
+    >>> labels = LabelRows.of([pa.array(["b", "a", "x"])], [np.array([1, 0, 0])], ["f"])
+    >>> table, named = with_labels(scores, labels, ("cat", "dog"))
+    >>> table["label"].to_pylist(), named
+    (['cat', 'dog', 'cat'], 2)
+    """
+    at = pc.index_in(row_keys(scores), value_set=labels.key)
+    names = pa.array(class_names, pa.string())
+    given = names.take(pa.array(labels.label).take(at))
+    named = len(given) - given.null_count
+    if LABEL in scores.column_names:
+        column = pc.coalesce(given, scores[LABEL].cast(pa.string()).combine_chunks())
+        return scores.set_column(scores.schema.get_field_index(LABEL), LABEL, column), named
+    places = [scores.schema.get_field_index(name) for name in BEFORE_LABEL]
+    return scores.add_column(max(places) + 1, LABEL, given), named

@@ -1,0 +1,146 @@
+"""Each number of a report's first screen, computed a second time from the raw rows.
+
+Nothing of `drift_monitor` computes here but the page that is looked at: scores come from the
+detector, statistics from formulas written out.
+"""
+
+import json
+import math
+import re
+from datetime import date
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from adversarial import AdversarialDetector
+from adversarial.detector import Prediction
+from drift_monitor.config import load_monitor
+from drift_monitor.job import run_interval
+from tests.animals import make_images, write_batch
+from tests.conftest import MakeMonitor
+
+DAY = date(2026, 11, 20)
+N = 400
+Numbers = dict[str, float]
+
+
+def wilson(k: int, n: int, alpha: float) -> tuple[float, float, float]:
+    p, z = k / n, norm.isf(alpha / 2)
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return p, centre - half, centre + half
+
+
+def difference(prefix: str, here: tuple[int, int], there: tuple[int, int], alpha: float) -> Numbers:
+    (p, low, high), (q, q_low, q_high) = wilson(*here, alpha), wilson(*there, alpha)
+    return {
+        f"{prefix}-current": p,
+        f"{prefix}-reference": q,
+        f"{prefix}-difference": p - q,
+        f"{prefix}-difference-low": p - q - math.hypot(p - low, q_high - q),
+        f"{prefix}-difference-high": p - q + math.hypot(high - p, q - q_low),
+    }
+
+
+def distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Return D by its definition: the largest difference of the two shares at or below a value."""
+    return max(abs(float(np.mean(a <= x)) - float(np.mean(b <= x))) for x in [*a, *b])
+
+
+def shown(page: str) -> Numbers:
+    """Return value by id of every number of the first screen, which must be written as it is."""
+    top = page.split('<h2 id="tests"', maxsplit=1)[0]
+    found = {}
+    for name, value, text in re.findall(r'<data id="([^"]*)" value="([^"]*)">([^<]*)</data>', top):
+        found[name] = float(value)
+        written = re.fullmatch(r"([+−-]?[\d,]*\.?\d+)(%?)", text)
+        if written:  # a p-value may be a bound in words
+            number = float(written[1].replace("−", "-").replace(",", ""))
+            scale = 100 if written[2] or "difference" in name or "margin" in name else 1
+            assert number == pytest.approx(scale * float(value), abs=0.0501 if scale > 1 else 5e-4)
+    return found
+
+
+def flagged(result: Prediction, threshold: float) -> int:
+    return int(np.count_nonzero(result.score > threshold))
+
+
+@pytest.mark.parametrize("labelled", [True, False], ids=["labels", "detector"])
+def test_each_number_follows_from_the_rows(make_monitor: MakeMonitor, labelled: bool) -> None:
+    path = make_monitor()
+    images, labels = make_images(N, seed=4)
+    noise = np.random.default_rng(0).normal(0, 90, images.shape)
+    images = np.clip(images + noise, 0, 255).astype(np.uint8)
+    write_batch(path.parent / "batches" / f"{DAY}.parquet", images, labels if labelled else None)
+    monitor = load_monitor(path)
+    run_interval(monitor, monitor.interval(DAY))
+    page = (monitor.directory / f"{DAY}" / "report.html").read_text(encoding="utf-8")
+
+    detector = AdversarialDetector.load(monitor.detector)
+    result = detector.predict((images[..., None] / 255).astype(np.float32))
+    window = pq.read_table(f"{monitor.detector}/reference.parquet")
+    reference_scores = np.asarray(window["adversarial_score"])
+    names = np.array(detector.class_names)
+    reference_prediction = np.asarray(window["prediction"])
+    reference_right = reference_prediction == np.asarray(window["label"])
+    n_reference = len(window)
+    reference_flagged = reference_scores > detector.threshold
+    alpha = 0.05 if labelled else 0.025  # two rules share what is for harm
+
+    expected: Numbers = {
+        "rows-scored": N,
+        "rows-read": N,
+        "rows-rejected": 0,
+        "rows-labelled": N if labelled else 0,
+        "rows-flagged": flagged(result, detector.threshold),
+        "flagged-current": flagged(result, detector.threshold) / N,
+        "flagged-reference": float(reference_flagged.mean()),
+        "reference-rows": n_reference,
+        "harm-margin": 0.01,
+        "score-threshold": 0.1,
+    }
+    right = result.prediction == labels
+    if labelled:
+        wrong, reference_wrong = N - int(right.sum()), n_reference - int(reference_right.sum())
+        expected |= difference("harm", (wrong, N), (reference_wrong, n_reference), alpha)
+        expected |= difference(
+            "realised", (N - wrong, N), (n_reference - reference_wrong, n_reference), alpha
+        )
+    else:
+        changed = result.flagged & (result.prediction != result.reconstruction_prediction)
+        there = reference_flagged & (
+            reference_prediction != np.asarray(window["reconstruction_prediction"])
+        )
+        expected |= difference(
+            "harm", (int(changed.sum()), N), (int(there.sum()), n_reference), alpha
+        )
+
+    d = distance(reference_scores, result.score)
+    band = sum(math.sqrt(math.log(4 / 0.05) / (2 * n)) for n in (N, n_reference))
+    expected |= {"score-d": d, "score-low": max(0, d - band), "score-high": min(1, d + band)}
+
+    accuracy_map = detector.accuracy_map
+    assert accuracy_map is not None
+    p, _ = accuracy_map.predict(result.to_table(detector.class_names))
+    q, _ = accuracy_map.predict(window)
+    drop = q.mean() - p.mean()
+    ratio = json.loads(accuracy_map.model_dump_json())["drop_error_ratio"]
+    error = math.sqrt(p.var() / N + q.var() / n_reference + (ratio * drop) ** 2)
+    z = norm.isf(alpha / 2)
+    expected |= {
+        "estimated-current": float(p.mean()),
+        "estimated-reference": float(q.mean()),
+        "estimated-difference": -drop,
+        "estimated-difference-low": -drop - z * error,
+        "estimated-difference-high": -drop + z * error,
+    }
+
+    found = shown(page)
+    assert 0 < found.pop("score-p") <= 1
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+    assert set(names[result.prediction]) <= set(re.findall(r"cat|dog|owl", page))

@@ -1,0 +1,67 @@
+"""What to do next: the commands are ones that the command line takes."""
+
+import shlex
+from datetime import date
+
+import pytest
+from typer.main import get_command
+
+from drift_monitor.cli import app
+from drift_monitor.config import DataConfig, Monitor, Policy
+from drift_monitor.next_action import next_action
+from drift_monitor.report.model import VerdictName
+from tests.drift_monitor.test_verdict import accuracy, counts, harm
+
+MONITOR = Monitor(
+    name="animals",
+    detector="a detector",
+    data=DataConfig(path="b/{date}.parquet", input="image", label="label", segments=["a", "b"]),
+    policy=Policy(min_rows=100),
+)
+UNLABELLED = MONITOR.model_copy(update={"data": DataConfig(path="b", input=["x", "y"])})
+
+
+def action(
+    verdict: VerdictName, monitor: Monitor = MONITOR, split: str = "labels", scored: int = 1000
+) -> tuple[str, list[str]]:
+    interval = monitor.interval(date(2026, 11, 20))
+    return next_action(verdict, counts(scored), harm(split=split), accuracy(), monitor, interval)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "monitor", "split", "scored", "expected"),
+    [
+        ("insufficient_data", MONITOR, "detector", 1000, ["validate", "run"]),
+        ("insufficient_data", MONITOR, "labels", 10, ["validate", "run"]),
+        ("insufficient_data", MONITOR, "labels", 1000, ["labels"]),
+        ("harmful_drift", MONITOR, "labels", 1000, ["rows"]),
+        ("harmful_drift", MONITOR, "detector", 1000, ["rows", "labels"]),
+        ("harmful_drift", UNLABELLED, "detector", 1000, ["rows"]),
+        ("harmless_drift", MONITOR, "labels", 1000, ["reference"]),
+        ("harmless_drift", UNLABELLED, "detector", 1000, ["reference"]),
+        ("statistical_only", MONITOR, "labels", 1000, []),
+        ("no_drift", MONITOR, "labels", 1000, []),
+    ],
+)
+def test_each_command_is_one_that_the_command_line_takes(
+    verdict: VerdictName, monitor: Monitor, split: str, scored: int, expected: list[str]
+) -> None:
+    text, commands = action(verdict, monitor, split, scored)
+    assert text.endswith(".")
+    words = [shlex.split(command) for command in commands]
+    assert [found[:2] for found in words] == [["drift-monitor", name] for name in expected]
+    group = get_command(app)
+    for _, name, *arguments in words:
+        command = group.get_command(None, name)  # type: ignore[attr-defined]
+        command.make_context(name, list(arguments))  # raises on an option that there is not
+
+
+def test_rows_are_to_be_labelled_only_where_they_are_not() -> None:
+    assert "label a sample" in action("harmful_drift", split="detector")[0]
+    assert "label a sample" not in action("harmful_drift", split="labels")[0]
+    assert "label a sample" not in action("harmful_drift", UNLABELLED, "detector")[0]
+
+
+def test_labels_are_asked_for_where_nothing_else_estimates_accuracy() -> None:
+    assert "Labels" in action("no_drift", split="detector")[0]
+    assert "Labels" not in action("no_drift", split="labels")[0]
