@@ -194,6 +194,8 @@ def renew_reference(
         threshold=detector.threshold,
         fpr=fpr,
         reference_created=detector.reference_created,
+        training=bundle.manifest.training
+        | {"reference_rows": len(detector.reference or ()), "reference": "given"},
     )
 
 

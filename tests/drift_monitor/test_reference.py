@@ -226,9 +226,13 @@ def test_a_renewed_reference_is_that_of_the_new_rows_and_the_models_stay(
     assert after.manifest.fpr == 0.1
     assert after.manifest.reference_created is not None
     assert started <= after.manifest.reference_created <= datetime.now(UTC)
-    own = {"threshold", "fpr", "sha256", "reference_created"}
+    own = {"threshold", "fpr", "sha256", "reference_created", "training"}
     kept = before.manifest.model_dump(exclude=own)
     assert after.manifest.model_dump(exclude=own) == kept
+    assert after.manifest.training == before.manifest.training | {
+        "reference_rows": 120,
+        "reference": "given",
+    }
     found = after.accuracy_map()
     assert found is not None
     assert found.n_clean == 120
