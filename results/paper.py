@@ -44,7 +44,12 @@ What was missed, and why:
   ε, so that is most probably the paper's reading of "1000 iterations".
 - **AE^MSE** is trained at a third of the others' learning rate, because at 1e-3 the outputs of
   MNIST's autoencoder saturate at black within the first epoch, in float32 too.
-- **Not run**: Fashion-MNIST, CIFAR-10, and of MNIST the attacks without a bound and the checks for
+- **Fashion-MNIST, C&W, SLIDE and FGSM 0.1**: what is lost is lost to the threshold. M(AE(x)) is
+  right on .909 of the images under C&W, and on .913 of those that nobody attacked, but the score
+  flags only 85 % of the attacked at ε_FPR 5 %, with an AUC of .972 against the paper's .984. The
+  autoencoder was trained for 10 epochs, and its validation loss was falling still. FGSM in one step
+  destroys what AE would bring back; with the smallest step it is as for the others.
+- **Not run**: CIFAR-10; of Fashion-MNIST and MNIST the attacks without a bound and the checks for
   hidden gradients. Their models take hours to train and to attack on two cores; the commands are
   there (`python results/paper.py run --data-dir DIR`).
 """
