@@ -43,6 +43,7 @@ bench: $(STAMP)  ## Measure speed and accuracy against peers; writes benchmarks/
 	$(RUN)python benchmarks/job.py
 	$(RUN)python benchmarks/training.py
 	$(RUN)python benchmarks/attacks.py
+	$(RUN)python benchmarks/report.py
 	$(RUN)python benchmarks/accuracy_estimate.py
 
 paper: $(STAMP)  ## Repeat the paper's evaluation, for hours: make paper DATA=DIR; writes results/

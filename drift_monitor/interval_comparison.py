@@ -96,7 +96,9 @@ def compare_results(a: Result, b: Result) -> IntervalComparison:
     if _data(a.report) == _data(b.report):
         keys = content_keys(a), content_keys(b)
         if any(len(key.unique()) < len(key) or key.null_count for key in keys):
-            notes.append("the data are the same, but row ids repeat: rows are not paired")
+            notes.append(
+                "the data are the same, but row ids repeat or are missing: rows are not paired"
+            )
         else:
             same_rows = on_same_rows(keys, one, other, same_split=same_split)
             if not same_rows:

@@ -302,7 +302,18 @@ def _write(
     started = time.monotonic()
     rejected = Counter(pq.read_table(staging / REJECTED)["reason"].to_pylist())
     report, scores = judge(monitor, interval, bundle, window, scores, rejected, scoring)
-    pq.write_table(scores, staging / SCORES, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+    repeated = [
+        field.name
+        for field in scores.schema
+        if pa.types.is_string(field.type) and field.name != "row_id"
+    ]
+    pq.write_table(
+        scores,
+        staging / SCORES,
+        compression="zstd",
+        row_group_size=ROW_GROUP_ROWS,
+        use_dictionary=repeated,
+    )
     (staging / PAGE).write_text(render_report(report, scores), encoding="utf-8")
     run = run | {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -199,7 +199,8 @@ def write() -> None:
         "*fixed*, the detector's own 5,000 images, one draw for all weeks; *drawn anew*, 5,000 "
         "test images drawn for each week, which is what α promises; *trailing*, the last "
         f"{TRAILING[200]} weeks not harmful ({TRAILING[5000]} of 5,000 rows, since there are "
-        "10,000 images).",
+        "10,000 images). Batches are drawn without replacement, so that those of 5,000 rows, half "
+        "of all images, are more alike than weeks in production would be: their lines flatter.",
         "",
         *table(
             ["reference", "split", "n", "weeks", "alarms", "harmful", "harmless", "statistical"],

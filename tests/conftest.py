@@ -4,12 +4,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import yaml
 
 from tests.animals import CLASSES, SIDE, make_images, write_batch
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -68,6 +72,16 @@ def bundle(classifier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         plan=Plan(epochs=3),
         verbose=0,
     )
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chrome"]:
+    """A Chromium without a window."""
+    from tests.chromium import start
+
+    started = start(tmp_path_factory.mktemp("profile"))
+    yield started
+    started.quit()
 
 
 MakeMonitor = Callable[..., Path]

@@ -6,12 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
+
+from tests.chromium import assert_opens_well
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = str(Path(sys.executable).with_name("drift-monitor"))
@@ -105,57 +106,13 @@ def test_pages_are_small_and_self_contained(checkout: Path) -> None:
         assert all(not re.match(r"[a-z]+:(?!image/png|,)", link) for link in links), links
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("needs Chromium: apt install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    profile = tmp_path_factory.mktemp("profile")
-    for argument in (
-        *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run"),
-        *("disable-background-networking", "disable-component-update", "disable-sync"),
-        f"user-data-dir={profile}",
-    ):
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield started
-    started.quit()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("page", ["index.html", *(f"{day}/report.html" for day in WEEK)])
 def test_a_page_opens_without_error_request_or_overflow(
     checkout: Path, browser: webdriver.Chrome, page: str, width: int, scheme: str
 ) -> None:
-    url = (reports(checkout) / page).as_uri()
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
-    )
-    browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia",
-        {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
-    )
-    browser.get_log("performance"), browser.get_log("browser")
-    browser.get(url)
-
-    assert browser.get_log("browser") == []
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    requested = {
-        event["params"]["request"]["url"]
-        for event in events
-        if event["method"] == "Network.requestWillBeSent"
-    }
-    assert {u for u in requested if not u.startswith("data:")} == {url}
-    overflow = "return document.documentElement.scrollWidth - window.innerWidth"
-    assert browser.execute_script(overflow) <= 0
-    background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
-    lightness = sum(int(n) for n in re.findall(r"\d+", background)[:3]) / 3
-    assert (lightness > 127) == (scheme == "light")
+    assert_opens_well(browser, reports(checkout) / page, width, scheme)
 
 
 def test_the_verdict_is_the_first_thing_on_the_page(

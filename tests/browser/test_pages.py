@@ -1,10 +1,6 @@
 """The pages in a real browser: nothing overflows, nothing fails, and axe-core finds no barrier."""
 
 import importlib.util
-import json
-import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
@@ -15,6 +11,7 @@ import pytest
 from selenium import webdriver
 
 from drift_monitor.report.html import render_index, render_report
+from tests.chromium import assert_opens_well, show
 from tests.report_cases import CASES, SMALL
 from tests.reports import history, make
 
@@ -55,61 +52,12 @@ def axe_core() -> str:
     return Path(package.submodule_search_locations[0], "axe.min.js").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """A Chromium without a window."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("needs Chromium: apt install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    profile = tmp_path_factory.mktemp("profile")
-    for argument in (
-        *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run"),
-        *("disable-background-networking", "disable-component-update", "disable-sync"),
-        f"user-data-dir={profile}",
-    ):
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield started
-    started.quit()
-
-
-def show(browser: webdriver.Chrome, path: Path, width: int, scheme: str) -> None:
-    """Open a page as a screen of that width and colour scheme shows it."""
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
-    )
-    browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia",
-        {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
-    )
-    browser.get_log("performance"), browser.get_log("browser")
-    browser.get(path.as_uri())
-
-
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_opens_without_error_request_or_overflow(
     pages: Path, browser: webdriver.Chrome, page: str, width: int, scheme: str
 ) -> None:
-    path = pages / f"{page}.html"
-    show(browser, path, width, scheme)
-
-    assert browser.get_log("browser") == []
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    requested = {
-        event["params"]["request"]["url"]
-        for event in events
-        if event["method"] == "Network.requestWillBeSent"
-    }
-    assert {url for url in requested if not url.startswith("data:")} == {path.as_uri()}
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
-    lightness = sum(int(n) for n in re.findall(r"\d+", background)[:3]) / 3
-    assert (lightness > 127) == (scheme == "light")
+    assert_opens_well(browser, pages / f"{page}.html", width, scheme)
 
 
 @pytest.mark.parametrize(
