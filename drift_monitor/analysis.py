@@ -22,6 +22,7 @@ from drift_monitor.harm import (
     split_by_labels,
     split_paired,
 )
+from drift_monitor.ks import ks_test
 from drift_monitor.localisation import Side, break_down
 from drift_monitor.report.model import (
     Accuracy,
@@ -39,6 +40,8 @@ DEFINITIONS: dict[Split, str] = {
     "paired": "harmful where the prediction turned from correct on the clean twin to incorrect",
     "detector": "harmful where the row is flagged and its reconstruction has another class",
 }
+SELECTED_ALPHA = 0.001
+"""Level at which labelled rows are held for selected by their scores: each report looks again."""
 NO_MAP = (
     "the detector has no accuracy map: fit it, or its reference, with labels (drift-monitor "
     "reference, --label)"
@@ -136,6 +139,8 @@ def _choose_split(current: ScoredRows, reference: ScoredRows, policy: Policy) ->
     labelled = int(np.count_nonzero(current.label >= 0))
     paired = min(labelled, int(np.count_nonzero(current.clean >= 0)))
     labelled_reference = bool((reference.label >= 0).any())
+    if policy.split == "auto" and is_selected(current):
+        return "detector"
     if policy.split == "auto":
         if paired >= policy.min_rows:
             return "paired"
@@ -146,6 +151,18 @@ def _choose_split(current: ScoredRows, reference: ScoredRows, policy: Policy) ->
             "the detector with --label, or set policy.split to 'auto'"
         )
     return policy.split
+
+
+def is_selected(rows: ScoredRows) -> bool:
+    """Whether the labelled rows are no random sample: their scores differ from the others'.
+
+    Rows that were labelled because they looked bad, or good, say nothing of the harm rate.
+    """
+    labelled = rows.finite & (rows.label >= 0)
+    others = rows.finite & (rows.label < 0)
+    if not labelled.any() or not others.any():
+        return False
+    return ks_test(rows.score[labelled], rows.score[others]).p_value < SELECTED_ALPHA
 
 
 def _outcome(rows: ScoredRows, split: Split, *, is_reference: bool = False) -> Outcomes:

@@ -105,6 +105,10 @@ def rows(
     ],
     outcome: Annotated[Outcome | None, typer.Option(help="Only rows of this outcome.")] = None,
     flagged: Annotated[bool, typer.Option("--flagged", help="Only flagged rows.")] = False,
+    random: Annotated[
+        int | None,
+        typer.Option(min=1, help="So many of them drawn at random, for instance to be labelled."),
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help=f"At most so many; {ROWS_SHOWN} on a terminal, all in a file."),
@@ -113,7 +117,7 @@ def rows(
         Path | None, typer.Option(help="File to write them to, .csv or .parquet.")
     ] = None,
 ) -> None:
-    """List the rows of a committed interval, the highest score first."""
+    """List the rows of a committed interval, the highest score first, or a random sample."""
     from drift_monitor.config import load_monitor
     from drift_monitor.output_file import check_suffix, write_table
     from drift_monitor.results import read_result
@@ -123,7 +127,7 @@ def rows(
         check_suffix(output)
     config = load_monitor(monitor)
     result = read_result(config.directory / config.interval(date).id)
-    found = list_rows(result.report, result.scores, outcome=outcome, flagged=flagged)
+    found = list_rows(result.report, result.scores, outcome=outcome, flagged=flagged, random=random)
     shown = found.slice(0, limit if limit or output else ROWS_SHOWN)
     if output:
         write_table(shown, output)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from adversarial.bundle import Bundle
 from adversarial.threshold import false_positive_rate
+from drift_monitor.analysis import is_selected
 from drift_monitor.config import DataConfig, Interval
 from drift_monitor.ks import ks_test
 from drift_monitor.reference_window import ReferenceWindow
@@ -43,7 +44,9 @@ def health(
         logged_agreement=agreement,
         rejected_share=counts.rejected / counts.read,
         non_finite_share=counts.non_finite / counts.scored if counts.scored else 0.0,
-        reference_age_days=None if created is None else _days(created, interval.start),
+        reference_age_days=(
+            None if created is None or window.intervals else _days(created, interval.start)
+        ),
         reference_self=self_test,
         reference_against_fixed=(
             ks_test(own, reference.score[reference.finite]).statistic if window.intervals else None
@@ -51,6 +54,7 @@ def health(
         warnings=[
             *_agreement_warnings(agreement),
             *_row_warnings(counts, rejected, data),
+            *_label_warnings(current, counts),
             *_reference_warnings(self_test, window),
         ],
     )
@@ -104,6 +108,19 @@ def _row_warnings(counts: Counts, rejected: Counter[str], data: DataConfig) -> l
             "without them."
         )
     return warnings
+
+
+def _label_warnings(current: ScoredRows, counts: Counts) -> list[str]:
+    if not 0 < counts.labelled < counts.scored:
+        return []
+    share = f"{counts.labelled:,} of {counts.scored:,} rows have a label"
+    if is_selected(current):
+        return [
+            f"{share}, and their scores differ from the others': they are no random sample, and "
+            "realised accuracy is that of those rows only. Unless policy.split says 'labels', they "
+            "do not judge harm; label rows drawn at random (drift-monitor rows --random)."
+        ]
+    return [f"{share}: what is said by labels holds if those were drawn at random."]
 
 
 def _reference_warnings(self_test: SelfTest | None, window: ReferenceWindow) -> list[str]:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adversarial.bundle import Bundle, hold, read_bundle
+from adversarial.errors import DriftMonitorError
 from drift_monitor.batches import Batch
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import StoreError
@@ -27,7 +28,7 @@ from drift_monitor.judging import Scoring, judge
 from drift_monitor.reference_window import ReferenceWindow, is_current, reference_window
 from drift_monitor.report.html import render_index, render_report
 from drift_monitor.report.model import Report, read_report
-from drift_monitor.results import read_reports
+from drift_monitor.results import read_reports, read_scores
 from drift_monitor.scoring import BatchScores, rejected_table, score_batch
 from drift_monitor.store import PAGE, REJECTED, REPORT, RUN, SCORES, Store
 
@@ -40,6 +41,7 @@ SCORING = "scoring.json"
 ROW_GROUP_ROWS = 65_536
 
 Progress = Callable[[int, int], None]
+Change = tuple[pa.Table, list[dict[str, Any]]]
 
 
 def score_interval(
@@ -138,11 +140,14 @@ def publish(monitor: Monitor, interval: Interval, staging: Path) -> Path:
     store = Store(monitor.directory)
     if staging.exists():
         (staging / SCORING).unlink(missing_ok=True)
-        store.publish(staging, interval.id)
+        with store.held(interval.id):
+            store.publish(staging, interval.id)
     elif not store.is_committed(interval.id):
         raise StoreError(f"{staging} is gone and {interval.id} is not committed: score it again")
-    follow(monitor, interval)
-    write_index(monitor)
+    try:
+        follow(monitor, interval)
+    finally:
+        write_index(monitor)
     return monitor.directory / interval.id
 
 
@@ -168,73 +173,99 @@ def run_interval(
 
 
 def rejudge(
-    monitor: Monitor,
-    interval: Interval,
-    scores: pa.Table | None = None,
-    labels: list[dict[str, Any]] | None = None,
+    monitor: Monitor, interval: Interval, change: Callable[[Report, pa.Table], Change] | None = None
 ) -> Report:
     """Write a committed interval's report anew from its `scores.parquet`, without scoring again.
 
-    The index is left as it is, and so are other intervals.
+    Nobody else changes the interval meanwhile. The index is left as it is, and so are other
+    intervals.
 
     Parameters
     ----------
     monitor, interval : Monitor, Interval
         Of which report.
-    scores : pyarrow.Table, optional
-        Its score table with other labels; the committed one when not given.
-    labels : list of dict, optional
-        The files by which labels have arrived so far: path, rows, sha256.
+    change : callable, optional
+        Given the committed report and score table, returns the table with other labels, and the
+        files by which labels have arrived so far.
 
     Raises
     ------
     StoreError
-        If the interval is not committed, or was scored by another detector than the monitor's.
+        If the interval is not committed, cannot be read, or was scored by another detector than the
+        monitor's.
     """
     directory = monitor.directory / interval.id
-    scoring = Scoring.of(read_report(directory / REPORT))
-    if labels is not None:
-        scoring = Scoring(**vars(scoring) | {"labels": labels})
-    bundle, window = _reference(monitor, interval)
-    if bundle.fingerprint != scoring.fingerprint:
-        raise StoreError(
-            f"{directory} was scored by the detector {scoring.fingerprint[:12]}, and "
-            f"{monitor.detector} is {bundle.fingerprint[:12]}: score it again (drift-monitor "
-            "backfill, --overwrite)"
-        )
     store = Store(monitor.directory)
-    staging = store.staging(interval.id, _token())
-    try:
-        shutil.copyfile(directory / REJECTED, staging / REJECTED)
-        table = pq.read_table(directory / SCORES) if scores is None else scores
-        run = json.loads((directory / RUN).read_text(encoding="utf-8"))
-        report = _write(staging, monitor, interval, bundle, window, table, scoring, run)
-        store.publish(staging, interval.id)
-    except BaseException:
-        store.discard(staging)
-        raise
+    if not store.is_committed(interval.id):
+        raise StoreError(f"{directory} is not committed: run the interval first")
+    with store.held(interval.id):
+        before = read_report(directory / REPORT)
+        scoring = Scoring.of(before)
+        bundle, window = _reference(monitor, interval)
+        if bundle.fingerprint != scoring.fingerprint:
+            raise StoreError(
+                f"{directory} was scored by the detector {scoring.fingerprint[:12]}, and "
+                f"{monitor.detector} is {bundle.fingerprint[:12]}: score it again (drift-monitor "
+                "backfill, --overwrite)"
+            )
+        table = read_scores(directory)
+        if change:
+            table, labels = change(before, table)
+            scoring = Scoring(**vars(scoring) | {"labels": labels})
+        staging = store.staging(interval.id, _token())
+        try:
+            shutil.copyfile(directory / REJECTED, staging / REJECTED)
+            run = json.loads((directory / RUN).read_text(encoding="utf-8"))
+            report = _write(staging, monitor, interval, bundle, window, table, scoring, run)
+            store.publish(staging, interval.id)
+        except BaseException:
+            store.discard(staging)
+            raise
     return report
 
 
 def follow(monitor: Monitor, interval: Interval) -> list[str]:
     """Judge again what a change of `interval` concerns, itself excepted where it is up to date.
 
-    With a fixed reference that is nothing. Returns the intervals judged again.
+    With a fixed reference that is nothing. Reports that cannot be read are left to the index, which
+    names them.
+
+    Returns
+    -------
+    list of str
+        The intervals judged again.
+
+    Raises
+    ------
+    StoreError
+        If some cannot be judged again, after all others have been; names each with the reason.
     """
     if monitor.reference.kind == "fixed":
         return []
     fingerprint = read_bundle(monitor.detector).fingerprint
-    done = []
+    done, failed = [], []
     for name in Store(monitor.directory).committed():
         if name < interval.id:
             continue
-        report = read_report(monitor.directory / name / REPORT)
+        try:
+            report = read_report(monitor.directory / name / REPORT)
+        except StoreError:  # the index names it
+            continue
         if report.detector.fingerprint != fingerprint:
             continue
         compared = interval.id in report.reference.intervals
         if compared or not is_current(monitor, fingerprint, name, report.reference):
-            rejudge(monitor, monitor.interval(report.data_interval.start))
-            done.append(name)
+            try:
+                rejudge(monitor, monitor.interval(report.data_interval.start))
+            except DriftMonitorError as error:
+                failed.append(f"{name}: {error}")
+            else:
+                done.append(name)
+    if failed:
+        raise StoreError(
+            f"{interval.id} is committed, but intervals that are compared with it could not be "
+            f"judged again: {'; '.join(failed)}"
+        )
     return done
 
 
@@ -243,7 +274,7 @@ def rerender(monitor: Monitor, interval: str) -> Path:
     directory = monitor.directory / interval
     report = read_report(directory / REPORT)
     store = Store(monitor.directory)
-    store.write(directory / PAGE, render_report(report, pq.read_table(directory / SCORES)))
+    store.write(directory / PAGE, render_report(report, read_scores(directory)))
     return directory / PAGE
 
 

@@ -12,12 +12,12 @@ from adversarial.bundle import read_bundle
 from drift_monitor.batches import Chunk, class_indices
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import LabelError, StoreError
-from drift_monitor.job import follow, rejudge
+from drift_monitor.job import Change, follow, rejudge
 from drift_monitor.late_labels import LabelRows, row_keys, with_labels
 from drift_monitor.parquet_files import SourceFile, damaged, find_files, open_file, sha256
-from drift_monitor.report.model import Report, read_report
+from drift_monitor.report.model import Report
 from drift_monitor.report.number_text import percent
-from drift_monitor.store import REPORT, SCORES, Store
+from drift_monitor.store import SCORES, Store
 
 ROW_ID = ("row_id",)
 FILE_AND_ROW = ("file", "row")
@@ -169,7 +169,7 @@ def plan_labelling(
     unnamed: list[Interval] = []
     for interval in committed:
         try:
-            within = labels.rows.within(_read(monitor, interval, keys_only=True))
+            within = labels.rows.within(_check_keys(monitor, interval))
         except StoreError:
             named.append(interval)
             continue
@@ -194,13 +194,19 @@ def label_interval(monitor: Monitor, interval: Interval, labels: LabelFiles) -> 
     StoreError
         If the interval was scored by another detector than the monitor's, or cannot be read.
     """
-    before = read_report(monitor.directory / interval.id / REPORT)
-    scores = _read(monitor, interval)
-    used = np.unique(labels.rows.source[labels.rows.within(scores)])
-    table, named = with_labels(scores, labels.rows, labels.class_names)
-    listed = [file.model_dump() for file in before.labels]
-    listed += [vars(labels.files[i]) for i in used if vars(labels.files[i]) not in listed]
-    after = rejudge(monitor, interval, table, listed)
+    _check_keys(monitor, interval)
+    found: list[tuple[Report, int]] = []
+
+    def change(before: Report, scores: pa.Table) -> Change:
+        used = np.unique(labels.rows.source[labels.rows.within(scores)])
+        table, named = with_labels(scores, labels.rows, labels.class_names)
+        listed = [file.model_dump() for file in before.labels]
+        listed += [vars(labels.files[i]) for i in used if vars(labels.files[i]) not in listed]
+        found.append((before, named))
+        return table, listed
+
+    after = rejudge(monitor, interval, change)
+    [(before, named)] = found
     return Labelled(interval.id, named, before, after, follow(monitor, interval))
 
 
@@ -267,6 +273,8 @@ def _table(file: str, columns: list[str]) -> pa.Table:
 def _keys(file: str, table: pa.Table, keys: dict[str, str]) -> pa.Array:
     try:
         return row_keys(pa.table({name: table[column] for name, column in keys.items()}))
+    except LabelError as error:
+        raise LabelError(f"{file}: {error}") from None
     except pa.ArrowException as error:
         types = ", ".join(f"{column!r} has type {table[column].type}" for column in keys.values())
         raise LabelError(
@@ -275,13 +283,14 @@ def _keys(file: str, table: pa.Table, keys: dict[str, str]) -> pa.Array:
         ) from None
 
 
-def _read(monitor: Monitor, interval: Interval, *, keys_only: bool = False) -> pa.Table:
+def _check_keys(monitor: Monitor, interval: Interval) -> pa.Table:
+    """Return the columns of a score table that name its rows, which must tell them apart."""
     path = monitor.directory / interval.id / SCORES
     wanted = ROW_ID if monitor.data.row_id else FILE_AND_ROW
     try:
         parquet = pq.ParquetFile(path)
         has = all(name in parquet.schema_arrow.names for name in wanted)
-        table = parquet.read(columns=list(wanted) if keys_only else None) if has else None
+        table = parquet.read(columns=list(wanted)) if has else None
     except (pa.ArrowException, OSError) as error:
         raise StoreError(
             f"{path} cannot be read ({error}): run the interval again (drift-monitor run)"

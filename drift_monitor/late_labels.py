@@ -12,6 +12,7 @@ from drift_monitor.errors import LabelError
 from drift_monitor.harm import Classes
 
 LABEL = "label"
+LARGEST_WHOLE_FLOAT = 2**53
 BEFORE_LABEL = (
     "reconstruction_confidence",
     "reconstruction_probability_correct",
@@ -102,11 +103,27 @@ def row_keys(table: pa.Table) -> pa.Array:
     ['row 7 of part.parquet']
     """
     if "row_id" in table.column_names:
-        key = table["row_id"].cast(pa.string())
+        key = _whole(table["row_id"]).cast(pa.string())
     else:
         row = table["row"].cast(pa.int64()).cast(pa.string())
         key = pc.binary_join_element_wise("row ", row, " of ", table["file"].cast(pa.string()), "")
     return key.combine_chunks() if isinstance(key, pa.ChunkedArray) else key
+
+
+def _whole(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return ids that are whole numbers in floats, as pandas leaves those with gaps, as integers.
+
+    Beyond 2^53 a float does not tell neighbours apart.
+    """
+    if not pa.types.is_floating(ids.type):
+        return ids
+    if (pc.max(pc.abs(ids)).as_py() or 0) >= LARGEST_WHOLE_FLOAT:
+        raise LabelError(
+            "its ids are floating-point numbers of 2^53 or more, which does not tell all of them "
+            "apart: write them as integers or text"
+        )
+    whole = pc.all(pc.equal(pc.floor(ids), ids)).as_py()
+    return ids.cast(pa.int64()) if whole else ids
 
 
 def with_labels(
@@ -125,6 +142,11 @@ def with_labels(
     class_names : tuple of str
         The detector's.
 
+    Raises
+    ------
+    LabelError
+        If a label is of an id that several rows have.
+
     Examples
     --------
     >>> scores = pa.table({"row_id": ["a", "b", "c"], "label": [None, "cat", "cat"]})
@@ -133,7 +155,16 @@ def with_labels(
     >>> table["label"].to_pylist(), named
     (['cat', 'dog', 'cat'], 2)
     """
-    at = pc.index_in(row_keys(scores), value_set=labels.key)
+    keys = row_keys(scores)
+    at = pc.index_in(keys, value_set=labels.key)
+    meant = keys.filter(at.is_valid())
+    if len(meant) != pc.count_distinct(meant).as_py():
+        counts = meant.value_counts()
+        most = counts[int(np.argmax(counts.field("counts")))].as_py()
+        raise LabelError(
+            f"{most['counts']:,} scored rows have the id {most['values']!r}, so that a label does "
+            "not say which is meant: give each row an id of its own (data.row_id)"
+        )
     names = pa.array(class_names, pa.string())
     given = names.take(pa.array(labels.label).take(at))
     named = len(given) - given.null_count

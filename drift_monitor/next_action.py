@@ -5,6 +5,9 @@ import shlex
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.report.model import Accuracy, Counts, Harm, VerdictName
 
+COLUMNS_SHOWN = 5
+"""Input columns that a command names; of more it names a file."""
+
 
 def next_action(
     verdict: VerdictName,
@@ -16,7 +19,8 @@ def next_action(
 ) -> tuple[str, list[str]]:
     """Return what to do next, and the commands for it.
 
-    What only the reader knows stands in capitals: LABELS.parquet, NORMAL_ROWS.parquet.
+    What only the reader knows stands in capitals: LABELS.parquet, NORMAL_ROWS.parquet, and
+    COLUMNS.txt, with one input column a line.
     """
     match verdict:
         case "insufficient_data":
@@ -30,13 +34,15 @@ def next_action(
                 [_renewed_reference(monitor)],
             )
     blind = verdict == "no_drift" and accuracy.estimated is None and harm.split == "detector"
-    return "Nothing." + (" Labels, even of a sample, would tell more." if blind else ""), []
+    return "Nothing." + (
+        " Labels, even of rows drawn at random, would tell more." if blind else ""
+    ), []
 
 
 def _after_insufficient_data(
     counts: Counts, harm: Harm, monitor: Monitor, interval: Interval
 ) -> tuple[str, list[str]]:
-    if harm.split != "detector" and counts.scored >= monitor.policy.min_rows:
+    if harm.current is None and counts.labelled == 0 and counts.scored >= monitor.policy.min_rows:
         return "Give the interval its labels when they are there.", [_labels(monitor, interval)]
     return (
         "Check the job that writes the batch, then run the interval again.",
@@ -45,19 +51,35 @@ def _after_insufficient_data(
 
 
 def _after_harm(harm: Harm, monitor: Monitor, interval: Interval) -> tuple[str, list[str]]:
-    rows = _command("rows", monitor.file, "--date", interval.id, "--outcome", "harmful")
+    rows = _command("rows", monitor.file, "--date", interval.id)
     unlabelled = harm.split != "labels" and monitor.data.label is not None
     return (
-        "Look at the rows that are harmed"
-        + (", label a sample of them" if unlabelled else "")
-        + ", and mend the input or hold the predictions back before retraining.",
-        [rows, *([_labels(monitor, interval)] if unlabelled else [])],
+        "Look at the rows that are harmed, and mend the input or hold the predictions back before "
+        "retraining."
+        + (" To be sure, label rows of the interval drawn at random." if unlabelled else ""),
+        [
+            f"{rows} --outcome harmful",
+            *(
+                [f"{rows} --random 200 --output TO_LABEL.csv", _labels(monitor, interval)]
+                if unlabelled
+                else []
+            ),
+        ],
     )
 
 
 def _renewed_reference(monitor: Monitor) -> str:
     data = monitor.data
-    words = ["--data", "NORMAL_ROWS.parquet", "--input", ",".join(data.input_columns)]
+    # Many columns, or names with commas, are read from a file with one name per line.
+    plain = len(data.input_columns) <= COLUMNS_SHOWN and not any(
+        "," in c for c in data.input_columns
+    )
+    columns = ",".join(data.input_columns) if plain else "@COLUMNS.txt"
+    words = ["--data", "NORMAL_ROWS.parquet", "--input", columns]
+    if data.shape:
+        words += ["--shape", ",".join(map(str, data.shape))]
+    for opt_in in monitor.trust:
+        words += ["--trust", opt_in]
     if data.label:
         words += ["--label", data.label]
     if data.segments:

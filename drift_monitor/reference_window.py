@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from adversarial.bundle import REFERENCE, Bundle, BundleError
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import StoreError
 from drift_monitor.reference import IDENTITY
 from drift_monitor.report.model import ReferenceInfo, read_report
-from drift_monitor.store import REPORT, SCORES, Store
+from drift_monitor.results import read_scores
+from drift_monitor.store import REPORT, Store
 
 NEEDED = {"entropy", "reconstruction_prediction", "reconstruction_confidence"}
 """Columns that windows of older versions lack."""
@@ -45,6 +45,8 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
     ------
     BundleError
         If the bundle's own window lacks a column: it was made by an older version.
+    StoreError
+        If the scores of an interval in a trailing window cannot be read.
     """
     if monitor.reference.kind == "fixed":
         return ReferenceWindow(_own(bundle))
@@ -56,7 +58,7 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
             note=f"the detector's own, because only {len(names)} of {wanted} intervals before "
             "this one are committed, scored by this detector and not harmful",
         )
-    tables = [pq.read_table(monitor.directory / name / SCORES) for name in names]
+    tables = [read_scores(monitor.directory / name) for name in names]
     table = pa.concat_tables(tables, promote_options="permissive")
     return ReferenceWindow(
         table.drop_columns([name for name in IDENTITY if name in table.column_names]),

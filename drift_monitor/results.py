@@ -41,18 +41,30 @@ def read_result(path: Path) -> Result:
     directory = path.parent if path.name == REPORT else path
     report = read_report(directory / REPORT)
     file = directory / SCORES
-    try:
-        scores = pq.read_table(file)
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(
-            f"{file} cannot be read ({error}): run the interval again (drift-monitor run)"
-        ) from None
+    scores = read_scores(directory)
     if len(scores) != report.counts.scored:
         raise StoreError(
             f"{file} has {len(scores):,} rows, but {REPORT} beside it counts "
             f"{report.counts.scored:,}: run the interval again (drift-monitor run)"
         )
     return Result(directory, report, scores)
+
+
+def read_scores(directory: Path) -> pa.Table:
+    """Read the score table in an interval's directory.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read; names it.
+    """
+    file = directory / SCORES
+    try:
+        return pq.read_table(file)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(
+            f"{file} cannot be read ({error}): run the interval again (drift-monitor run)"
+        ) from None
 
 
 def read_reports(directory: Path) -> tuple[list[Report], list[str]]:

@@ -1,5 +1,6 @@
 """The rows of an interval that a person is to look at: the highest score first."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -30,6 +31,7 @@ def list_rows(
     *,
     outcome: str | None = None,
     flagged: bool = False,
+    random: int | None = None,
 ) -> pa.Table:
     """Return rows of an interval, the highest score first; scores that are not finite come last.
 
@@ -43,6 +45,8 @@ def list_rows(
         Only rows of this outcome.
     flagged : bool
         Only flagged rows.
+    random : int, optional
+        So many of these drawn at random, in random order; the same ones each time.
     """
     if outcome:
         scores = scores.filter(pc.equal(scores["outcome"], outcome))
@@ -52,4 +56,6 @@ def list_rows(
     order = pc.array_sort_indices(score, order="descending")
     segments = [segment_column(name) for name in report.config["data"].get("segments", [])]
     shown = [name for name in (*COLUMNS, *segments) if name in scores.column_names]
+    if random is not None:
+        order = np.random.default_rng(0).permutation(len(scores))[:random]
     return scores.select(shown).take(order)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ REPORT = "report.json"
 PAGE = "report.html"
 RUN = "run.json"
 _STAGING = ".staging-"
+_INTERVAL = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2})?")
+"""Names of intervals (`drift_monitor.config.Interval.id`); a copy beside them is none."""
 ABANDONED_AFTER = 2 * 24 * 3600
 """Seconds after which a staging directory is taken to belong to no run."""
 
@@ -55,12 +58,16 @@ class Store:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the monitor's directory for oneself among all processes of this machine."""
-        descriptor = os.open(self.directory, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with _hold(self.directory):
             yield
-        finally:
-            os.close(descriptor)
+
+    @contextmanager
+    def held(self, interval: str) -> Iterator[None]:
+        """Hold an interval for oneself, from reading its result to publishing what comes of it."""
+        directory = self.directory / interval
+        directory.mkdir(parents=True, exist_ok=True)
+        with _hold(directory):
+            yield
 
     def discard(self, staging: Path) -> None:
         """Remove a staging directory, and the monitor's own where nothing else is in it."""
@@ -79,7 +86,7 @@ class Store:
         return sorted(
             path.name
             for path in self.directory.iterdir()
-            if not path.name.startswith(".") and (path / REPORT).exists()
+            if _INTERVAL.fullmatch(path.name) and (path / REPORT).exists()
         )
 
     def publish(self, staging: Path, interval: str) -> Path:
@@ -114,3 +121,13 @@ class Store:
             scratch.replace(path)
         finally:
             scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def _hold(directory: Path) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -317,7 +317,8 @@ class Health(_Part):
     rejected_share: float
     non_finite_share: float
     reference_age_days: float | None = Field(
-        description="from the making of the detector's window to the interval's start"
+        description="from the making of the detector's window to the interval's start; negative "
+        "where it was made later, null where the window is a trailing one"
     )
     reference_self: SelfTest | None
     reference_against_fixed: float | None = Field(

@@ -94,7 +94,7 @@ def by_name(findings: Findings) -> dict[str, TwoSampleTest]:
 UNLABELLED = scores(["cat"] * 200)
 LABELLED = scores(["cat"] * 200, label=["cat"] * 200)
 FEW_LABELS = scores(["cat"] * 200, label=["cat"] * 99 + [None] * 101)
-JUST_ENOUGH = scores(["cat"] * 200, label=["cat"] * 100 + [None] * 100)
+JUST_ENOUGH = scores(["cat"] * 200, label=["cat", None] * 100)
 NO_LABELS = scores(["cat"] * 200, label=[None] * 200)
 PAIRED = scores(["cat"] * 200, label=["cat"] * 200, clean_prediction=["cat"] * 200)
 PAIRED_UNLABELLED = scores(["cat"] * 200, clean_prediction=["cat"] * 200)
@@ -126,6 +126,24 @@ def test_the_split_follows_the_columns_unless_the_policy_names_it(
     current: pa.Table, reference: pa.Table, policy: str, split: str
 ) -> None:
     assert compare(current, reference, split=policy).harm.split == split
+
+
+def test_labels_of_rows_that_were_chosen_for_their_scores_do_not_decide() -> None:
+    table = population(1400, seed=5)
+    score = np.asarray(table["adversarial_score"])
+    label = np.asarray(table["label"])
+
+    def labelled(rows: NDArray[np.int64]) -> pa.Table:
+        kept = np.isin(np.arange(1400), rows)
+        at = table.schema.get_field_index("label")
+        return table.set_column(at, "label", pa.array(label, pa.string(), mask=~kept))
+
+    worst = labelled(np.argsort(-score)[:150])
+    drawn = labelled(np.random.default_rng(0).permutation(1400)[:150])
+    reference = population(1000, seed=6)
+    assert compare(worst, reference).harm.split == "detector"
+    assert compare(worst, reference, split="labels").harm.split == "labels"
+    assert compare(drawn, reference).harm.split == "labels"
 
 
 @pytest.mark.parametrize(

@@ -108,3 +108,22 @@ def test_a_batch_without_rows_has_no_shares() -> None:
     assert health_.flagged_share_current is None
     assert health_.logged_agreement is None
     assert health_.rejected_share == 1
+
+
+def test_labels_of_a_part_of_the_rows_are_warned_of() -> None:
+    table = population(600, seed=7)
+    score, label = np.asarray(table["adversarial_score"]), np.asarray(table["label"])
+    at = table.schema.get_field_index("label")
+
+    def warning(rows: np.ndarray) -> str:
+        mask = ~np.isin(np.arange(600), rows)
+        part = table.set_column(at, "label", pa.array(label, pa.string(), mask=mask))
+        [found] = found_warnings(part)
+        return found
+
+    assert "150 of 600 rows have a label: what is said" in warning(np.arange(150))
+    assert "they are no random sample" in warning(np.argsort(-score)[:150])
+
+
+def found_warnings(table: pa.Table) -> list[str]:
+    return found(table).warnings

@@ -1,6 +1,7 @@
 """Labels that arrive after the batch: what committed intervals become of them."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -290,3 +291,16 @@ def test_an_interval_that_cannot_be_read_is_tried_so_that_it_says_why(
     with pytest.raises(StoreError, match=r"scores\.parquet cannot be read"):
         label_interval(monitor, plan.intervals[0], plan.labels)
     assert label_interval(monitor, plan.intervals[1], plan.labels).named == ROWS
+
+
+def test_labels_that_arrive_at_once_are_all_kept(make_monitor: MakeMonitor, tmp_path: Path) -> None:
+    monitor = prepare(make_monitor)
+    halves = [slice(0, ROWS // 2), slice(ROWS // 2, ROWS)]
+    files = [
+        write_labels(tmp_path / f"half{i}.parquet", DAYS[:1], rows) for i, rows in enumerate(halves)
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda file: label(monitor, file, DAYS[:1]), files))
+    found = report(monitor, DAYS[0])
+    assert found.counts.labelled == ROWS
+    assert {file.path for file in found.labels} == {str(file) for file in files}

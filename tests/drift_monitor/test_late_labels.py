@@ -16,7 +16,12 @@ IDS = tuple(f"r{i}" for i in range(8))
 
 labellings = st.dictionaries(st.sampled_from([*IDS, "elsewhere"]), st.integers(-1, 2))
 tables = st.tuples(
-    st.lists(st.sampled_from([*IDS, None]), min_size=1, max_size=12),
+    st.lists(
+        st.sampled_from([*IDS, None]),
+        min_size=1,
+        max_size=12,
+        unique_by=lambda key: key or object(),  # ids tell rows apart; several rows may have none
+    ),
     st.booleans(),
 ).map(lambda drawn: score_table(*drawn))
 
@@ -124,3 +129,19 @@ def test_file_and_row_name_a_row_whatever_the_type_of_the_number(number: pa.Data
 def test_ids_that_are_numbers_are_those_of_the_score_table() -> None:
     for ids in (pa.array([7, 8]), pa.array([7.0, 8.0]), pa.array(["7", "8"]).dictionary_encode()):
         assert row_keys(pa.table({"row_id": ids})).to_pylist() == ["7", "8"]
+
+
+def test_large_ids_are_told_apart_in_floats_as_far_as_floats_can() -> None:
+    large = pa.array([12345678901.0, 20000000000.0, None])
+    assert row_keys(pa.table({"row_id": large})).to_pylist() == ["12345678901", "20000000000", None]
+    with pytest.raises(LabelError, match=r"2\^53 or more"):
+        row_keys(pa.table({"row_id": pa.array([2.0**53])}))
+
+
+def test_an_id_of_several_rows_takes_no_label() -> None:
+    scores = pa.table({"row_id": ["a", "a", "b"], "label": pa.nulls(3, pa.string())})
+    given = LabelRows.of([pa.array(["a"])], [np.array([1])], ["f"])
+    with pytest.raises(LabelError, match="2 scored rows have the id 'a'"):
+        with_labels(scores, given, ("cat", "dog"))
+    other = LabelRows.of([pa.array(["b"])], [np.array([1])], ["f"])
+    assert with_labels(scores, other, ("cat", "dog"))[1] == 1

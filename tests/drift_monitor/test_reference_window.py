@@ -10,6 +10,7 @@ import pytest
 
 from adversarial.bundle import BundleError, read_bundle, write_bundle
 from drift_monitor.config import Monitor, load_monitor
+from drift_monitor.errors import StoreError
 from drift_monitor.job import rejudge, run_interval
 from drift_monitor.reference import rethreshold
 from drift_monitor.reference_window import reference_window
@@ -131,3 +132,30 @@ def test_a_window_of_an_older_version_is_refused_with_the_remedy(
         BundleError, match=r"no column entropy, reconstruction_confidence.*reference"
     ):
         reference_window(monitor, read_bundle(tmp_path / "old"), monitor.interval(FIRST))
+
+
+def test_a_damaged_interval_in_the_window_is_named(make_monitor: MakeMonitor) -> None:
+    monitor = prepare(make_monitor, "animals")
+    run(monitor, DAYS[:2])
+    scores = monitor.directory / f"{DAYS[1]}" / "scores.parquet"
+    scores.write_bytes(scores.read_bytes()[:-50])
+    with pytest.raises(StoreError, match=rf"{DAYS[1]}/scores.parquet cannot be read"):
+        run(monitor, DAYS[2:3])
+    assert not (monitor.directory / f"{DAYS[2]}").exists()
+
+
+def test_damage_in_a_later_interval_stops_nothing_but_itself(make_monitor: MakeMonitor) -> None:
+    monitor = prepare(make_monitor, "animals")
+    run(monitor, DAYS[1:])
+    unread, unscored = (monitor.directory / f"{day}" for day in (DAYS[3], DAYS[4]))
+    (unread / "report.json").write_text("{")
+    (unscored / "scores.parquet").write_bytes(b"nothing")
+    (monitor.directory / "index.html").unlink()
+    with pytest.raises(StoreError, match=rf"{DAYS[0]} is committed, but .*{DAYS[4]}: .*scores"):
+        run(monitor, DAYS[:1])
+    assert read_report(monitor.directory / f"{DAYS[0]}" / "report.json")
+    assert read_report(monitor.directory / f"{BAD}" / "report.json").reference.intervals == [
+        f"{DAYS[0]}",
+        f"{DAYS[1]}",
+    ]
+    assert str(DAYS[3]) in (monitor.directory / "index.html").read_text()

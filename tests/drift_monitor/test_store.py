@@ -1,6 +1,7 @@
 """The store: an interval is committed whole, or not at all."""
 
 import os
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -100,6 +101,8 @@ def test_only_directories_with_a_report_are_committed(store: Store) -> None:
     (store.directory / "2026-11-21").mkdir()
     (store.directory / "2026-11-21" / SCORES).write_text("")
     (store.directory / "index.html").write_text("")
+    for name in ("2026-11-19.bak", "old-2026-11-19", "copy"):
+        shutil.copytree(store.directory / "2026-11-19", store.directory / name)
     assert store.committed() == ["2026-11-19"]
     assert not store.is_committed("2026-11-18")
     assert not store.is_committed("2026-11-21")
