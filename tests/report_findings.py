@@ -54,12 +54,12 @@ def make_verdict(
         "harmful_drift": (
             "harm rate above the reference's, beyond its interval and the margin",
             f"{harm}: above the 1-point margin.",
-            "Inspect the harmful rows, label a sample of them, and mend the input or hold the "
+            "Look at the rows that are harmed, and mend the input or hold the "
             "predictions back before retraining.",
             [
                 f"drift-monitor rows {monitor} --date {case.interval} --outcome harmful",
                 f"drift-monitor rows {monitor} --date {case.interval} --outcome harmful "
-                "--sample 100 --output to_label.csv",
+                "--random 100 --output to_label.csv",
             ],
         ),
         "harmless_drift": (

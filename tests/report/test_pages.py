@@ -77,7 +77,7 @@ def test_markup_in_the_data_is_text_in_every_section(case: str) -> None:
         r"<code>s3://bucket/predictions/{}",  # a file's path
         r'aria-label="By {}country',  # an attribute
         r"<pre>name: {}",  # the configuration
-        r"<li><code>drift-monitor rows monitors/{}",  # a command
+        r"<code><span>drift-monitor</span> <span>rows</span> <span>monitors/{}",  # a command
     ],
 )
 def test_markup_is_text_wherever_a_name_comes_from_outside(pattern: str) -> None:
