@@ -31,7 +31,9 @@ from drift_monitor.report.model import (
 from drift_monitor.scored_rows import ScoredRows
 from drift_monitor.verdict import decide
 
-QUANTILES = 501
+SCORE_QUANTILES = np.linspace(0, 1, 501)
+OUTPUT_QUANTILES = np.linspace(0, 1, 101)
+"""Of confidence and entropy, of which D is tested and an overview drawn."""
 CURRENT_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -146,7 +148,11 @@ def judge(
             n=len(reference),
             n_labelled=int(np.count_nonzero(reference.label >= 0)),
             created=manifest.reference_created,
-            score_quantiles=_quantiles(reference, np.linspace(0, 1, QUANTILES)),
+            score_quantiles=_quantiles(reference.score[reference.finite], SCORE_QUANTILES),
+            confidence_quantiles=_quantiles(
+                reference.confidence[reference.finite], OUTPUT_QUANTILES
+            ),
+            entropy_quantiles=_quantiles(reference.entropy[reference.finite], OUTPUT_QUANTILES),
         ),
         counts=counts,
         verdict=VerdictInfo(**decision._asdict(), next_action=action, commands=commands),
@@ -156,7 +162,9 @@ def judge(
         score_quantiles=[
             ScoreQuantile(probability=p, score=score)
             for p, score in zip(
-                CURRENT_QUANTILES, _quantiles(current, CURRENT_QUANTILES), strict=False
+                CURRENT_QUANTILES,
+                _quantiles(current.score[current.finite], CURRENT_QUANTILES),
+                strict=False,
             )
         ],
         localisation=findings.localisation,
@@ -198,10 +206,10 @@ def _completed(scores: pa.Table, findings: Findings, class_names: tuple[str, ...
 
 
 def _quantiles(
-    rows: ScoredRows, probabilities: NDArray[np.float64] | tuple[float, ...]
+    values: NDArray[np.float64], probabilities: NDArray[np.float64] | tuple[float, ...]
 ) -> list[float]:
-    """Return quantiles of the finite scores, none where there are no such rows."""
-    if not rows.finite.any():
+    """Return quantiles of finite values, none where there are no values."""
+    if not len(values):
         return []
-    found: list[float] = np.quantile(rows.score[rows.finite], probabilities).tolist()
+    found: list[float] = np.quantile(values, probabilities).tolist()
     return found

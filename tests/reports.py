@@ -89,6 +89,8 @@ def make(case: Case) -> tuple[Report, pa.Table]:
             n_labelled=REFERENCE_ROWS,
             created=datetime(2026, 10, 9, 8, 30, tzinfo=UTC),
             score_quantiles=[float(q) for q in np.quantile(reference, np.linspace(0, 1, 501))],
+            confidence_quantiles=np.linspace(0.35, 1, 101).tolist(),
+            entropy_quantiles=np.geomspace(1e-5, 1.8, 101).tolist(),
         ),
         counts=counts,
         verdict=make_verdict(case, current, before, change, tests),

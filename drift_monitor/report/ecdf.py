@@ -1,4 +1,4 @@
-"""Empirical distribution functions of the adversarial score, reduced to what can be seen."""
+"""Empirical distribution functions of score, confidence and entropy, reduced to what is seen."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from drift_monitor.report.number_text import count, fixed, percent, significant
 SCORE_FLOOR = 1e-6
 """Scores below this are drawn here: a logarithmic axis has no zero."""
 
-CURVE_POINTS = 500
+CURVE_POINTS = 250
 
 
 class Curve(NamedTuple):
@@ -26,7 +26,7 @@ class Curve(NamedTuple):
 
 
 def reduce_ecdf(sample: NDArray[np.float64], at: Sequence[float] = ()) -> Curve:
-    """Return the empirical distribution function at some 500 values of the sample.
+    """Return the empirical distribution function at some 250 values of the sample.
 
     Every point lies on the function: ties count at their last row. It is exact at all the values
     of `at`, whether or not the sample holds them.
@@ -51,19 +51,46 @@ def reduce_ecdf(sample: NDArray[np.float64], at: Sequence[float] = ()) -> Curve:
     return Curve(values, np.searchsorted(ordered, values, side="right") / n)
 
 
-def score_charts(report: Report, scores: pa.Table) -> list[Chart]:
-    """Return the charts of the score: batch against reference, and harmful against harmless."""
+def distribution_charts(report: Report, scores: pa.Table) -> list[Chart]:
+    """Return the charts of the score, against the reference and by outcome, and of M's outputs."""
     sample = scores["adversarial_score"].to_numpy()
     finite = np.isfinite(sample)
     if not finite.any():
         return []
-    charts = [_against_reference(report, sample[finite])]
+    charts = [_score_against_reference(report, sample[finite])]
     outcomes = {
         outcome: sample[finite & _equals(scores["outcome"], outcome)]
         for outcome in ("harmful", "harmless")
     }
     if all(len(found) for found in outcomes.values()):
         charts.append(_by_outcome(report, outcomes["harmful"], outcomes["harmless"]))
+    confidence, entropy = (scores[name].to_numpy() for name in ("confidence", "entropy"))
+    quantiles = np.asarray(report.reference.confidence_quantiles)
+    lowest = min(float(quantiles[0]), float(np.nanmin(confidence)))
+    charts.append(
+        _against_reference(
+            report.test("confidence"),
+            "Confidence of the classifier",
+            "largest probability",
+            confidence[np.isfinite(confidence)].astype(np.float64),
+            quantiles,
+            Scale(min(lowest, 0.99), 1.0),
+            report.reference.n,
+        )
+    )
+    quantiles = np.asarray(report.reference.entropy_quantiles)
+    entropy = entropy[np.isfinite(entropy)]
+    charts.append(
+        _against_reference(
+            report.test("entropy"),
+            "Entropy of the classifier",
+            "nats",
+            entropy,
+            quantiles,
+            _scale(quantiles, entropy),
+            report.reference.n,
+        )
+    )
     return charts
 
 
@@ -74,19 +101,42 @@ def _equals(column: pa.ChunkedArray, value: str) -> NDArray[np.bool_]:
     return equal
 
 
-def _against_reference(report: Report, sample: Floats) -> Chart:
-    test, threshold = report.test("score"), report.detector.threshold
+def _score_against_reference(report: Report, sample: Floats) -> Chart:
+    threshold = report.detector.threshold
     quantiles = np.asarray(report.reference.score_quantiles)
+    x = _scale(quantiles, sample, np.array([threshold]))
+    return _against_reference(
+        report.test("score"),
+        "Adversarial score",
+        "nats",
+        sample,
+        quantiles,
+        x,
+        report.reference.n,
+        [_threshold(x, threshold)],
+    )
+
+
+def _against_reference(
+    test: TwoSampleTest,
+    title: str,
+    unit: str,
+    sample: Floats,
+    quantiles: Floats,
+    x: Scale,
+    n_reference: int,
+    further: Sequence[Mark] = (),
+) -> Chart:
+    """Lay the batch's curve over the reference's, which is known by its quantiles; mark D."""
     reference = Curve(quantiles, np.linspace(0, 1, len(quantiles)))
     current = reduce_ecdf(sample, [] if test.location is None else [test.location])
-    x = _scale(quantiles, sample, np.array([threshold]))
     y = Scale(0, 1)
     marks = [
         Mark(
             "line",
             "reference",
             _path(x.at(reference.values), y.up(reference.shares)),
-            f"reference, {count(report.reference.n)} rows",
+            f"reference, {count(n_reference)} rows",
         ),
         _curve(current, x, f"batch, {count(len(sample))} rows", "current"),
     ]
@@ -98,17 +148,17 @@ def _against_reference(report: Report, sample: Floats) -> Chart:
                 "bold",
                 "alarm",
                 chart.bars(x.at(np.array([at])), y.up(np.array([low])), y.up(np.array([high]))),
-                f"D = {fixed(test.statistic)} at {significant(at)} nats",
+                f"D = {fixed(test.statistic)} at {significant(at)}",
             )
         )
-    marks.append(_threshold(x, threshold))
+    batch, other = (significant(float(np.median(side))) for side in (sample, quantiles))
     return _chart(
-        "Adversarial score, batch against reference",
-        f"Half of the batch's rows score at most {significant(float(np.median(sample)))} nats, "
-        f"half of the reference's at most {significant(float(np.median(quantiles)))}.",
+        f"{title}, batch against reference",
+        f"Half of the batch's rows lie at {batch} or below, half of the reference's at {other}.",
+        f"{title.lower()} ({unit})",
         x,
         y,
-        marks,
+        [*marks, *further],
     )
 
 
@@ -120,6 +170,7 @@ def _by_outcome(report: Report, harmful: Floats, harmless: Floats) -> Chart:
         f"{percent(float(np.mean(harmful > threshold)))} of the harmful rows and "
         f"{percent(float(np.mean(harmless > threshold)))} of the harmless ones are above the "
         "threshold.",
+        "adversarial score (nats)",
         x,
         y,
         [
@@ -168,7 +219,9 @@ def _threshold(x: Scale, threshold: float) -> Mark:
     return Mark("dashed", "muted", path, f"threshold t = {significant(threshold)} nats")
 
 
-def _chart(title: str, description: str, x: Scale, y: Scale, marks: list[Mark]) -> Chart:
+def _chart(
+    title: str, description: str, x_unit: str, x: Scale, y: Scale, marks: list[Mark]
+) -> Chart:
     return Chart(
         title=title,
         unit="share of rows at or below",
@@ -176,5 +229,5 @@ def _chart(title: str, description: str, x: Scale, y: Scale, marks: list[Mark]) 
         x_ticks=x.ticks("{:g}".format),
         y_ticks=y.ticks("{:.0%}".format),
         marks=marks,
-        x_unit="adversarial score (nats)",
+        x_unit=x_unit,
     )

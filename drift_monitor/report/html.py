@@ -10,7 +10,7 @@ import yaml
 
 from drift_monitor.report import corrections, history_charts, localisation, number_text
 from drift_monitor.report.calendar import blocks
-from drift_monitor.report.ecdf import score_charts
+from drift_monitor.report.ecdf import distribution_charts
 from drift_monitor.report.history import FDR, summarise
 from drift_monitor.report.model import Report, TwoSampleTest
 
@@ -50,7 +50,7 @@ def render_report(report: Report, scores: pa.Table) -> str:
         .get_template("report.html.j2")
         .render(
             report=report,
-            charts=score_charts(report, scores),
+            charts=distribution_charts(report, scores),
             corrections=corrections.summarise(report),
             columns=localisation.by_column(report),
             config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),

@@ -61,6 +61,10 @@ class ReferenceInfo(_Part):
     score_quantiles: list[float] = Field(
         description="scores of the reference at evenly spaced probabilities from 0 to 1, in nats"
     )
+    confidence_quantiles: list[float] = Field(description="the same of the classifier's confidence")
+    entropy_quantiles: list[float] = Field(
+        description="the same of the entropy of its probabilities, in nats"
+    )
 
 
 class Counts(_Part):

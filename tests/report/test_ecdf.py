@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drift_monitor.report import ecdf
-from drift_monitor.report.ecdf import CURVE_POINTS, reduce_ecdf, score_charts
+from drift_monitor.report.ecdf import CURVE_POINTS, distribution_charts, reduce_ecdf
 from tests.report_cases import CASES
 from tests.reports import make
 
@@ -44,7 +44,7 @@ def test_no_more_than_a_point_s_share_is_lost(values: list[float]) -> None:
 @pytest.mark.parametrize("case", ["harmful", "harmless", "no drift"])
 def test_d_is_marked_with_its_exact_length_at_its_place(case: str) -> None:
     report, scores = make(CASES[case])
-    drawn = score_charts(report, scores)[0]
+    drawn = distribution_charts(report, scores)[0]
     bar = next(mark for mark in drawn.marks if mark.kind == "bold")
     bottom, top = (float(n) / 1000 for n in bar.path.split(" ")[1].split("V"))
     test = report.test("score")
@@ -56,11 +56,11 @@ def test_d_is_marked_with_its_exact_length_at_its_place(case: str) -> None:
 
 def test_nothing_is_drawn_of_no_rows() -> None:
     report, scores = make(CASES["no row scored"])
-    assert score_charts(report, scores) == []
+    assert distribution_charts(report, scores) == []
 
 
 def test_equal_scores_and_zeros_can_be_drawn() -> None:
     report, scores = make(CASES["harmful"])
     place = scores.column_names.index("adversarial_score")
     zeros = scores.set_column(place, "adversarial_score", pa.array(np.zeros(len(scores))))
-    assert all("nan" not in m.path for c in score_charts(report, zeros) for m in c.marks)
+    assert all("nan" not in m.path for c in distribution_charts(report, zeros) for m in c.marks)
