@@ -53,8 +53,11 @@ def reduce_ecdf(sample: NDArray[np.float64], at: Sequence[float] = ()) -> Curve:
 
 def distribution_charts(report: Report, scores: pa.Table) -> list[Chart]:
     """Return the charts of the score, against the reference and by outcome, and of M's outputs."""
-    sample = scores["adversarial_score"].to_numpy()
-    finite = np.isfinite(sample)
+    sample, confidence, entropy = (
+        scores[name].to_numpy().astype(np.float64)
+        for name in ("adversarial_score", "confidence", "entropy")
+    )
+    finite = np.isfinite(sample) & np.isfinite(confidence) & np.isfinite(entropy)
     if not finite.any():
         return []
     charts = [_score_against_reference(report, sample[finite])]
@@ -64,30 +67,28 @@ def distribution_charts(report: Report, scores: pa.Table) -> list[Chart]:
     }
     if all(len(found) for found in outcomes.values()):
         charts.append(_by_outcome(report, outcomes["harmful"], outcomes["harmless"]))
-    confidence, entropy = (scores[name].to_numpy() for name in ("confidence", "entropy"))
     quantiles = np.asarray(report.reference.confidence_quantiles)
-    lowest = min(float(quantiles[0]), float(np.nanmin(confidence)))
+    lowest = min(float(quantiles[0]), float(confidence[finite].min()))
     charts.append(
         _against_reference(
             report.test("confidence"),
             "Confidence of the classifier",
             "largest probability",
-            confidence[np.isfinite(confidence)].astype(np.float64),
+            confidence[finite],
             quantiles,
             Scale(min(lowest, 0.99), 1.0),
             report.reference.n,
         )
     )
     quantiles = np.asarray(report.reference.entropy_quantiles)
-    entropy = entropy[np.isfinite(entropy)]
     charts.append(
         _against_reference(
             report.test("entropy"),
             "Entropy of the classifier",
             "nats",
-            entropy,
+            entropy[finite],
             quantiles,
-            _scale(quantiles, entropy),
+            _scale(quantiles, entropy[finite]),
             report.reference.n,
         )
     )
