@@ -53,9 +53,9 @@ What was missed, and why:
   fail. An attack without gradients gets past classifier and threshold more often (.915 against
   .755), and so does one of twice the steps (.805): what this attack achieves is a lower bound, and
   the defence is weaker than its row says.
-- **Not run**: CIFAR-10, and white-box attacks on Fashion-MNIST's detector. The models take hours to
-  train and to attack on two cores; the commands are there
-  (`python results/paper.py run --data-dir DIR`).
+- **Not run**: CIFAR-10, white-box attacks on Fashion-MNIST's detector, and the checks for hidden
+  gradients on MNIST's. The models take hours to train and to attack on two cores; the commands are
+  there (`python results/paper.py run --data-dir DIR`).
 """
 
 
