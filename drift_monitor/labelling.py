@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from adversarial.bundle import read_bundle
 from drift_monitor.batches import Chunk, class_indices
@@ -17,6 +16,7 @@ from drift_monitor.late_labels import LabelRows, row_keys, with_labels
 from drift_monitor.parquet_files import SourceFile, damaged, find_files, open_file, sha256
 from drift_monitor.report.model import Report
 from drift_monitor.report.number_text import percent
+from drift_monitor.results import read_scores
 from drift_monitor.store import SCORES, Store
 
 ROW_ID = ("row_id",)
@@ -169,7 +169,7 @@ def plan_labelling(
     unnamed: list[Interval] = []
     for interval in committed:
         try:
-            within = labels.rows.within(_check_keys(monitor, interval))
+            within = labels.rows.within(_read_keys(monitor, interval))
         except StoreError:
             named.append(interval)
             continue
@@ -194,7 +194,7 @@ def label_interval(monitor: Monitor, interval: Interval, labels: LabelFiles) -> 
     StoreError
         If the interval was scored by another detector than the monitor's, or cannot be read.
     """
-    _check_keys(monitor, interval)
+    _read_keys(monitor, interval)
     found: list[tuple[Report, int]] = []
 
     def change(before: Report, scores: pa.Table) -> Change:
@@ -283,21 +283,14 @@ def _keys(file: str, table: pa.Table, keys: dict[str, str]) -> pa.Array:
         ) from None
 
 
-def _check_keys(monitor: Monitor, interval: Interval) -> pa.Table:
-    """Return the columns of a score table that name its rows, which must tell them apart."""
-    path = monitor.directory / interval.id / SCORES
+def _read_keys(monitor: Monitor, interval: Interval) -> pa.Table:
+    """Return the columns of a committed score table that name its rows."""
+    directory = monitor.directory / interval.id
     wanted = ROW_ID if monitor.data.row_id else FILE_AND_ROW
-    try:
-        parquet = pq.ParquetFile(path)
-        has = all(name in parquet.schema_arrow.names for name in wanted)
-        table = parquet.read(columns=list(wanted)) if has else None
-    except (pa.ArrowException, OSError) as error:
+    table = read_scores(directory, wanted)
+    if len(table.column_names) < len(wanted):
         raise StoreError(
-            f"{path} cannot be read ({error}): run the interval again (drift-monitor run)"
-        ) from None
-    if table is None:
-        raise StoreError(
-            f"{path} has no {' and '.join(wanted)}: the monitor's data.row_id has been changed "
-            "since; run the interval again (drift-monitor run)"
+            f"{directory / SCORES} has no {' and '.join(wanted)}: the monitor's data.row_id has "
+            "been changed since; run the interval again (drift-monitor run)"
         )
     return table

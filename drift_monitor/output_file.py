@@ -1,4 +1,4 @@
-"""What a command writes to a file of the user's choice, whole or not at all."""
+"""Files that are written whole or not at all: derived pages, and what a command is told to."""
 
 import os
 from collections.abc import Iterator

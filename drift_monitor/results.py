@@ -1,5 +1,6 @@
 """Committed results read back: reports and score tables."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,15 @@ def read_result(path: Path) -> Result:
     return Result(directory, report, scores)
 
 
-def read_scores(directory: Path) -> pa.Table:
+def read_scores(directory: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read the score table in an interval's directory.
+
+    Parameters
+    ----------
+    directory : Path
+        The interval's.
+    columns : sequence of str, optional
+        Those to read, all when not given; one that is not there is left out.
 
     Raises
     ------
@@ -60,7 +68,7 @@ def read_scores(directory: Path) -> pa.Table:
     """
     file = directory / SCORES
     try:
-        return pq.read_table(file)
+        return pq.ParquetFile(file).read(columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:
         raise StoreError(
             f"{file} cannot be read ({error}): run the interval again (drift-monitor run)"

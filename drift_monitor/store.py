@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from drift_monitor.errors import StoreError
+from drift_monitor.output_file import write_text
 
 SCORES = "scores.parquet"
 REJECTED = "rejected.parquet"
@@ -115,12 +116,7 @@ class Store:
 
     def write(self, path: Path, text: str) -> None:
         """Replace a derived file in one step, so that no reader sees half of it."""
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            scratch.write_text(text, encoding="utf-8")
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        write_text(text, path)
 
 
 @contextmanager
