@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime
 
-from adversarial.bundle import Bundle
+from adversarial.bundle import Manifest
 from adversarial.threshold import false_positive_rate
 from drift_monitor.analysis import is_selected
 from drift_monitor.config import DataConfig, Interval
@@ -24,18 +24,17 @@ def health(
     current: ScoredRows,
     reference: ScoredRows,
     window: ReferenceWindow,
-    bundle: Bundle,
+    manifest: Manifest,
     counts: Counts,
     rejected: Counter[str],
     data: DataConfig,
     interval: Interval,
 ) -> Health:
     """Return the state of the detector, its reference and the data, with warnings in words."""
-    own = bundle.reference()["adversarial_score"].to_numpy()
-    expected = false_positive_rate(own, bundle.manifest.threshold)
+    expected = false_positive_rate(window.own_score, manifest.threshold)
     agreement = _logged_agreement(current)
     self_test = _self_test(reference)
-    created = bundle.manifest.reference_created
+    created = manifest.reference_created
     return Health(
         flagged_share_reference=float(reference.flagged.mean()),
         flagged_share_current=counts.flagged / counts.scored if counts.scored else None,
@@ -49,7 +48,9 @@ def health(
         ),
         reference_self=self_test,
         reference_against_fixed=(
-            ks_test(own, reference.score[reference.finite]).statistic if window.intervals else None
+            ks_test(window.own_score, reference.score[reference.finite]).statistic
+            if window.intervals
+            else None
         ),
         warnings=[
             *_agreement_warnings(agreement),

@@ -63,7 +63,8 @@ def score_interval(
     token : str
         Names the run; the same token gives the same staging directory.
     detector : AdversarialDetector, optional
-        The monitor's detector, where it is loaded already.
+        The monitor's detector, where it is loaded already; loaded again if the bundle has been
+        replaced since.
     progress : callable, optional
         Called with rows done and rows in all.
 
@@ -79,12 +80,14 @@ def score_interval(
         If the batch or the bundle is missing or broken. Nothing is left behind.
     """
     started = time.monotonic()
-    bundle = read_bundle(monitor.detector)
-    batch = Batch(monitor.batch_path(interval), monitor.data, bundle.manifest.input)
-    if detector is None:
-        from adversarial.detector import AdversarialDetector
+    with hold(monitor.detector):
+        bundle = read_bundle(monitor.detector)
+        # Before TensorFlow, because a batch that is missing should be said so at once.
+        batch = Batch(monitor.batch_path(interval), monitor.data, bundle.manifest.input)
+        if detector is None or detector.fingerprint != bundle.fingerprint:
+            from adversarial.detector import AdversarialDetector
 
-        detector = AdversarialDetector.load(monitor.detector, monitor.trust)
+            detector = AdversarialDetector.load(monitor.detector, monitor.trust)
     store = Store(monitor.directory)
     staging = store.staging(interval.id, token)
     try:
@@ -95,7 +98,7 @@ def score_interval(
             fingerprint=bundle.fingerprint,
             files=[vars(file) for file in batch.files],
             n_read=batch.n_rows,
-            views=views(detector, scores.examples, bundle.feature_quantiles()),
+            views=views(detector, scores.examples, detector.feature_quantiles),
         )
         summary = {"scoring": vars(scoring), "seconds": time.monotonic() - started}
         (staging / SCORING).write_text(json.dumps(summary), encoding="utf-8")

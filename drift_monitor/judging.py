@@ -105,7 +105,7 @@ def judge(
         If the policy demands a split for which labels are missing.
     """
     manifest = bundle.manifest
-    accuracy_map = bundle.accuracy_map()
+    accuracy_map = window.accuracy_map
     segments = monitor.data.segments
     scores = with_estimates(scores, accuracy_map)
     current = ScoredRows.of(scores, manifest.class_names, segments)
@@ -172,7 +172,7 @@ def judge(
         correction_gain=findings.correction_gain,
         examples=gallery(scoring.views, scores),
         detector_health=health(
-            current, reference, window, bundle, counts, rejected, monitor.data, interval
+            current, reference, window, manifest, counts, rejected, monitor.data, interval
         ),
         config=monitor.model_dump(mode="json"),
     )

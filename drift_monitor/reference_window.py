@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from adversarial.accuracy_map import AccuracyMap
 from adversarial.bundle import REFERENCE, Bundle, BundleError
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import StoreError
@@ -21,12 +24,18 @@ UNFIT = ("harmful_drift", "insufficient_data")
 
 @dataclass(frozen=True)
 class ReferenceWindow:
-    """A reference window.
+    """A reference window, and what else the bundle says of normal rows.
+
+    All of it is read while nobody replaces the bundle, so that it is of one detector.
 
     Attributes
     ----------
     table : pyarrow.Table
         Its score table.
+    own_score : (n,) float64 array
+        Scores in the bundle's own window, in nats.
+    accuracy_map : AccuracyMap, optional
+        The bundle's, where it has one.
     intervals : tuple of str
         Those it consists of, the latest last; none where it is the detector's own.
     note : str, optional
@@ -34,6 +43,8 @@ class ReferenceWindow:
     """
 
     table: pa.Table
+    own_score: NDArray[np.float64]
+    accuracy_map: AccuracyMap | None = None
     intervals: tuple[str, ...] = ()
     note: str | None = None
 
@@ -44,17 +55,23 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
     Raises
     ------
     BundleError
-        If the bundle's own window lacks a column: it was made by an older version.
+        If the bundle's own window lacks a column, or its accuracy map cannot be read: it was made
+        by another version.
     StoreError
         If the scores of an interval in a trailing window cannot be read.
     """
+    own = bundle.reference()
+    own_score = own["adversarial_score"].to_numpy()
+    accuracy_map = bundle.accuracy_map()
     if monitor.reference.kind == "fixed":
-        return ReferenceWindow(_own(bundle))
+        return ReferenceWindow(_checked(own, bundle), own_score, accuracy_map)
     names = trailing_intervals(monitor, bundle.fingerprint, interval.id)
     wanted = monitor.reference.intervals
     if len(names) < wanted:
         return ReferenceWindow(
-            _own(bundle),
+            _checked(own, bundle),
+            own_score,
+            accuracy_map,
             note=f"the detector's own, because only {len(names)} of {wanted} intervals before "
             "this one are committed, scored by this detector and not harmful",
         )
@@ -62,12 +79,13 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
     table = pa.concat_tables(tables, promote_options="permissive")
     return ReferenceWindow(
         table.drop_columns([name for name in IDENTITY if name in table.column_names]),
-        tuple(names),
+        own_score,
+        accuracy_map,
+        intervals=tuple(names),
     )
 
 
-def _own(bundle: Bundle) -> pa.Table:
-    table = bundle.reference()
+def _checked(table: pa.Table, bundle: Bundle) -> pa.Table:
     if missing := NEEDED - set(table.column_names):
         raise BundleError(
             f"{bundle.path / REFERENCE} has no column {', '.join(sorted(missing))}: the bundle is "

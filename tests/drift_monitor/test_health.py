@@ -31,10 +31,7 @@ def found(
     non_finite: int = 0,
     **window: Any,
 ) -> Health:
-    bundle: Any = SimpleNamespace(
-        reference=lambda: WINDOW,
-        manifest=SimpleNamespace(threshold=3.3, reference_created=created),
-    )
+    manifest: Any = SimpleNamespace(threshold=3.3, reference_created=created)
     rows, other = (ScoredRows.of(table, CLASSES, ()) for table in (current, reference))
     lost = rejected or Counter()
     counts = Counts(
@@ -45,8 +42,8 @@ def found(
         labelled=int((rows.label >= 0).sum()),
         non_finite=non_finite,
     )
-    kept = ReferenceWindow(reference, **window)
-    return health(rows, other, kept, bundle, counts, lost, DATA, INTERVAL)
+    kept = ReferenceWindow(reference, np.asarray(WINDOW["adversarial_score"]), **window)
+    return health(rows, other, kept, manifest, counts, lost, DATA, INTERVAL)
 
 
 def test_a_sound_detector_gives_no_warning() -> None:

@@ -302,6 +302,21 @@ def test_a_detector_that_is_replaced_after_scoring_reports_on_nothing(
     assert not (staging / "report.json").exists()
 
 
+def test_a_detector_that_is_replaced_during_a_backfill_scores_the_days_that_are_left(
+    make_monitor: MakeMonitor, bundle: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(bundle, tmp_path / "detector")
+    monitor, interval = prepare(make_monitor, detector="detector")
+    loaded = AdversarialDetector.load(monitor.detector)
+    rethreshold(tmp_path / "detector", 0.3)
+    report = run_interval(monitor, interval, detector=loaded)
+    now = AdversarialDetector.load(monitor.detector)
+    assert report.detector.fingerprint == now.fingerprint != loaded.fingerprint
+    scores = pq.read_table(monitor.directory / interval.id / "scores.parquet")
+    flagged = pc.greater(scores["adversarial_score"], now.threshold)
+    assert scores["flagged"].to_pylist() == flagged.to_pylist()
+
+
 def test_features_are_ordered_by_their_change_in_units_of_their_spread() -> None:
     """`salary` changes by most in its own units, `age` by most in what is usual for it."""
     x = np.array([[30, 50_000, 1], [32, 58_000, 1], [31, 54_000, 1]], np.float32)
