@@ -12,37 +12,40 @@ from typing import Any
 
 from record import write_record
 
-from adversarial.bundle import read_bundle
+from adversarial.bundle import MANIFEST, read_bundle
 from adversarial.cli import cache_directory
 from adversarial.paper_models import RECIPES
 
 
 def summary(directory: Path) -> dict[str, Any] | None:
-    """Return the classifier's summary and, where there is one, its detector's."""
+    """Return the classifier's summary, with its detectors' by name."""
     file = directory / "classifier.json"
     if not file.exists():
         return None
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    if (directory / "detector").exists():
-        training = read_bundle(directory / "detector").manifest.training
-        found["detector"] = {
+    found["detectors"] = {}
+    for manifest in sorted(directory.glob(f"*/{MANIFEST}")):
+        training = read_bundle(manifest.parent).manifest.training
+        found["detectors"][manifest.parent.name] = {
             name: training[name]
             for name in ("corrected_accuracy", "epochs", "seed", "precision", "seconds")
         }
     return found
 
 
-def line(found: dict[str, Any], paper: float | None) -> str:
-    """Return one row of the table."""
-    detector = found.get("detector")
-    corrected = f"{detector['corrected_accuracy']:.2%}" if detector else "–"
-    epochs = f"{found['epochs']} + {detector['epochs']}" if detector else str(found["epochs"])
-    seconds = found["seconds"] + (detector["seconds"] if detector else 0)
-    name = f"{found['dataset']} {found['model']}"
-    return (
-        f"{name:22}{found['accuracy']:>10.2%}{'–' if paper is None else format(paper, '.2%'):>9}"
-        f"{corrected:>12}{epochs:>10}{seconds / 60:>10.0f}"
-    )
+def lines(found: dict[str, Any], paper: float | None) -> list[str]:
+    """Return the rows of the table of one classifier and its detectors."""
+    rows = [
+        f"{found['dataset'] + ' ' + found['model']:26}{found['accuracy']:>10.2%}"
+        f"{'–' if paper is None else format(paper, '.2%'):>9}{found['epochs']:>8}"
+        f"{found['seconds'] / 60:>9.0f}"
+    ]
+    rows += [
+        f"  M(AE(x)), {name:14}{detector['corrected_accuracy']:>10.2%}{'':9}"
+        f"{detector['epochs']:>8}{detector['seconds'] / 60:>9.0f}"
+        for name, detector in found["detectors"].items()
+    ]
+    return rows
 
 
 def main() -> None:
@@ -59,10 +62,14 @@ def main() -> None:
         raise SystemExit(f"no model in {arguments.cache_dir}: train some with 'adversarial train'")
     text = "\n".join(
         [
-            "Test accuracy of M(x), of the paper's, and of M(AE(x)) on the same clean images",
+            "Accuracy of M(x), of the paper's, and of each detector's M(AE(x)), on clean test images",
             "",
-            f"{'':22}{'M(x)':>10}{'paper':>9}{'M(AE(x))':>12}{'epochs':>10}{'minutes':>10}",
-            *(line(found, RECIPES[key].paper_accuracy) for key, found in summaries.items()),
+            f"{'':26}{'accuracy':>10}{'paper':>9}{'epochs':>8}{'minutes':>9}",
+            *(
+                row
+                for key, found in summaries.items()
+                for row in lines(found, RECIPES[key].paper_accuracy)
+            ),
             "",
             *(
                 f"{name}: adversarial train --dataset {dataset} --model {model}"
