@@ -62,7 +62,7 @@ def main() -> None:
         raise SystemExit(f"no model in {arguments.cache_dir}: train some with 'adversarial train'")
     text = "\n".join(
         [
-            "Accuracy of M(x), of the paper's, and of each detector's M(AE(x)), on clean test images",
+            "Test accuracy of M(x), of the paper's, and of each detector's M(AE(x)), unattacked",
             "",
             f"{'':26}{'accuracy':>10}{'paper':>9}{'epochs':>8}{'minutes':>9}",
             *(
