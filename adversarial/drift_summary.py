@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from adversarial.evaluation import CONFIDENCE, N_RESAMPLES, Estimate
+from adversarial.evaluation import CONFIDENCE, N_RESAMPLES, Estimate, Metric
 from adversarial.results import Case, Columns
 
 
@@ -37,8 +37,8 @@ class SeveritySummary:
         it was; of no rows for the originals.
     ratio : Estimate
         Of the former to the latter.
-    ks : float
-        D of a two-sample Kolmogorov-Smirnov test between the two, NaN where one is empty.
+    ks, p_value : float
+        D and p of a two-sample Kolmogorov-Smirnov test between the two, NaN where one is empty.
     """
 
     defence: str
@@ -51,6 +51,20 @@ class SeveritySummary:
     score_harmless: Estimate
     ratio: Estimate
     ks: float
+    p_value: float
+
+    def metrics(self) -> list[Metric]:
+        """Return the numbers by the names that they have for one corruption."""
+        nan = float("nan")
+        return [
+            Metric("accuracy_drifted", self.accuracy),
+            Metric("accuracy_reconstructed", self.accuracy_reconstructed),
+            Metric("score_harmful", self.score_harmful),
+            Metric("score_harmless", self.score_harmless),
+            Metric("score_ratio", self.ratio),
+            Metric("ks_statistic", Estimate(self.ks, nan, nan, self.ratio.n)),
+            Metric("ks_p_value", Estimate(self.p_value, nan, nan, self.ratio.n)),
+        ]
 
 
 def by_severity(
@@ -120,9 +134,10 @@ def _summarise(
     )
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = _estimate(values[3] / values[4], drawn[3] / drawn[4], totals[3] + totals[4])
-    ks = float("nan")
+    ks = p_value = float("nan")
     if score_harmful.n and score_harmless.n:
-        ks = float(stats.ks_2samp(np.concatenate(harmful), np.concatenate(harmless)).statistic)
+        test = stats.ks_2samp(np.concatenate(harmful), np.concatenate(harmless))
+        ks, p_value = float(test.statistic), float(test.pvalue)
     return SeveritySummary(
         defence,
         severity,
@@ -134,6 +149,7 @@ def _summarise(
         score_harmless=score_harmless,
         ratio=ratio,
         ks=ks,
+        p_value=p_value,
     )
 
 

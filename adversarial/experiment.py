@@ -20,6 +20,7 @@ from adversarial.attacks import PGD, All, Attack, AttackError, AttackResult, Cri
 from adversarial.attacks.named import IN_TURN, make_attack
 from adversarial.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from adversarial.detector import AdversarialDetector, Prediction
+from adversarial.drift_summary import by_severity
 from adversarial.errors import DriftMonitorError
 from adversarial.evaluation import (
     FPRS,
@@ -32,6 +33,7 @@ from adversarial.evaluation import (
     share,
 )
 from adversarial.masking import masking_checks
+from adversarial.results import Case, Columns, columns_of
 from adversarial.run_directory import (
     N_IMAGES,
     Record,
@@ -61,6 +63,9 @@ WEIGHT_STEPS = 6
 
 STRONGEST, ANY = "strongest", "any"
 """Names of the best of the attacks, row by row, and of the best by any threat model."""
+
+ALL = "all"
+"""Name of all corruptions together."""
 
 
 class ExperimentError(DriftMonitorError):
@@ -303,7 +308,8 @@ class _Evaluation:
             yield from as_records(metrics, place)
 
     def corrupted(self) -> Iterator[Record]:
-        """Yield the records of all corruptions."""
+        """Yield the records of all corruptions, one by one and together."""
+        rows: dict[Case, dict[str, Columns]] = {}
         for corruption in self.experiment.corruptions:
             for severity in SEVERITIES:
                 drifted = corrupt(self.x, corruption, severity, seed=self.experiment.seed)
@@ -311,9 +317,16 @@ class _Evaluation:
                 for name, after in self._after(drifted, f"{corruption}-{severity}").items():
                     place = {"corruption": corruption, "severity": severity, "defence": name}
                     before = self.clean[name]
-                    self.rows.append(as_rows(before, after, entropies, self.y, None, place))
+                    table = as_rows(before, after, entropies, self.y, None, place)
+                    self.rows.append(table)
+                    case = Case(corruption=corruption, severity=severity)
+                    rows.setdefault(case, {})[name] = columns_of(table)
                     metrics = drift_metrics(before, after, self.y, seed=self.experiment.seed)
                     yield from as_records(metrics, place)
+        for summary in by_severity(rows, seed=self.experiment.seed):
+            if summary.severity:  # 0 are the originals
+                place = {"severity": summary.severity, "defence": summary.defence}
+                yield from as_records(summary.metrics(), {"corruption": ALL, **place})
 
     def _attack(
         self, name: str, criterion: Criterion, place: Mapping[str, str | None]

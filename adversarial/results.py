@@ -201,7 +201,7 @@ def read_rows(results: Results) -> dict[Case, dict[str, Columns]]:
         code = code * len(values[-1]) + indices
     order = np.lexsort((np.asarray(table["row"]), code))
     starts = np.flatnonzero(np.diff(code[order], prepend=-1))
-    columns = {name: np.asarray(table[name])[order] for name in NUMBER_COLUMNS}
+    columns = {name: column[order] for name, column in columns_of(table).items()}
     groups = []
     for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
         rest, parts = int(code[order[start]]), []
@@ -215,6 +215,11 @@ def read_rows(results: Results) -> dict[Case, dict[str, Columns]]:
     for _, case, defence, part in sorted(groups, key=lambda group: group[0]):
         found.setdefault(case, {})[defence] = part
     return found
+
+
+def columns_of(table: pa.Table) -> Columns:
+    """Return the numbers of a table of rows by name, each (n,), int64 or float64."""
+    return {name: np.asarray(table[name]) for name in NUMBER_COLUMNS}
 
 
 def read_images(results: Results, case: Case) -> dict[str, NDArray[np.float32]]:

@@ -10,7 +10,7 @@ stopped; each leaves its numbers and figures in a directory named after it.
 import argparse
 from pathlib import Path
 
-from goals import CIFAR_CW, GOALS, goal_row, order_rows, ratio_row
+from goals import CIFAR_CW, DRIFT, GOALS, drift_rows, goal_row, order_rows
 from runs import HERE, RUNS, run
 from tables import run_section, table
 
@@ -63,10 +63,7 @@ def write() -> None:
     """Write `paper.md`."""
     rows = [goal_row(goal) for goal in GOALS]
     rows += [row for run in CIFAR_CW for row in order_rows(run)]
-    rows += [
-        ratio_row("cifar10-drift", "CIFAR-10 simple CNN"),
-        ratio_row("resnet56-drift", "CIFAR-10 ResNet-56"),
-    ]
+    rows += [row for run in DRIFT for row in drift_rows(run)]
     lines = [
         "# The paper's results, and ours",
         "",

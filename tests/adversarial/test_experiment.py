@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from scipy import stats
 from typer.testing import CliRunner
 
 from adversarial import AdversarialDetector
@@ -271,7 +272,36 @@ def test_corruptions_can_be_evaluated_alone(tmp_path: Path) -> None:
     )
     assert found.exit_code == 0, found.output + str(found.exception)
     records = pq.read_table(tmp_path / "run" / "metrics.parquet").to_pylist()
-    assert {record["corruption"] for record in records} == {"fog"}
+    assert {record["corruption"] for record in records} == {"fog", "all"}
+
+
+def test_corruptions_are_also_counted_together(
+    detectors: dict[str, AdversarialDetector], tmp_path: Path
+) -> None:
+    x, y = data()
+    names = ("fog", "gaussian_noise")
+    records = run(Experiment((), corruptions=names), detectors, x, y, tmp_path, about={})
+    rows = pq.read_table(tmp_path / "rows.parquet").to_pandas()
+    together = select(records, corruption="all", defence="again")
+    assert {record["severity"] for record in together} == {1, 2, 3, 4, 5}
+    table = rows[(rows.severity == 5) & (rows.defence == "again")]
+    assert len(table) == 2 * len(x)
+    right = table.prediction_clean == table.label
+    harmful = table[right & (table.prediction != table.label)].score
+    harmless = table[table.prediction_clean == table.prediction].score
+    test = stats.ks_2samp(harmful, harmless)
+    for metric, value in {
+        "accuracy_drifted": (table.prediction == table.label).mean(),
+        "score_harmful": harmful.mean(),
+        "score_ratio": harmful.mean() / harmless.mean(),
+        "ks_statistic": test.statistic,
+        "ks_p_value": test.pvalue,
+    }.items():
+        [found] = select(together, severity=5, metric=metric)
+        assert found["value"] == pytest.approx(value)
+    [ratio] = select(together, severity=5, metric="score_ratio")
+    assert ratio["low"] < ratio["value"] < ratio["high"]
+    assert ratio["n"] == len(harmful) + len(harmless)
 
 
 def test_thresholds_are_the_papers_and_the_detectors_own(

@@ -62,6 +62,25 @@ def test_what_is_written_is_what_was_measured(scripts: dict[str, Any], tmp_path:
     assert "| Fashion-MNIST, C&W, AE^KL | .9211 | within 1.5 points | not run |" in text
 
 
+def test_drift_is_that_of_all_corruptions_together(scripts: dict[str, Any], tmp_path: Path) -> None:
+    of = {"defence": "kl", "severity": 3}
+    together = {"corruption": "all", **of}
+    keep(
+        tmp_path / "cifar10-drift",
+        [
+            record(9.0, **of, corruption="fog", metric="score_ratio"),
+            record(1.94, **together, metric="score_ratio"),
+            record(0.0, **together, metric="ks_p_value"),
+        ],
+    )
+    scripts["write"]()
+    text = (tmp_path / "paper.md").read_text()
+    [found] = [row for row in text.splitlines() if "simple CNN, severity 3" in row]
+    assert "| 1.94 (1.93 to 1.95); p = 0 | 500 | **no** | `cifar10-drift` |" in found
+    [missing] = [row for row in text.splitlines() if "simple CNN, severity 4" in row]
+    assert "not run" in missing
+
+
 def test_the_document_is_what_its_script_writes(scripts: dict[str, Any], tmp_path: Path) -> None:
     for run in RESULTS.iterdir():
         if run.is_dir():
