@@ -223,13 +223,13 @@ def defence_metrics(
     -------
     list of Metric
         `auc` on originals and attacked rows together (Figures 5 and 6). `accuracy_reconstructed` of
-        M(AE(x)) on all attacked rows, and on the originals (`accuracy_reconstructed_clean`). For
-        each ε_FPR the `threshold` in nats, the share of originals and of attacked rows that is
-        flagged (`flagged_clean`, `detection_rate`), and for each policy the share of attacked rows
-        and of originals on which the system ends in a wrong answer that nobody is warned of
-        (`undetected_error`, `undetected_error_clean`). `accuracy_defended` is
-        1 − `undetected_error` of the policy "correct", the paper's accuracy with the defence
-        (Figure 2, Tables 1 to 6).
+        M(AE(x)) on all attacked rows (most probably Tables 1 to 6), and on the originals
+        (`accuracy_reconstructed_clean`). For each ε_FPR the `threshold` in nats, the share of
+        originals and of attacked rows that is flagged (`flagged_clean`, `detection_rate`), and for
+        each policy the share of attacked rows and of originals on which the system ends in a wrong
+        answer that nobody is warned of (`undetected_error`, `undetected_error_clean`).
+        `accuracy_defended` is 1 − `undetected_error` of the policy "correct", the defence of
+        Figure 2.
 
     Raises
     ------

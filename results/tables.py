@@ -115,7 +115,7 @@ def attack_tables(
     where = ["threat model", "attack"]
     clean = of(cases[0], metric="accuracy_clean")
     yield f"Accuracy with no attack: {clean}. Under attack, flagged images at ε_FPR {FPR:g} given"
-    yield "the corrected class (Tables 1 to 6 of the paper):"
+    yield "the corrected class (Figure 2 of the paper):"
     yield ""
     yield from table(
         [*where, "no defence", *named],
@@ -131,7 +131,7 @@ def attack_tables(
             for case in cases
         ],
     )
-    yield "M(AE(x)) on all images, flagged or not; and with no attack:"
+    yield "M(AE(x)) on all images, flagged or not (Tables 1 to 6); and with no attack:"
     yield ""
     rebuilt = [
         [

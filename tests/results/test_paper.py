@@ -46,6 +46,7 @@ def test_what_is_written_is_what_was_measured(scripts: dict[str, Any], tmp_path:
             record(0.9912, **attack, metric="accuracy_clean"),
             record(0.0234, **attack, metric="accuracy_attacked"),
             record(0.9876, **attack, defence="kl", metric="accuracy_defended", fpr=0.05),
+            record(0.9765, **attack, defence="kl", metric="accuracy_reconstructed"),
             record(0.1234, **attack, defence="kl", metric="accuracy_defended", fpr=0.01),
             record(10.5, **attack, metric="l2"),
         ],
@@ -54,12 +55,14 @@ def test_what_is_written_is_what_was_measured(scripts: dict[str, Any], tmp_path:
     text = (tmp_path / "paper.md").read_text()
     [undefended] = [line for line in text.splitlines() if "MNIST, C&W, no defence" in line]
     assert "| .0058 | ≤ .01 | .0234 (.0134 to .0334) | 500 | **no** |" in undefended
-    [defended] = [line for line in text.splitlines() if line.startswith("| MNIST, C&W, AE^KL")]
-    assert ".9876" in defended
-    assert "**no**" in defended
+    rows = [line for line in text.splitlines() if line.startswith("| MNIST, C&W, AE^KL")]
+    for row, reading, value in zip(rows, ("flagged", "all"), (".9876", ".9765"), strict=True):
+        assert f"{reading} corrected | .9928 | ≥ .990 | {value} (" in row
+        assert "**no**" in row
     assert ".1234" not in text
     assert "10.5000 (10.4900 to 10.5100)" in text
-    assert "| Fashion-MNIST, C&W, AE^KL | .9211 | within 1.5 points | not run |" in text
+    unknown = "| Fashion-MNIST, C&W, AE^KL, all corrected | .9211 | within 1.5 points | not run |"
+    assert unknown in text
 
 
 def test_drift_is_that_of_all_corruptions_together(scripts: dict[str, Any], tmp_path: Path) -> None:
