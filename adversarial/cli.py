@@ -28,8 +28,6 @@ HEADLINES = {
 }
 """Metrics that `evaluate` prints; all are in its output."""
 HEADLINE_FPR = 0.05
-BASELINE_LEARNING_RATE = 3e-4
-"""Of AE^MSE: at 1e-3 the outputs of MNIST's saturate at black, and nothing is learned."""
 
 app = typer.Typer(
     help="Adversarial detection by matching prediction distributions.",
@@ -354,7 +352,7 @@ def train(
     check_fpr(fpr, N_REFERENCE)
     plan = Plan(
         epochs=detector_epochs or recipe.detector_epochs,
-        learning_rate=BASELINE_LEARNING_RATE if baseline else Plan.learning_rate,
+        learning_rate=recipe.baseline_learning_rate if baseline else Plan.learning_rate,
         schedule="cosine",
         objective=Objective(
             kl=0.0 if baseline else 1.0,

@@ -43,6 +43,9 @@ class Recipe:
     learning_rate : float
         Greatest learning rate of a one-cycle schedule: up in a fifth of the steps, down to zero by
         half a cosine. Of Adam, or of SGD with momentum 0.9 if `sgd`.
+    baseline_learning_rate : float
+        Of AE^MSE. An autoencoder that ends in a sigmoid saturates at black within the first epoch
+        at the others' 1e-3.
     shift, flip : int, bool
         Augmentation of the classifier's images, as in `augmentation`.
     """
@@ -54,6 +57,7 @@ class Recipe:
     paper_accuracy: float | None = None
     learning_rate: float = 2e-3
     sgd: bool = False
+    baseline_learning_rate: float = 3e-4
     shift: int = 0
     flip: bool = False
 
@@ -80,6 +84,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
         epochs=50,
         detector_epochs=10,
         paper_accuracy=0.8024,
+        baseline_learning_rate=1e-3,
         shift=2,
         flip=True,
     ),
@@ -91,6 +96,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
         paper_accuracy=0.9315,
         learning_rate=0.2,
         sgd=True,
+        baseline_learning_rate=1e-3,
         shift=4,
         flip=True,
     ),
