@@ -26,13 +26,11 @@ from record import Ratios, ratios, verdict, write_record
 
 from adversarial.attacks import DDN, FGSM, SLIDE, Attack, CarliniWagner
 from adversarial.attacks.logits import logits_of
+from adversarial.attacks.named import make_attack
 from adversarial.cli import cache_directory
 from adversarial.datasets import load_dataset, scale
 
 N_ROWS = 256
-LOG_C = CarliniWagner(
-    steps=200, learning_rate=0.1, initial_c=1.0, search_steps=5, search="log", batch_size=N_ROWS
-)
 
 
 @dataclass
@@ -64,7 +62,7 @@ def pairs() -> list[Pair]:
     )
     return [
         Pair("C&W, the paper's", CarliniWagner.paper(batch_size=N_ROWS), peer, None, 3.0),
-        Pair("C&W, log c", LOG_C, peer, None, 5.0),
+        Pair("C&W, log c", make_attack("cw-log"), peer, None, 5.0),
         Pair("DDN, 100 steps", DDN(), theirs.DDNAttack(steps=100), None, 1.0),
         Pair(
             "SLIDE, ε = 20",

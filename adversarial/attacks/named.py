@@ -17,7 +17,7 @@ from adversarial.attacks.square import SquareAttack
 SEARCHING: dict[str, Callable[[], Attack]] = {
     "cw": CarliniWagner.paper,
     "cw-log": lambda: CarliniWagner(
-        steps=200, learning_rate=0.1, initial_c=1.0, search_steps=5, search="log"
+        steps=150, learning_rate=0.1, initial_c=1.0, search_steps=4, search="log"
     ),
     "slide": SLIDE.paper,
     "ddn": DDN,
