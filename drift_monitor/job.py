@@ -12,6 +12,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,10 @@ from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import StoreError
 from drift_monitor.gallery import views
 from drift_monitor.judging import Scoring, judge
+from drift_monitor.late_labels import with_kept_labels
 from drift_monitor.reference_window import ReferenceWindow, is_current, reference_window
 from drift_monitor.report.html import render_index, render_report
-from drift_monitor.report.model import Report, read_report
+from drift_monitor.report.model import DataFile, Report, read_report
 from drift_monitor.results import read_reports, read_scores
 from drift_monitor.scoring import BatchScores, rejected_table, score_batch
 from drift_monitor.store import PAGE, REJECTED, REPORT, RUN, SCORES, Store
@@ -109,7 +111,10 @@ def score_interval(
 
 
 def write_report(monitor: Monitor, interval: Interval, staging: Path) -> Report:
-    """Judge the scores in a staging directory; complete them and add `report.json` and the page."""
+    """Judge the scores in a staging directory; complete them and add `report.json` and the page.
+
+    Labels that arrived after the batch of a committed result are kept (`with_kept_labels`).
+    """
     if not (staging / SCORING).exists():
         raise StoreError(
             f"{staging} is gone: the interval has been published, or its run was cleaned up; score "
@@ -123,7 +128,9 @@ def write_report(monitor: Monitor, interval: Interval, staging: Path) -> Report:
             f"{monitor.detector} has been replaced since {interval.id} was scored: score it again "
             "(in Airflow, clear the run from score_batch on)"
         )
-    scores = pq.read_table(staging / SCORES)
+    scores, scoring = _with_late_labels(
+        monitor, interval, bundle, pq.read_table(staging / SCORES), scoring
+    )
     run = {"scoring_seconds": round(summary["seconds"], 3)}
     return _write(staging, monitor, interval, bundle, window, scores, scoring, run)
 
@@ -142,8 +149,10 @@ def publish(monitor: Monitor, interval: Interval, staging: Path) -> Path:
     """
     store = Store(monitor.directory)
     if staging.exists():
-        (staging / SCORING).unlink(missing_ok=True)
         with store.held(interval.id):
+            if _labels(monitor.directory / interval.id) != _labels(staging):
+                write_report(monitor, interval, staging)  # some have arrived since it was written
+            (staging / SCORING).unlink(missing_ok=True)
             store.publish(staging, interval.id)
     elif not store.is_committed(interval.id):
         raise StoreError(f"{staging} is gone and {interval.id} is not committed: score it again")
@@ -314,6 +323,31 @@ def _write_scores(
     finally:
         if writer:
             writer.close()
+
+
+def _with_late_labels(
+    monitor: Monitor, interval: Interval, bundle: Bundle, scores: pa.Table, scoring: Scoring
+) -> tuple[pa.Table, Scoring]:
+    directory = monitor.directory / interval.id
+    try:
+        before = read_report(directory / REPORT)
+        if not before.labels or tuple(before.detector.class_names) != bundle.manifest.class_names:
+            return scores, scoring
+        known = [file.model_dump() for file in before.data]
+        changed = {file["path"] for file in scoring.files if file not in known}
+        scores, kept = with_kept_labels(scores, read_scores(directory), changed)
+    except StoreError:  # not committed, or damaged: a new run is what mends it
+        return scores, scoring
+    labels = [file.model_dump() for file in before.labels] if kept else []
+    return scores, replace(scoring, labels=labels)
+
+
+def _labels(directory: Path) -> list[DataFile]:
+    """Return the files by which labels have arrived, of a report that may not be there."""
+    try:
+        return read_report(directory / REPORT).labels
+    except StoreError:
+        return []
 
 
 def _reference(monitor: Monitor, interval: Interval) -> tuple[Bundle, ReferenceWindow]:

@@ -1,5 +1,6 @@
 """Labels that arrive after the batch, joined to its score table by row."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -169,7 +170,74 @@ def with_labels(
     given = names.take(pa.array(labels.label).take(at))
     named = len(given) - given.null_count
     if LABEL in scores.column_names:
-        column = pc.coalesce(given, scores[LABEL].cast(pa.string()).combine_chunks())
-        return scores.set_column(scores.schema.get_field_index(LABEL), LABEL, column), named
+        given = pc.coalesce(given, scores[LABEL].cast(pa.string()).combine_chunks())
+    return _with_column(scores, given), named
+
+
+def with_kept_labels(
+    scores: pa.Table, before: pa.Table, changed: Collection[str]
+) -> tuple[pa.Table, int]:
+    """Return a score table with the labels that an earlier one of the same interval has.
+
+    Where the batch is what it was, all of them. Where it has changed, its own labels come first; a
+    row that has none keeps its earlier one if one row alone goes by its name, then and now.
+
+    Parameters
+    ----------
+    scores : pyarrow.Table
+        As scoring leaves it.
+    before : pyarrow.Table
+        The earlier one.
+    changed : collection of str
+        Files of the batch that are new or have changed. A row that is named by file and row is not
+        the row it was in one of these.
+
+    Returns
+    -------
+    pyarrow.Table, int
+        The table, and how many of its rows have the label that they had.
+
+    Examples
+    --------
+    >>> before = pa.table({"row_id": ["a", "b", "c"], "label": ["cat", "dog", None]})
+    >>> scores = pa.table({"row_id": ["b", "a", "d"], "label": [None, "dog", None]})
+    >>> table, kept = with_kept_labels(scores, before, {"batch.parquet"})
+    >>> table["label"].to_pylist(), kept
+    (['dog', 'dog', None], 1)
+    """
+    named_alike = ("row_id" in scores.column_names) == ("row_id" in before.column_names)
+    if LABEL not in before.column_names or not named_alike:
+        return scores, 0
+    keys, known = row_keys(scores), row_keys(before)
+    label = before[LABEL].cast(pa.string()).combine_chunks()
+    if not changed and keys.equals(known):
+        return _with_column(scores, label), len(label) - label.null_count
+    is_kept = pc.and_(label.is_valid(), _is_single(known))
+    if "row_id" not in before.column_names:
+        files = pa.array(sorted(changed), pa.string())
+        is_kept = pc.and_(is_kept, pc.invert(pc.is_in(before["file"].cast(pa.string()), files)))
+        is_kept = is_kept.combine_chunks()
+    known, label = known.filter(is_kept), label.filter(is_kept)
+    given = label.take(pc.index_in(keys, value_set=known))
+    own = pa.nulls(len(keys), pa.string())
+    if LABEL in scores.column_names:
+        own = scores[LABEL].cast(pa.string()).combine_chunks()
+    given = pc.if_else(_is_single(keys), given, None)
+    found = pc.coalesce(own, given)
+    kept = pc.sum(pc.equal(found, given)).as_py() or 0
+    return (_with_column(scores, found), kept) if kept else (scores, 0)
+
+
+def _is_single(keys: pa.Array) -> pa.BooleanArray:
+    """Return which keys stand for one row alone."""
+    counts = keys.value_counts()
+    single = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
+    return pc.is_in(keys, value_set=single)
+
+
+def _with_column(scores: pa.Table, label: pa.Array) -> pa.Table:
+    """Set the labels, where scoring would have put them."""
+    if LABEL in scores.column_names:
+        return scores.set_column(scores.schema.get_field_index(LABEL), LABEL, label)
     places = [scores.schema.get_field_index(name) for name in BEFORE_LABEL]
-    return scores.add_column(max(places) + 1, LABEL, given), named
+    return scores.add_column(max(places) + 1, LABEL, label)

@@ -1,5 +1,6 @@
 """Labels that arrive after the batch: what committed intervals become of them."""
 
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -13,7 +14,7 @@ import pytest
 from adversarial.errors import DriftMonitorError
 from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.errors import BatchError, LabelError, MissingBatchError, StoreError
-from drift_monitor.job import rejudge, run_interval
+from drift_monitor.job import publish, rejudge, run_interval, score_interval, write_report
 from drift_monitor.labelling import Labelled, label_interval, plan_labelling
 from drift_monitor.reference import rethreshold
 from drift_monitor.report.model import Report, read_report
@@ -98,6 +99,7 @@ def test_in_two_steps_as_at_once_but_for_the_files(
     label(monitor, write_labels(tmp_path / "first.parquet", DAYS, slice(0, 150)))
     label(monitor, write_labels(tmp_path / "second.parquet", DAYS, slice(100, None)))
     steps = results(monitor), report(monitor, DAYS[1])
+    shutil.rmtree(monitor.directory)
     again = prepare(make_monitor)
     label(again, write_labels(tmp_path / "all.parquet", DAYS))
     once = results(again), report(again, DAYS[1])
@@ -122,16 +124,74 @@ def test_the_same_labels_again_give_the_same_bytes(
     assert results(monitor) == first
 
 
-def test_a_new_run_of_the_interval_takes_the_labels_away(
+def test_a_new_run_of_the_interval_keeps_the_labels(
     make_monitor: MakeMonitor, tmp_path: Path
 ) -> None:
     monitor = prepare(make_monitor)
+    # Those of the second day replace others, which its batch has.
+    images, labels = rows_of(DAYS[1])
+    batch = monitor.directory.parents[1] / "batches" / f"{DAYS[1]}.parquet"
+    write_batch(batch, images, (labels + 1) % 3, prefix=f"{DAYS[1]}/")
+    run_interval(monitor, monitor.interval(DAYS[1]))
     before = results(monitor)
     label(monitor, write_labels(tmp_path / "labels.parquet", DAYS))
-    assert results(monitor) != before
+    labelled = results(monitor)
+    assert labelled != before
     for day in DAYS:
         run_interval(monitor, monitor.interval(day))
-    assert results(monitor) == before
+    assert results(monitor) == labelled
+
+
+def test_in_a_batch_that_has_changed_its_own_labels_come_first(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor)
+    label(monitor, write_labels(tmp_path / "labels.parquet", DAYS[:1], slice(10, ROWS)))
+    images, labels = rows_of(DAYS[0])
+    batch = monitor.directory.parents[1] / "batches" / f"{DAYS[0]}.parquet"
+    write_batch(batch, images[:100], None, prefix=f"{DAYS[0]}/")
+    table = pq.read_table(batch)
+    own = [CLASSES[(labels[i] + 1) % 3] if i < 20 else None for i in range(100)]
+    pq.write_table(table.append_column("label", pa.array(own, pa.string())), batch)
+    found = run_interval(monitor, monitor.interval(DAYS[0]))
+    scores = pq.read_table(monitor.directory / f"{DAYS[0]}" / "scores.parquet")
+    late = [CLASSES[labels[i]] for i in range(20, 100)]
+    assert scores["label"].to_pylist() == own[:20] + late
+    assert found.counts.labelled == 100
+    assert [Path(file.path).name for file in found.labels] == ["labels.parquet"]
+
+
+def test_without_row_ids_labels_of_a_file_that_has_changed_are_dropped(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    path = make_monitor(data={"row_id": None, "path": "batches/{date}/*.parquet"}, examples=0)
+    monitor = load_monitor(path)
+    images, labels = make_images(60, seed=1)
+    files = [path.parent / "batches" / f"{DAYS[0]}" / f"{name}.parquet" for name in "ab"]
+    for file, rows in zip(files, (slice(0, 30), slice(30, 60)), strict=True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_batch(file, images[rows], None)
+    run_interval(monitor, monitor.interval(DAYS[0]))
+    late = {"file": [str(f) for f in files for _ in range(30)], "row": [*range(30)] * 2}
+    pq.write_table(pa.table(late | {"label": labels}), tmp_path / "labels.parquet")
+    label(monitor, tmp_path / "labels.parquet", DAYS[:1])
+    write_batch(files[0], images[:29], None)
+    run_interval(monitor, monitor.interval(DAYS[0]))
+    scores = pq.read_table(monitor.directory / f"{DAYS[0]}" / "scores.parquet")
+    assert scores["label"].to_pylist() == [None] * 29 + [CLASSES[i] for i in labels[30:]]
+
+
+def test_labels_that_arrive_while_the_interval_is_run_again_are_kept(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor)
+    interval = monitor.interval(DAYS[0])
+    staging = score_interval(monitor, interval, token="a")
+    write_report(monitor, interval, staging)
+    label(monitor, write_labels(tmp_path / "labels.parquet", DAYS[:1]))
+    labelled = results(monitor)
+    publish(monitor, interval, staging)
+    assert results(monitor) == labelled
 
 
 def test_what_is_told_of_an_interval(make_monitor: MakeMonitor, tmp_path: Path) -> None:
