@@ -135,7 +135,7 @@ def write_report(monitor: Monitor, interval: Interval, staging: Path) -> Report:
     return _write(staging, monitor, interval, bundle, window, scores, scoring, run)
 
 
-def publish(monitor: Monitor, interval: Interval, staging: Path) -> Path:
+def publish(monitor: Monitor, interval: Interval, staging: Path) -> Report:
     """Commit what a staging directory holds and bring the monitor's index up to date.
 
     Once done it may be called again: a retry finds the interval committed. Where the reference is
@@ -144,23 +144,27 @@ def publish(monitor: Monitor, interval: Interval, staging: Path) -> Path:
 
     Returns
     -------
-    Path
-        The interval's directory.
+    Report
+        The one that is committed: not the one that was written, if labels have arrived since.
     """
     store = Store(monitor.directory)
+    directory = monitor.directory / interval.id
     if staging.exists():
         with store.held(interval.id):
-            if _labels(monitor.directory / interval.id) != _labels(staging):
-                write_report(monitor, interval, staging)  # some have arrived since it was written
+            if _labels(directory) != _labels(staging):
+                write_report(monitor, interval, staging)
             (staging / SCORING).unlink(missing_ok=True)
             store.publish(staging, interval.id)
-    elif not store.is_committed(interval.id):
+            report = read_report(directory / REPORT)
+    elif store.is_committed(interval.id):
+        report = read_report(directory / REPORT)
+    else:
         raise StoreError(f"{staging} is gone and {interval.id} is not committed: score it again")
     try:
         follow(monitor, interval)
     finally:
         write_index(monitor)
-    return monitor.directory / interval.id
+    return report
 
 
 def run_interval(
@@ -176,12 +180,11 @@ def run_interval(
         monitor, interval, token=_token(), detector=detector, progress=progress
     )
     try:
-        report = write_report(monitor, interval, staging)
-        publish(monitor, interval, staging)
+        write_report(monitor, interval, staging)
+        return publish(monitor, interval, staging)
     except BaseException:
         store.discard(staging)
         raise
-    return report
 
 
 def rejudge(

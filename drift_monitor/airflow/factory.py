@@ -134,8 +134,9 @@ def publish(reported: dict[str, str]) -> dict[str, str]:
 
     with no_useless_retries():
         monitor, interval = _reopen(reported)
-        directory = commit(monitor, interval, Path(reported["staging"]))
-    return {"verdict": reported["verdict"], "directory": str(directory)}
+        report = commit(monitor, interval, Path(reported["staging"]))
+    directory = monitor.directory / interval.id
+    return {"verdict": report.verdict.verdict, "directory": str(directory)}
 
 
 def _check_cron(field: str, cron: str | None) -> None:

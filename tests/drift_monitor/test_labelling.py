@@ -190,8 +190,9 @@ def test_labels_that_arrive_while_the_interval_is_run_again_are_kept(
     write_report(monitor, interval, staging)
     label(monitor, write_labels(tmp_path / "labels.parquet", DAYS[:1]))
     labelled = results(monitor)
-    publish(monitor, interval, staging)
+    committed = publish(monitor, interval, staging)
     assert results(monitor) == labelled
+    assert committed == report(monitor, DAYS[0])
 
 
 def test_what_is_told_of_an_interval(make_monitor: MakeMonitor, tmp_path: Path) -> None:
