@@ -331,21 +331,24 @@ class _Evaluation:
     def _attack(
         self, name: str, criterion: Criterion, place: Mapping[str, str | None]
     ) -> AttackResult:
+        aim = _aim(name, criterion)
         parts = [name.replace("/", "_"), *(part for part in place.values() if part)]
-        return self._make(name, criterion).run(
-            in_turn(criterion) if name.endswith(IN_TURN) else criterion,
+        return self._make(name, aim).run(
+            aim,
             self.x,
             self.y,
             directory=self.output / "attacks" / "-".join(parts),
             verbose=self.verbose,
         )
 
-    def _make(self, name: str, criterion: Criterion) -> Attack:
-        return replace(
-            make_attack(name),
-            seed=self.experiment.seed,
-            weight_steps=WEIGHT_STEPS if isinstance(criterion, All) else 0,
-        )
+    def _make(self, name: str, aim: Criterion) -> Attack:
+        attack = replace(make_attack(name), seed=self.experiment.seed)
+        if not isinstance(aim, All):
+            return attack
+        if not aim.in_turn:
+            return replace(attack, weight_steps=WEIGHT_STEPS)
+        # No weight makes a difference to it: it starts from as many points instead.
+        return replace(attack, restarts=1 + WEIGHT_STEPS) if isinstance(attack, PGD) else attack
 
     def _defended(
         self,
@@ -378,10 +381,11 @@ class _Evaluation:
         place: Mapping[str, str | None],
     ) -> Iterator[Record]:
         for name in self.experiment.attacks:
-            attack = self._make(name, criterion)
-            if not isinstance(attack, PGD) or name.endswith(IN_TURN):
+            aim = _aim(name, criterion)
+            attack = self._make(name, aim)
+            if not isinstance(attack, PGD):
                 continue
-            checks = masking_checks(attack, results[name].success, criterion, self.x, self.y)
+            checks = masking_checks(attack, results[name].success, aim, self.x, self.y)
             metrics = [
                 metric
                 for check in checks
@@ -405,6 +409,10 @@ class _Evaluation:
         classifier = next(iter(self.detectors.values())).classifier
         probabilities: Rows = classifier.predict(x, batch_size=512, verbose=0)
         return probabilities
+
+
+def _aim(name: str, criterion: Criterion) -> Criterion:
+    return in_turn(criterion) if name.endswith(IN_TURN) else criterion
 
 
 def _fprs(detectors: Detectors) -> tuple[float, ...]:

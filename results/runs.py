@@ -74,11 +74,12 @@ RESNET = Models(
     "cifar10",
     "resnet56",
     {
-        "kl": ["--earlier", "4"],
+        "kl": ["--earlier", "3"],
         "mse": ["--baseline"],
         "kl-t": ["--temperature", "0.5"],
         "kl-hl": ["--hidden-layer", "global_average_pooling2d"],
     },
+    ["--epochs", "10", "--detector-epochs", "8"],
 )
 
 PAPER_ATTACKS = ["cw", "slide", "fgsm-0.1", "fgsm-0.2", "fgsm-0.3"]
@@ -96,14 +97,15 @@ def _threats(*names: str) -> list[str]:
 def _adaptive(radius: str) -> list[str]:
     attack = f"pgd-linf-{radius}"
     return [
-        *_attacks(attack, f"{attack}-in-turn"),
+        *_attacks(attack, f"{attack}-in-turn", f"square-{radius}"),
         *_threats("grey-box", "undetected-0.01", "undetected-0.05", "uncorrected", "white-box"),
     ]
 
 
 def _masking(radius: str) -> list[str]:
     adaptive = _threats("undetected-0.05", "uncorrected", "white-box")
-    return [*_attacks(f"pgd-linf-{radius}"), *adaptive, "--masking", *SMALL_SAMPLE]
+    attack = f"pgd-linf-{radius}"
+    return [*_attacks(attack, f"{attack}-in-turn"), *adaptive, "--masking", *SMALL_SAMPLE]
 
 
 SAMPLE = ["--limit", "1000"]

@@ -28,8 +28,8 @@ SEARCHING: dict[str, Callable[[], Attack]] = {
 WITHIN: dict[str, Callable[[float], Attack]] = {
     "fgsm-E": FGSM,
     "fgsm-E-smallest": lambda epsilon: FGSM(epsilon, steps=1_000),
-    "pgd-linf-E": PGD,
-    "pgd-l2-E": lambda epsilon: PGD(epsilon, norm="l2"),
+    "pgd-linf-E": lambda epsilon: PGD(epsilon, steps=100, schedule="cosine"),
+    "pgd-l2-E": lambda epsilon: PGD(epsilon, norm="l2", steps=100, schedule="cosine"),
     "square-E": SquareAttack,
     "noise-E": UniformNoise,
 }

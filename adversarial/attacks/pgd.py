@@ -26,7 +26,11 @@ class PGD(Attack):
     steps : int
         Of one restart.
     step_size : float, optional
-        Norm of a step; 2.5 ε / steps when not given.
+        Norm of a step, with "cosine" of the first; when not given 2.5 ε / steps, with "cosine"
+        ε / 2.
+    schedule : {"constant", "cosine"}
+        "cosine" lowers the step to zero by half a cosine: large steps find the way, and small ones
+        meet criteria that leave little room, such as a score below a threshold.
     restarts : int
         Number of random starting points. The first start of the first is x itself.
     """
@@ -35,11 +39,12 @@ class PGD(Attack):
     norm: Literal["linf", "l2"] = "linf"
     steps: int = 40
     step_size: float | None = None
+    schedule: Literal["constant", "cosine"] = "constant"
     restarts: int = 2
 
     def _prepare(self, victim: Victim) -> Perturb:
         low, high = self._limits()
-        size = np.float32(self.step_size or 2.5 * self.epsilon / self.steps)
+        sizes = self._sizes()
 
         def restart(
             x: Rows, y: Classes, rows: NDArray[np.int64], start: Rows
@@ -63,7 +68,7 @@ class PGD(Attack):
                 active, current = active[going], current[going]
                 if not len(active):
                     break
-                moved = current + size * self._direction(gradient[going])
+                moved = current + sizes[step] * self._direction(gradient[going])
                 current = np.clip(x[active] + self._project(moved - x[active]), low, high)
             return best, margins, met
 
@@ -94,6 +99,15 @@ class PGD(Attack):
             return found
 
         return perturb
+
+    def _sizes(self) -> NDArray[np.float32]:
+        """Return the norm of each step."""
+        if self.schedule == "constant":
+            return np.full(
+                self.steps, self.step_size or 2.5 * self.epsilon / self.steps, np.float32
+            )
+        share = (1 + np.cos(np.pi * np.arange(self.steps) / self.steps)) / 2
+        return ((self.step_size or self.epsilon / 2) * share).astype(np.float32)
 
     def _direction(self, gradient: Rows) -> Rows:
         if self.norm == "linf":

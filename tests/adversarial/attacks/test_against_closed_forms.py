@@ -5,6 +5,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 
 from adversarial.attacks import (
@@ -16,6 +17,7 @@ from adversarial.attacks import (
     RayS,
     SquareAttack,
 )
+from adversarial.attacks.criteria import Aim
 
 N_FEATURES = 20
 
@@ -114,6 +116,18 @@ def test_what_hides_gradients_is_found_without_them() -> None:
     assert blind.success.mean() < 0.1
     for attack in (SquareAttack(0.6, steps=300, bounds=WIDE), RayS(steps=100, bounds=WIDE)):
         assert attack.run(model, x, y).success.all()
+
+
+def test_steps_that_become_small_meet_what_leaves_little_room() -> None:
+    def near(x: tf.Tensor, y: tf.Tensor) -> Aim:  # noqa: ARG001  # no class matters here
+        distance = tf.abs(x[:, 0] - 0.0468)
+        met = distance <= 1e-3
+        return Aim(-distance, distance - 1e-3, met, met)
+
+    attack = PGD(0.1, steps=40, restarts=1)
+    x, y = np.zeros((3, 1), np.float32), np.zeros(3, np.int64)
+    assert not attack.run(near, x, y).success.any()
+    assert replace(attack, schedule="cosine").run(near, x, y).success.all()
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ WITHIN: dict[str, Attack] = {
     "fgsm_smallest": FGSM(0.11, steps=20),
     "pgd": PGD(0.11),
     "pgd_l2": PGD(1.0, norm="l2"),
+    "pgd_cosine": PGD(0.11, schedule="cosine"),
     "slide": SLIDE(4.0, 1.0),
     "slide_mean": SLIDE(0.05, 0.02, unit="mean"),
     "square": SquareAttack(0.21, steps=100),
@@ -56,6 +57,7 @@ NORMS = {
     "fgsm": "linf",
     "fgsm_smallest": "linf",
     "pgd": "linf",
+    "pgd_cosine": "linf",
     "pgd_l2": "l2",
     "slide": "l1",
     "slide_mean": "l1",
@@ -158,7 +160,7 @@ def test_the_smallest_perturbation_that_was_seen_to_succeed_is_returned(
         assert getattr(found, NORMS[name])[0] <= min(norms) + slack
 
 
-@pytest.mark.parametrize("name", ["pgd", "pgd_l2", "square", "noise"])
+@pytest.mark.parametrize("name", ["pgd", "pgd_l2", "pgd_cosine", "square", "noise"])
 def test_of_a_failed_row_the_iterate_that_came_closest_is_returned(
     name: str, classifier: keras.Model
 ) -> None:
@@ -201,7 +203,7 @@ def test_a_run_repeats_and_another_seed_differs_where_there_is_chance(
     name: str, classifier: keras.Model
 ) -> None:
     x, y = data(20)
-    by_chance = name in {"pgd", "pgd_l2", "square", "noise"}
+    by_chance = name in {"pgd", "pgd_l2", "pgd_cosine", "square", "noise"}
     # So small that no start succeeds at once.
     attack = replace(ATTACKS[name], epsilon=0.03) if by_chance else ATTACKS[name]  # type: ignore[call-arg]
     first, again = attack.run(classifier, x, y), attack.run(classifier, x, y)
