@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from adversarial.evaluation import CONFIDENCE, N_RESAMPLES, Estimate, Metric
+from adversarial.evaluation import CONFIDENCE, N_RESAMPLES, Estimate, Metric, separation
 from adversarial.results import Case, Columns
 
 
@@ -37,8 +36,8 @@ class SeveritySummary:
         it was; of no rows for the originals.
     ratio : Estimate
         Of the former to the latter.
-    ks, p_value : float
-        D and p of a two-sample Kolmogorov-Smirnov test between the two, NaN where one is empty.
+    ks_metrics : list of Metric
+        D and p of a two-sample Kolmogorov-Smirnov test between the two.
     """
 
     defence: str
@@ -50,20 +49,22 @@ class SeveritySummary:
     score_harmful: Estimate
     score_harmless: Estimate
     ratio: Estimate
-    ks: float
-    p_value: float
+    ks_metrics: list[Metric]
+
+    @property
+    def ks(self) -> float:
+        """D of the test, NaN where one of the two is empty."""
+        return self.ks_metrics[0].estimate.value
 
     def metrics(self) -> list[Metric]:
         """Return the numbers by the names that they have for one corruption."""
-        nan = float("nan")
         return [
             Metric("accuracy_drifted", self.accuracy),
             Metric("accuracy_reconstructed", self.accuracy_reconstructed),
             Metric("score_harmful", self.score_harmful),
             Metric("score_harmless", self.score_harmless),
             Metric("score_ratio", self.ratio),
-            Metric("ks_statistic", Estimate(self.ks, nan, nan, self.ratio.n)),
-            Metric("ks_p_value", Estimate(self.p_value, nan, nan, self.ratio.n)),
+            *self.ks_metrics,
         ]
 
 
@@ -134,10 +135,6 @@ def _summarise(
     )
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = _estimate(values[3] / values[4], drawn[3] / drawn[4], totals[3] + totals[4])
-    ks = p_value = float("nan")
-    if score_harmful.n and score_harmless.n:
-        test = stats.ks_2samp(np.concatenate(harmful), np.concatenate(harmless))
-        ks, p_value = float(test.statistic), float(test.pvalue)
     return SeveritySummary(
         defence,
         severity,
@@ -148,8 +145,7 @@ def _summarise(
         score_harmful=score_harmful,
         score_harmless=score_harmless,
         ratio=ratio,
-        ks=ks,
-        p_value=p_value,
+        ks_metrics=separation(np.concatenate(harmful), np.concatenate(harmless)),
     )
 
 

@@ -316,13 +316,18 @@ def drift_metrics(
         Metric("score_ratio", ratio_of_means(harmful, harmless, seed=seed)),
         Metric("auc_harm", area_under_roc(harmless, harmful, paired=False, seed=seed)),
     ]
+    return metrics + separation(harmful, harmless)
+
+
+def separation(harmful: Scores, harmless: Scores) -> list[Metric]:
+    """Return D and p of a two-sample Kolmogorov-Smirnov test; of no rows where one is empty."""
     statistic = p_value = _nothing()
     if len(harmful) and len(harmless):
         test = stats.ks_2samp(harmful, harmless)
         n, nan = len(harmful) + len(harmless), float("nan")
         statistic = Estimate(float(test.statistic), nan, nan, n)
         p_value = Estimate(float(test.pvalue), nan, nan, n)
-    return [*metrics, Metric("ks_statistic", statistic), Metric("ks_p_value", p_value)]
+    return [Metric("ks_statistic", statistic), Metric("ks_p_value", p_value)]
 
 
 def _with_threshold(found: Prediction, threshold: float) -> Prediction:

@@ -151,11 +151,11 @@ def publish(monitor: Monitor, interval: Interval, staging: Path) -> Report:
     directory = monitor.directory / interval.id
     if staging.exists():
         with store.held(interval.id):
-            if _labels(directory) != _labels(staging):
-                write_report(monitor, interval, staging)
+            report = read_report(staging / REPORT)
+            if _labels(directory) != report.labels:
+                report = write_report(monitor, interval, staging)
             (staging / SCORING).unlink(missing_ok=True)
             store.publish(staging, interval.id)
-            report = read_report(directory / REPORT)
     elif store.is_committed(interval.id):
         report = read_report(directory / REPORT)
     else:
