@@ -290,15 +290,13 @@ class _Evaluation:
                 criterion = make_threat_model(threat_model)(
                     self.detectors[target or next(iter(self.detectors))]
                 )
-                results = {
-                    name: self._attack(name, criterion, place) for name in self.experiment.attacks
-                }
-                if len(results) > 1:
-                    results[STRONGEST] = strongest(list(results.values()))
-                for name, found in results.items():
+                names = _distinct(self.experiment.attacks, criterion)
+                made = {name: self._attack(name, criterion, place) for name in names}
+                best = {STRONGEST: strongest(list(made.values()))} if len(made) > 1 else {}
+                for name, found in (made | best).items():
                     yield from self._defended(found, {"attack": name, **place}, lost)
                 if self.experiment.masking:
-                    yield from self._masking(results, criterion, place)
+                    yield from self._masking(made, criterion, place)
         for defence, by_policy in lost.items():
             metrics = [
                 Metric("undetected_error", share(rows), fpr, policy)
@@ -380,12 +378,12 @@ class _Evaluation:
         criterion: Criterion,
         place: Mapping[str, str | None],
     ) -> Iterator[Record]:
-        for name in self.experiment.attacks:
+        for name, found in results.items():
             aim = _aim(name, criterion)
             attack = self._make(name, aim)
             if not isinstance(attack, PGD):
                 continue
-            checks = masking_checks(attack, results[name].success, aim, self.x, self.y)
+            checks = masking_checks(attack, found.success, aim, self.x, self.y)
             metrics = [
                 metric
                 for check in checks
@@ -409,6 +407,17 @@ class _Evaluation:
         classifier = next(iter(self.detectors.values())).classifier
         probabilities: Rows = classifier.predict(x, batch_size=512, verbose=0)
         return probabilities
+
+
+def _distinct(names: Sequence[str], criterion: Criterion) -> list[str]:
+    """Return the attacks that differ: of one part, an attack in turn is the plain one again."""
+    if isinstance(criterion, All):
+        return list(names)
+    return [
+        name
+        for name in names
+        if not (name.endswith(IN_TURN) and name.removesuffix(IN_TURN) in names)
+    ]
 
 
 def _aim(name: str, criterion: Criterion) -> Criterion:

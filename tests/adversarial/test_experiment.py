@@ -265,6 +265,27 @@ def test_checks_for_hidden_gradients_are_reported_by_attack(
     assert found["masking_unbounded_passed"]["value"] == 1
 
 
+def test_an_attack_in_turn_is_not_made_again_where_there_is_only_one_aim(
+    detectors: dict[str, AdversarialDetector], tmp_path: Path
+) -> None:
+    x, y = data(20)
+    plain, in_turn = "pgd-linf-0.1", "pgd-linf-0.1-in-turn"
+    for names, expected in (
+        ((in_turn,), {("grey-box", in_turn), ("uncorrected", in_turn)}),
+        (
+            (plain, in_turn),
+            {("grey-box", plain), ("uncorrected", plain), ("uncorrected", in_turn)},
+        ),
+    ):
+        experiment = Experiment(names, ("grey-box", "uncorrected"), masking=True)
+        output = tmp_path / str(len(names))
+        records = run(experiment, {"kl": detectors["kl"]}, x, y, output, about={})
+        for metric in ("success", "masking_noise"):
+            found = select(records, metric=metric)
+            made = {(record["threat_model"], record["attack"]) for record in found}
+            assert made - {("uncorrected", "strongest")} == expected
+
+
 def test_corruptions_can_be_evaluated_alone(tmp_path: Path) -> None:
     options = ["--dataset", "fashion_mnist", "--limit", "20", "--cache-dir", str(tmp_path / "none")]
     found = CliRunner().invoke(
