@@ -12,7 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.evaluation import CONFIDENCE, N_RESAMPLES, Estimate, Metric, separation
+from adversarial.evaluation import (
+    CONFIDENCE,
+    N_RESAMPLES,
+    Estimate,
+    Metric,
+    separation,
+    split_drift,
+)
 from adversarial.results import Case, Columns
 
 
@@ -32,8 +39,8 @@ class SeveritySummary:
     score : Estimate
         Mean over all rows, in nats.
     score_harmful, score_harmless : Estimate
-        Mean over rows of which drift made a right class wrong, and over rows whose class it left as
-        it was; of no rows for the originals.
+        Mean over the rows of either kind (`adversarial.evaluation.split_drift`); of no rows for the
+        originals.
     ratio : Estimate
         Of the former to the latter.
     ks_metrics : list of Metric
@@ -112,8 +119,9 @@ def _summarise(
         label, score = columns["label"], columns["score"]
         before, after = columns["prediction_clean"], columns["prediction"]
         every = np.full(n_images, True)
-        is_harmful = (before == label) & (after != label)
-        is_harmless = (before == after) if severity else ~every
+        is_harmful, is_harmless = split_drift(before, after, label)
+        if not severity:  # the originals have not drifted
+            is_harmless = ~every
         parts = (
             (after == label, every),
             (columns["reconstruction_prediction"] == label, every),

@@ -284,8 +284,7 @@ def drift_metrics(
 ) -> list[Metric]:
     """Return how well the score tells harmful drift from harmless (section 4.4, Figure 7).
 
-    A drifted row is harmful if it is misclassified and its original is not, harmless if the class
-    that M gives is the same; other rows are in neither group.
+    Harmful and harmless are as in `split_drift`.
 
     Parameters
     ----------
@@ -303,8 +302,7 @@ def drift_metrics(
         originals, of harmful and of harmless rows, and the ratio of the latter two; D and p of a
         two-sample Kolmogorov-Smirnov test between them; AUC of the score as a detector of harm.
     """
-    is_harmful = (before.prediction == y) & (after.prediction != y)
-    is_harmless = before.prediction == after.prediction
+    is_harmful, is_harmless = split_drift(before.prediction, after.prediction, y)
     harmful, harmless = after.score[is_harmful], after.score[is_harmless]
     metrics = [
         Metric("accuracy_clean", share(before.prediction == y)),
@@ -317,6 +315,22 @@ def drift_metrics(
         Metric("auc_harm", area_under_roc(harmless, harmful, paired=False, seed=seed)),
     ]
     return metrics + separation(harmful, harmless)
+
+
+def split_drift(
+    before: Classes, after: Classes, y: Classes
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which drifted rows are harmful, and which are harmless.
+
+    A row is harmful if it is misclassified and its original is not, harmless if the class that M
+    gives is the same; other rows are in neither group.
+
+    Parameters
+    ----------
+    before, after, y : (n,) int64
+        M's classes of the originals and of the drifted rows, and the true ones.
+    """
+    return (before == y) & (after != y), before == after
 
 
 def separation(harmful: Scores, harmless: Scores) -> list[Metric]:
