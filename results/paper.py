@@ -12,7 +12,7 @@ from pathlib import Path
 
 from goals import CIFAR_CW, DRIFT, GOALS, READINGS, drift_rows, goal_row, order_rows
 from runs import HERE, RUNS, run
-from tables import run_section, table
+from tables import figure_rows, run_section, table
 
 INTRODUCTION = """\
 Vacanti & Van Looveren (2020), *Adversarial Detection and Correction by Matching Prediction
@@ -73,6 +73,13 @@ What was missed, and why:
   --data-dir DIR`).
 """
 
+COUNTERPARTS = """\
+The paper's Tables 1 to 6, accuracy by attack and defence, are the first two tables of each run's
+section: [MNIST](#mnist) with its [baseline](#mnist-baseline), [Fashion-MNIST](#fashion_mnist),
+[CIFAR-10's simple CNN](#cifar10) and [ResNet-56](#resnet56). Figure 2 is the defence itself, in
+the first of the two. The other figures:
+"""
+
 
 def write() -> None:
     """Write `paper.md`."""
@@ -87,6 +94,8 @@ def write() -> None:
         INTRODUCTION,
         *table(["what", "paper", "to reach", "ours", "n", "reached", "run"], rows),
         MISSES,
+        COUNTERPARTS,
+        *table(["figure", "what it shows", "ours"], list(figure_rows(RUNS))),
         *(line for name in RUNS for line in run_section(name)),
     ]
     (HERE / "paper.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")

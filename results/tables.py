@@ -1,7 +1,7 @@
 """The numbers of a run as Markdown tables."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,14 @@ NAMES = {
     "ensemble": "ensemble",
 }
 """Defences, in the paper's words."""
+
+FIGURES = (
+    ("1, 3, 8 to 16", "images, attacked and reconstructed, with classes and scores", "grid-*"),
+    ("4", "entropy of M(x) before and after the attack", "entropy-*"),
+    ("5, 6", "ROC of the score", "roc-*"),
+    ("7", "scores of harmful and harmless drift, by severity", "drift-*"),
+)
+"""The paper's figures of results, what they show, and the names of ours."""
 
 POLICIES = ("none", "reject", "correct", "correct_gated", "correct_always")
 
@@ -62,6 +70,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     for row in rows:
         yield "| " + " | ".join(row) + " |"
     yield ""
+
+
+def figure_rows(runs: Iterable[str]) -> Iterator[list[str]]:
+    """Yield a row for each kind of figure in the paper: what it shows, and the runs with ours."""
+    for paper, shows, pattern in FIGURES:
+        found = [name for name in runs if any((HERE / name / "figures").glob(pattern))]
+        yield [paper, shows, ", ".join(f"[`{name}`](#{name})" for name in found) or "not run"]
 
 
 def run_section(name: str) -> Iterator[str]:
