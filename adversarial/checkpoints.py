@@ -27,7 +27,8 @@ STATE = "state.json"
 WEIGHTS = "epoch-{:04d}.weights.h5"
 
 Arrays = Mapping[str, NDArray[Any]]
-Augmentation = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
+Augment = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
+Targets = Arrays | NDArray[Any] | Callable[[NDArray[Any]], Arrays]
 History = dict[str, list[float]]
 
 
@@ -196,7 +197,7 @@ def is_exhausted(checkpoints: Checkpoints, patience: int | None) -> bool:
 def fit(
     model: keras.Model,
     x: NDArray[Any],
-    y: Arrays | NDArray[Any],
+    y: Targets,
     checkpoints: Checkpoints,
     *,
     epochs: int,
@@ -204,7 +205,7 @@ def fit(
     seed: int,
     validation: tuple[NDArray[Any], Arrays | NDArray[Any]] | None = None,
     patience: int | None = None,
-    augment: Augmentation | None = None,
+    augment: Augment | None = None,
     verbose: int | str = "auto",
 ) -> History:
     """Train a compiled model by `keras.Model.fit`, from where its checkpoints leave off.
@@ -213,8 +214,10 @@ def fit(
     ----------
     model : keras.Model
         Built and compiled; trained in place.
-    x, y : arrays, (n, …); y may be a dict of them
-        Training rows and targets.
+    x : (n, …) array
+        Training rows.
+    y : (n, …) array, a dict of them, or a callable
+        Targets; a callable gives those of a batch of rows as they are trained on.
     checkpoints : Checkpoints
         Of this run.
     epochs : int
@@ -286,11 +289,11 @@ def digest(*arrays: NDArray[Any]) -> str:
 
 def _batches(
     x: NDArray[Any],
-    y: Arrays | NDArray[Any],
+    y: Targets,
     batch_size: int,
     seed: int,
     first_epoch: int,
-    augment: Augmentation | None,
+    augment: Augment | None,
 ) -> Iterator[tuple[Any, Any]]:
     """Yield batches for ever, each epoch in an order that its number and the seed give."""
     for epoch in itertools.count(first_epoch):
@@ -299,9 +302,9 @@ def _batches(
         for start in range(0, len(x), batch_size):
             rows = order[start : start + batch_size]
             part = augment(x[rows], rng) if augment else x[rows]
-            yield (
-                part,
-                {name: array[rows] for name, array in y.items()}
-                if isinstance(y, Mapping)
-                else y[rows],
-            )
+            if callable(y):
+                yield part, y(part)
+            elif isinstance(y, Mapping):
+                yield part, {name: array[rows] for name, array in y.items()}
+            else:
+                yield part, y[rows]

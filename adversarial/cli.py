@@ -354,6 +354,7 @@ def train(
         epochs=detector_epochs or recipe.detector_epochs,
         learning_rate=recipe.baseline_learning_rate if baseline else Plan.learning_rate,
         schedule="cosine",
+        augmentation=recipe.augmentation,
         objective=Objective(
             kl=0.0 if baseline else 1.0,
             mse=1.0 if baseline else 0.0,

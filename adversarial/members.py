@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.architectures import make_autoencoder
+from adversarial.augmentation import Augmentation
 from adversarial.classifiers import load_model
 from adversarial.ensemble import check_weights
 from adversarial.errors import ModelError
@@ -45,7 +46,7 @@ class Plan:
         What is trained for.
     choose_temperature : bool
         Choose the objective's temperature on held-out rows (`adversarial.temperature`).
-    epochs, batch_size, learning_rate, schedule, patience, precision, seed
+    epochs, batch_size, learning_rate, schedule, augmentation, patience, precision, seed
         As in `adversarial.training.fit_autoencoder`. The seed also gives the weights a run starts
         from.
     """
@@ -60,6 +61,7 @@ class Plan:
     batch_size: int = 128
     learning_rate: float = 1e-3
     schedule: Schedule = "constant"
+    augmentation: Augmentation | None = None
     patience: int | None = None
     precision: Literal["auto"] | Precision = "auto"
     seed: int = 0
@@ -142,6 +144,7 @@ def train_members(
         "batch_size": plan.batch_size,
         "learning_rate": plan.learning_rate,
         "schedule": plan.schedule,
+        "augmentation": plan.augmentation,
         "precision": plan.precision,
         "seed": plan.seed,
         "verbose": verbose,
@@ -155,6 +158,7 @@ def train_members(
         "epochs": plan.epochs,
         "learning_rate": plan.learning_rate,
         "schedule": plan.schedule,
+        "augmentation": asdict(plan.augmentation) if plan.augmentation else None,
         "seed": plan.seed,
     }
     objective = plan.objective

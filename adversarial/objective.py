@@ -145,8 +145,7 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
     ) -> Any:
         """Return the objective's mean over the batch, and what regularises the autoencoder.
 
-        `y` holds M(x)_T and the hidden targets, computed once before training and not once per
-        epoch.
+        `y` holds M(x)_T and the hidden targets (`Targets`).
         """
         objective = self._objective
         loss: Any = 0.0
@@ -203,43 +202,69 @@ def with_hidden(classifier: keras.Model, names: Sequence[str]) -> keras.Model:
     return model
 
 
-def make_targets(
-    monitored: keras.Model,
-    x: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    objective: Objective,
-    seed: int,
-) -> tuple[dict[str, NDArray[np.float32]], list[NDArray[np.float32]]]:
-    """Return what does not change while the autoencoder learns: targets by name, and projections.
+class Targets:
+    """What the autoencoder is to match, of any rows.
 
-    A projection's entries are normal, scaled so that what it gives of the first training rows has
-    variance 1. With a trained one the target is the features themselves, all in memory.
+    Parameters
+    ----------
+    monitored : keras.Model
+        M with the hidden layers' outputs, from `with_hidden`.
+    x : (n, *input_shape) float32 array
+        Training rows, of which the first 1,024 scale the projections.
+    objective : Objective
+        Terms and temperature.
+    seed : int
+        Of the projections.
+
+    Attributes
+    ----------
+    projections : list of (n_features, dimension) arrays
+        One per hidden layer. The entries are normal, scaled so that what a projection gives of the
+        first training rows has variance 1.
     """
-    rng = np.random.default_rng(seed)
-    projections: list[NDArray[np.float32]] = []
-    if objective.hidden:
-        found = monitored.predict_on_batch(x[rows[:TARGET_ROWS]])
+
+    def __init__(
+        self, monitored: keras.Model, x: NDArray[np.float32], objective: Objective, seed: int
+    ) -> None:
+        self._monitored = monitored
+        self._objective = objective
+        self.projections: list[NDArray[np.float32]] = []
+        rng = np.random.default_rng(seed)
+        found = monitored.predict_on_batch(x[:TARGET_ROWS]) if objective.hidden else {}
         for number, layer in enumerate(objective.hidden):
             features = found[f"hidden_{number}"]
             drawn = rng.normal(size=(features.shape[1], layer.dimension))
             spread = (features @ drawn).std()
-            projections.append((drawn / max(spread, 1e-7)).astype(np.float32))
+            self.projections.append((drawn / max(spread, 1e-7)).astype(np.float32))
 
-    parts: list[dict[str, NDArray[np.float32]]] = []
-    for start in range(0, len(x), TARGET_ROWS):
-        found = monitored.predict_on_batch(x[start : start + TARGET_ROWS])
-        if objective.projection == "fixed":
-            for number, projection in enumerate(projections):
-                name = f"hidden_{number}"
-                found[name] = ops.convert_to_numpy(project(found[name], projection))
-        parts.append(found)
-    targets = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    check_probabilities(targets["probabilities"])
-    if objective.temperature != 1.0:
-        targets["probabilities"] = ops.convert_to_numpy(
-            scale_temperature(targets["probabilities"], objective.temperature)
-        )
-    return targets, projections
+    def __call__(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return M(x)_T and the hidden layers' features: projected, but where that is trained.
+
+        Nothing where reconstruction alone is trained for: then M is not asked.
+
+        Raises
+        ------
+        ModelError
+            If the classifier's output is no probability distribution.
+        """
+        objective = self._objective
+        if not objective.kl and not objective.hidden:
+            return {}
+        parts: list[dict[str, NDArray[np.float32]]] = []
+        for start in range(0, len(x), TARGET_ROWS):
+            found = self._monitored.predict_on_batch(x[start : start + TARGET_ROWS])
+            if objective.projection == "fixed":
+                for number, projection in enumerate(self.projections):
+                    name = f"hidden_{number}"
+                    found[name] = ops.convert_to_numpy(project(found[name], projection))
+            parts.append(found)
+        targets = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        check_probabilities(targets["probabilities"])
+        if objective.temperature != 1.0:
+            targets["probabilities"] = ops.convert_to_numpy(
+                scale_temperature(targets["probabilities"], objective.temperature)
+            )
+        return targets
 
 
 def check_probabilities(output: NDArray[np.float32]) -> None:

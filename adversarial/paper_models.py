@@ -4,17 +4,17 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from adversarial import architectures
-from adversarial.checkpoints import Augmentation, Checkpoints, checkpoint_dir, digest, fit
+from adversarial.augmentation import Augmentation
+from adversarial.checkpoints import Checkpoints, checkpoint_dir, digest, fit
 from adversarial.classifiers import load_model
 from adversarial.datasets import Dataset, DatasetName, scale
 from adversarial.detector import AdversarialDetector
@@ -46,8 +46,8 @@ class Recipe:
     baseline_learning_rate : float
         Of AE^MSE. An autoencoder that ends in a sigmoid saturates at black within the first epoch
         at the others' 1e-3.
-    shift, flip : int, bool
-        Augmentation of the classifier's images, as in `augmentation`.
+    augmentation : Augmentation
+        Of the images, for the classifier and its detector.
     """
 
     classifier: Callable[[], keras.Model]
@@ -58,8 +58,7 @@ class Recipe:
     learning_rate: float = 2e-3
     sgd: bool = False
     baseline_learning_rate: float = 3e-4
-    shift: int = 0
-    flip: bool = False
+    augmentation: Augmentation = field(kw_only=True)
 
 
 RECIPES: dict[tuple[DatasetName, str], Recipe] = {
@@ -68,7 +67,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
         "image",
         epochs=20,
         detector_epochs=15,
-        shift=1,
+        augmentation=Augmentation(shift=1),
     ),
     ("fashion_mnist", "cnn"): Recipe(
         architectures.fashion_mnist_classifier,
@@ -76,7 +75,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
         epochs=20,
         detector_epochs=10,
         paper_accuracy=0.9362,
-        flip=True,
+        augmentation=Augmentation(flip=True),
     ),
     ("cifar10", "cnn"): Recipe(
         architectures.cifar10_classifier,
@@ -85,8 +84,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
         detector_epochs=10,
         paper_accuracy=0.8024,
         baseline_learning_rate=1e-3,
-        shift=2,
-        flip=True,
+        augmentation=Augmentation(shift=2, flip=True),
     ),
     ("cifar10", "resnet56"): Recipe(
         architectures.cifar10_resnet,
@@ -97,8 +95,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
         learning_rate=0.2,
         sgd=True,
         baseline_learning_rate=1e-3,
-        shift=4,
-        flip=True,
+        augmentation=Augmentation(shift=4, flip=True),
     ),
 }
 
@@ -116,30 +113,6 @@ def find_recipe(dataset: DatasetName, model: str) -> Recipe:
     except KeyError:
         known = ", ".join(name for of, name in RECIPES if of == dataset)
         raise ModelError(f"no model {model!r} of {dataset}: expected {known}") from None
-
-
-def augmentation(shift: int, flip: bool) -> Augmentation | None:
-    """Return what moves images by up to `shift` pixels each way and mirrors half of them.
-
-    The augmentation of He et al. (2016), section 4.2: what comes in at an edge is black. None
-    where nothing is asked for.
-    """
-    if not shift and not flip:
-        return None
-
-    def augment(images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-        n, height, width, _ = images.shape
-        if flip:
-            mirrored = rng.random((n, 1, 1, 1)) < 0.5
-            images = np.where(mirrored, images[:, :, ::-1], images)
-        padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
-        top, left = rng.integers(0, 2 * shift + 1, (2, n, 1, 1))
-        rows = np.arange(height)[None, :, None] + top
-        columns = np.arange(width)[None, None, :] + left
-        moved: NDArray[Any] = padded[np.arange(n)[:, None, None], rows, columns]
-        return moved
-
-    return augment
 
 
 def train_classifier(
@@ -230,7 +203,7 @@ def train_classifier(
         batch_size=batch_size,
         seed=seed,
         validation=(scale(dataset.x_train[-N_REFERENCE:]), dataset.y_train[-N_REFERENCE:]),
-        augment=augmentation(recipe.shift, recipe.flip),
+        augment=recipe.augmentation,
         verbose=verbose,
     )
     classifier.set_weights(trained.get_weights())
@@ -286,7 +259,9 @@ def train_detector(
         the true class.
     """
     recipe = find_recipe(dataset.name, model)
-    plan = plan or Plan(epochs=recipe.detector_epochs, schedule="cosine")
+    plan = plan or Plan(
+        epochs=recipe.detector_epochs, schedule="cosine", augmentation=recipe.augmentation
+    )
     outputs = detector_outputs(output, plan)
     named = [recipe.autoencoder if name == "auto" else name for name in plan.autoencoders]
     started = time.monotonic()

@@ -14,13 +14,15 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from adversarial.augmentation import Augmentation
 from adversarial.checkpoints import Checkpoints, History, digest, fit
 from adversarial.errors import ModelError
+from adversarial.folding import fold_batch_normalization
 from adversarial.objective import (
     Objective,
     PredictionMatcher,
+    Targets,
     check_finite,
-    make_targets,
     with_hidden,
 )
 from adversarial.precision import bfloat16_is_fast, can_mix, find_disagreement, mixed_copy
@@ -65,6 +67,7 @@ def fit_autoencoder(
     learning_rate: float = 1e-3,
     schedule: Schedule = "constant",
     validation_split: float = 0.05,
+    augmentation: Augmentation | None = None,
     patience: int | None = None,
     snapshots: int = 1,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
@@ -91,6 +94,10 @@ def fit_autoencoder(
         "cosine" lowers the learning rate to zero by half a cosine over the epochs.
     validation_split : float
         Share of the rows, drawn at random by `seed`, held out for the validation loss.
+    augmentation : Augmentation, optional
+        Of the training images; an autoencoder learns them by heart soon, and then corrects new ones
+        less well. M(x) is computed anew in each epoch. Ask for no more than the classifier was
+        trained with.
     patience : int, optional
         Stop when the validation loss has not improved for so many epochs, and keep the best epoch's
         weights.
@@ -106,8 +113,8 @@ def fit_autoencoder(
         Go on from the checkpoint in `checkpoint_dir`, if there is one. The weights end up the same
         as those of a run that was never stopped.
     seed : int
-        Seeds the split, the shuffling and the projections. The weights an autoencoder starts from
-        are its maker's.
+        Seeds the split, the shuffling, the augmentation and the projections. The weights an
+        autoencoder starts from are its maker's.
     verbose : int or "auto"
         As in `keras.Model.fit`.
 
@@ -139,16 +146,20 @@ def fit_autoencoder(
     objective = objective or Objective()
     order = np.random.default_rng(seed).permutation(len(x))
     n_validation = int(len(x) * validation_split)
-    held_out, rows = order[:n_validation], order[n_validation:]
+    held_out, rows = x[order[:n_validation]], x[order[n_validation:]]
     monitored = with_hidden(classifier, [layer.name for layer in objective.hidden])
-    targets, projections = make_targets(monitored, x, rows, objective, seed)
+    monitored = fold_batch_normalization(monitored)
+    targets_of = Targets(monitored, rows, objective, seed)
+    # Of rows that stay as they are, once and not once per epoch.
+    targets = targets_of if augmentation else targets_of(rows)
+    validation = (held_out, targets_of(held_out)) if n_validation else None
     initial = autoencoder.get_weights()
 
     def train(chosen: Precision, directory: Path, resume: bool) -> Training:
         models = [autoencoder, monitored]
         if chosen == "bfloat16":
             models = [mixed_copy(model) for model in models]
-        matcher = PredictionMatcher(models[0], models[1], objective, projections)
+        matcher = PredictionMatcher(models[0], models[1], objective, targets_of.projections)
         rate = (
             keras.optimizers.schedules.CosineDecay(
                 learning_rate, epochs * math.ceil(len(rows) / batch_size)
@@ -168,6 +179,7 @@ def fit_autoencoder(
                 # With a constant one, a run may be resumed for more epochs.
                 "schedule": f"cosine over {epochs} epochs" if schedule == "cosine" else schedule,
                 "validation_split": validation_split,
+                "augmentation": asdict(augmentation) if augmentation else None,
                 "precision": chosen,
                 "seed": seed,
                 # Not the targets: their last bits may differ from one process to the next.
@@ -180,18 +192,15 @@ def fit_autoencoder(
         )
         history = fit(
             matcher,
-            x[rows],
-            {name: values[rows] for name, values in targets.items()},
+            rows,
+            targets,
             runs,
             epochs=epochs,
             batch_size=batch_size,
             seed=seed,
-            validation=(
-                (x[held_out], {name: values[held_out] for name, values in targets.items()})
-                if n_validation
-                else None
-            ),
+            validation=validation,
             patience=patience,
+            augment=augmentation,
             verbose=verbose,
         )
         found: list[Weights] = []
@@ -212,7 +221,7 @@ def fit_autoencoder(
                 return train("float32", again, resume)
             shutil.rmtree(again)
         training = train("bfloat16", directory, resume)
-        sample = x[held_out if n_validation else rows][:N_AGREEMENT]
+        sample = (held_out if n_validation else rows)[:N_AGREEMENT]
         disagreement = find_disagreement(classifier, autoencoder, sample, seed)
         if disagreement is None:
             return training

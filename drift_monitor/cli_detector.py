@@ -91,6 +91,23 @@ def fit(
             rich_help_panel=TRAINING,
         ),
     ] = "constant",
+    shift: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Show images moved by up to so many pixels. No more than the classifier was "
+            "trained with.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 0,
+    flip: Annotated[
+        bool,
+        typer.Option(
+            "--flip",
+            help="Show half of the images mirrored, left to right.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = False,
     patience: Annotated[
         int | None,
         typer.Option(
@@ -179,6 +196,7 @@ def fit(
     """Train a detector for a classifier and write its bundle."""
     _check_fpr(fpr)
     rows = _normal_rows(data, input_columns, shape, label, segments)
+    from adversarial.augmentation import Augmentation
     from adversarial.members import Plan
     from adversarial.objective import Objective
     from drift_monitor.fit import fit as fit_detector
@@ -200,6 +218,7 @@ def fit(
         batch_size=batch_size,
         learning_rate=learning_rate,
         schedule=schedule,
+        augmentation=Augmentation(shift, flip, fill=value_range[0]) if shift or flip else None,
         patience=patience,
         precision=precision,
         seed=seed,

@@ -14,7 +14,6 @@ from adversarial.errors import ModelError
 from adversarial.members import Plan
 from adversarial.paper_models import (
     RECIPES,
-    augmentation,
     find_recipe,
     train_classifier,
     train_detector,
@@ -98,24 +97,6 @@ def test_every_recipe_makes_models_that_fit_together(key: tuple[DatasetName, str
     classifier = recipe.classifier()
     autoencoder = make_autoencoder(recipe.autoencoder, x)
     assert classifier(autoencoder(x)).shape == (1, 10)
-
-
-def test_augmented_images_are_moved_and_mirrored() -> None:
-    image = np.zeros((1, 9, 9, 1), np.uint8)
-    image[0, 4, 6] = 255
-    augment = augmentation(shift=2, flip=True)
-    assert augment is not None
-    found = augment(np.repeat(image, 500, axis=0), np.random.default_rng(0))
-    rows, columns = np.nonzero(found[..., 0])[1:]
-    assert len(rows) == 500
-    assert set(rows.tolist()) == set(range(2, 7))
-    assert set(columns.tolist()) == set(range(9))
-    assert found.dtype == np.uint8
-    assert augmentation(0, False) is None
-    still = augmentation(shift=0, flip=True)
-    assert still is not None
-    columns = np.nonzero(still(np.repeat(image, 50, 0), np.random.default_rng(0)))[2]
-    assert set(columns.tolist()) == {2, 6}
 
 
 def test_the_train_command_leaves_a_bundle(tmp_path: Path) -> None:
