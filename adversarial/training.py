@@ -126,8 +126,9 @@ def fit_autoencoder(
     Raises
     ------
     ModelError
-        If the classifier's output is not a probability distribution, or the shapes of classifier,
-        autoencoder and rows do not agree, or a hidden layer is not there.
+        If the classifier's output is not a probability distribution, the shapes of classifier,
+        autoencoder and rows do not agree, a hidden layer is not there, or an augmentation is asked
+        for rows that are no images.
     CheckpointError
         If the checkpoint was made with other settings or data.
     TrainingError
@@ -152,6 +153,8 @@ def fit_autoencoder(
     targets_of = Targets(monitored, rows, objective, seed)
     # Of rows that stay as they are, once and not once per epoch.
     targets = targets_of if augmentation else targets_of(rows)
+    if augmentation:  # what is wrong with it is better said here than from within Keras's loop
+        targets_of(augmentation(rows[:1], np.random.default_rng(seed)))
     validation = (held_out, targets_of(held_out)) if n_validation else None
     initial = autoencoder.get_weights()
 

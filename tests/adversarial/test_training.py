@@ -611,7 +611,14 @@ def test_rows_that_cannot_be_trained_on_are_refused(classifier: keras.Model) -> 
         fit_autoencoder(classifier, small_autoencoder(), x, epochs=1, verbose=0)
     with pytest.raises(ModelError, match="no rows"):
         fit_autoencoder(classifier, small_autoencoder(), x[:0], epochs=1, verbose=0)
+    layers = keras.layers
+    of_columns, same = (
+        keras.Sequential([keras.Input((3,)), layers.Dense(3, activation)])
+        for activation in ("softmax", None)
+    )
     large = np.ones((4, 3), np.float32)
+    with pytest.raises(ModelError, match=r"rows of shape \(3,\) cannot be moved and mirrored"):
+        fit_autoencoder(of_columns, same, large, augmentation=Augmentation(flip=True), verbose=0)
     large[0, 1] = 1e38
     with pytest.raises(ModelError, match=r"feature 1 .*1e\+38"):
         make_autoencoder("dense", large)

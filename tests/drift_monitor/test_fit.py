@@ -185,11 +185,15 @@ def test_every_objective_is_within_reach(
             "auto",
             "--latent-dim",
             3,
+            "--shift",
+            1,
+            "--flip",
             *options,
         ),
     )
     summary = read_bundle(tmp_path / "d").manifest.training
     assert {"kl", "mse", "hidden", "val_hidden", "corrected_by_temperature"} <= summary.keys()
+    assert summary["augmentation"] == {"shift": 1, "flip": True, "fill": 0.0}
     assert found.temperature in (0.2, 0.5, 1.0)
     assert found.autoencoders[0].get_layer("latent").units == 3
 
@@ -208,6 +212,7 @@ def test_every_objective_is_within_reach(
         (("--autoencoder", "conv"), "no autoencoder 'conv'"),
         (("--snapshots", "3", "--epochs", "2"), "3 snapshots of 2 epochs"),
         (("--learning-rate", "-1"), "learning rate is -1"),
+        (("--shift", "-1"), "shift"),
         (("--patience", "0"), "patience"),
     ],
 )
