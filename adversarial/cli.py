@@ -103,6 +103,14 @@ def evaluate(
             help="grey-box, white-box, undetected, undetected-0.01 or uncorrected. Repeatable."
         ),
     ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Detector that an attacker who knows one attacks; all when not given, else the "
+            "others are held out. Repeatable.",
+        ),
+    ] = None,
     corruption: Annotated[
         list[str] | None,
         typer.Option(help="Corruption of CIFAR-10-C at every severity, or all. Repeatable."),
@@ -135,6 +143,7 @@ def evaluate(
     experiment = Experiment(
         attacks=tuple(attack or (() if corruption else Experiment.attacks)),
         threat_models=tuple(threat_model or Experiment.threat_models),
+        targets=tuple(target or ()),
         corruptions=tuple(CORRUPTIONS if "all" in (corruption or ()) else corruption or ()),
         masking=masking,
         seed=seed,
@@ -328,7 +337,17 @@ def train(
         ),
     ] = 0,
     fpr: Annotated[float, typer.Option(help="Share of normal rows to flag.")] = 0.05,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, shuffling and augmentation.")] = 0,
+    autoencoder: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="auto, the paper's; image, dense, cifar10, or a .keras file with one of your own.",
+        ),
+    ] = "auto",
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of the autoencoder's weights, shuffling and augmentation.")
+    ] = 0,
+    classifier_seed: Annotated[int, typer.Option(min=0, help="The same of the classifier's.")] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a killed run left off.")
     ] = False,
@@ -351,6 +370,7 @@ def train(
     recipe = find_recipe(dataset, model)
     check_fpr(fpr, N_REFERENCE)
     plan = Plan(
+        autoencoders=(autoencoder,),
         epochs=detector_epochs or recipe.detector_epochs,
         learning_rate=recipe.baseline_learning_rate if baseline else Plan.learning_rate,
         schedule="cosine",
@@ -370,7 +390,13 @@ def train(
     data = load_dataset(dataset, data_dir)
     verbose = 1 if sys.stdout.isatty() else 2
     classifier, about = train_classifier(
-        data, model, directory, epochs=epochs, seed=seed, resume=resume, verbose=verbose
+        data,
+        model,
+        directory,
+        epochs=epochs,
+        seed=classifier_seed,
+        resume=resume,
+        verbose=verbose,
     )
     typer.echo(f"{directory / 'classifier.keras'}: test accuracy {about['accuracy']:.2%}")
     detector = train_detector(

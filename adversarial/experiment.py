@@ -82,6 +82,9 @@ class Experiment:
         Names of attacks (`adversarial.attacks.named`).
     threat_models : sequence of str
         Names as in `make_threat_model`.
+    targets : sequence of str
+        Names of the detectors that an attacker who knows one attacks; all when not given. The
+        others are held out: what was made against a target is tried on them.
     corruptions : sequence of str
         Names in `adversarial.corruptions.CORRUPTIONS`, each at every severity.
     masking : bool
@@ -92,6 +95,7 @@ class Experiment:
 
     attacks: Sequence[str] = ("cw", "slide", "fgsm-0.1")
     threat_models: Sequence[str] = ("grey-box",)
+    targets: Sequence[str] = ()
     corruptions: Sequence[str] = ()
     masking: bool = False
     seed: int = 0
@@ -102,6 +106,7 @@ class Experiment:
         for what, names in (
             ("attack", self.attacks),
             ("threat model", self.threat_models),
+            ("target", self.targets),
             ("corruption", self.corruptions),
         ):
             for name in names:
@@ -114,6 +119,10 @@ class Experiment:
                 raise ExperimentError(str(error)) from None
         for name in self.threat_models:
             make_threat_model(name)
+        if self.targets and set(self.threat_models) == {"grey-box"}:
+            raise ExperimentError(
+                "a grey-box attack knows no detector, and has no target: name another threat model"
+            )
         for name in self.corruptions:
             if name not in CORRUPTIONS:
                 known = ", ".join(CORRUPTIONS)
@@ -221,10 +230,12 @@ def run(
     Raises
     ------
     ExperimentError
-        If the detectors are not of one classifier.
+        If the detectors are not of one classifier, or a target is not among them.
     RunError
         If `output` holds a run of another configuration, or something else.
     """
+    if unknown := [name for name in experiment.targets if name not in detectors]:
+        raise ExperimentError(f"no detector {unknown[0]!r}: expected one of {', '.join(detectors)}")
     first, *others = detectors.items()
     for name, detector in others:
         if not same_classifier(first[1], detector, x=x):
@@ -285,7 +296,8 @@ class _Evaluation:
             name: {} for name in self.detectors
         }
         for threat_model in self.experiment.threat_models:
-            for target in [None] if threat_model == "grey-box" else self.detectors:
+            targets = self.experiment.targets or self.detectors
+            for target in [None] if threat_model == "grey-box" else targets:
                 place = {"threat_model": threat_model, "target": target}
                 criterion = make_threat_model(threat_model)(
                     self.detectors[target or next(iter(self.detectors))]

@@ -52,23 +52,29 @@ class Run:
 MNIST = Models(
     "mnist",
     "cnn",
-    {"kl": [], "mse": ["--baseline", "--detector-epochs", "5"]},
+    {
+        "kl": [],
+        "mse": ["--baseline", "--detector-epochs", "5"],
+        "kl-seed": ["--seed", "1"],
+        "kl-dense": ["--autoencoder", "dense"],
+    },
 )
 FASHION = Models(
     "fashion_mnist",
     "cnn",
-    {"kl": ["--earlier", "4"], "mse": ["--baseline", "--detector-epochs", "5"]},
+    {"kl": ["--earlier", "5"], "mse": ["--baseline", "--detector-epochs", "5"]},
+    ["--detector-epochs", "20"],
 )
 CIFAR = Models(
     "cifar10",
     "cnn",
     {
-        "kl": ["--earlier", "3"],
+        "kl": ["--earlier", "5"],
         "mse": ["--baseline"],
         "kl-t": ["--temperature", "0.5"],
         "kl-hl": ["--hidden-layer", "dense"],
     },
-    ["--epochs", "25", "--detector-epochs", "6"],
+    ["--epochs", "25", "--detector-epochs", "20"],
 )
 RESNET = Models(
     "cifar10",
@@ -79,7 +85,7 @@ RESNET = Models(
         "kl-t": ["--temperature", "0.5"],
         "kl-hl": ["--hidden-layer", "global_average_pooling2d"],
     },
-    ["--epochs", "10", "--detector-epochs", "8"],
+    ["--epochs", "10", "--detector-epochs", "10"],
 )
 
 PAPER_ATTACKS = ["cw", "slide", "fgsm-0.1", "fgsm-0.2", "fgsm-0.3"]
@@ -114,13 +120,19 @@ UNBOUNDED = [*_attacks("ddn"), *_threats("grey-box", "undetected-0.05", "uncorre
 DRIFT = ["--corruption", "all", *SAMPLE]
 CIFAR_ATTACKS = [*_attacks(*PAPER_ATTACKS), *SAMPLE]
 CIFAR_ENSEMBLE = ["--ensemble", "ensemble=kl+kl-t+kl-hl"]
-SWAP = [*_attacks("cw", "slide"), *_threats("white-box"), *SAMPLE]
+SWAP = [*_attacks("cw", "slide"), *_threats("white-box"), "--target", "kl", *SAMPLE]
+TRANSFER = [
+    *_attacks("pgd-linf-8/255-in-turn"),
+    *_threats("undetected-0.05", "white-box"),
+    *("--ensemble", "ensemble=kl+kl-t", "--target", "kl", "--target", "ensemble"),
+    *SMALL_SAMPLE,
+]
 
 RUNS: dict[str, Run] = {
     "mnist": Run(MNIST, _attacks(*PAPER_ATTACKS), ("kl",)),
-    "mnist-baseline": Run(MNIST, [*_attacks(*PAPER_ATTACKS), *SAMPLE]),
+    "mnist-baseline": Run(MNIST, [*_attacks(*PAPER_ATTACKS), *SAMPLE], ("kl", "mse")),
     "mnist-smallest-step": Run(MNIST, [*_attacks(*SMALLEST), *SAMPLE], ("kl",)),
-    "mnist-white-box": Run(MNIST, SWAP, ("kl",)),
+    "mnist-white-box": Run(MNIST, SWAP, ("kl", "kl-seed", "kl-dense")),
     "mnist-adaptive": Run(MNIST, [*_adaptive("0.2"), *SMALL_SAMPLE], ("kl",)),
     "mnist-unbounded": Run(MNIST, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
     "mnist-masking": Run(MNIST, _masking("0.2"), ("kl",)),
@@ -130,7 +142,8 @@ RUNS: dict[str, Run] = {
     "fashion_mnist-unbounded": Run(FASHION, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
     "fashion_mnist-masking": Run(FASHION, _masking("0.1"), ("kl",)),
     "cifar10": Run(CIFAR, [*CIFAR_ATTACKS, *CIFAR_ENSEMBLE], ("mse", "kl", "kl-t", "kl-hl")),
-    "cifar10-white-box": Run(CIFAR, SWAP, ("kl", "kl-earlier")),
+    "cifar10-white-box": Run(CIFAR, SWAP, ("kl", "kl-earlier", "kl-t", "kl-hl")),
+    "cifar10-transfer": Run(CIFAR, TRANSFER, ("kl", "kl-t", "kl-hl")),
     "cifar10-adaptive": Run(CIFAR, [*_adaptive("8/255"), *SMALL_SAMPLE], ("kl",)),
     "cifar10-drift": Run(CIFAR, DRIFT, ("kl",)),
     "resnet56": Run(RESNET, [*CIFAR_ATTACKS, *CIFAR_ENSEMBLE], ("mse", "kl", "kl-t", "kl-hl")),

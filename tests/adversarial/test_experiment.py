@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,24 @@ def test_an_ensemble_is_attacked_through_all_its_members(
     other.reference = reference.slice(1)
     with pytest.raises(ExperimentError, match="reference windows of the same rows"):
         ensemble_of([detectors["kl"], other])
+
+
+def test_only_targets_are_attacked_and_the_others_are_held_out(
+    detectors: dict[str, AdversarialDetector], tmp_path: Path
+) -> None:
+    x, y = data(20)
+    experiment = Experiment(("fgsm-0.1",), ("white-box",), targets=("again",))
+    records = run(experiment, detectors, x, y, tmp_path / "run", about={})
+    areas = select(records, metric="auc")
+    assert [(area["target"], area["defence"]) for area in areas] == [
+        ("again", "kl"),
+        ("again", "again"),
+    ]
+    assert {r["defence"] for r in select(records, attack="any")} == {"again"}
+    with pytest.raises(ExperimentError, match="no detector 'other': expected one of kl, again"):
+        run(replace(experiment, targets=("other",)), detectors, x, y, tmp_path / "no", about={})
+    with pytest.raises(ExperimentError, match="knows no detector, and has no target"):
+        Experiment(("fgsm-0.1",), targets=("kl",))
 
 
 def test_detectors_of_different_classifiers_are_refused(

@@ -136,6 +136,15 @@ def test_the_train_command_leaves_a_bundle(tmp_path: Path) -> None:
     assert (mse.training["learning_rate"], detector.training["learning_rate"]) == (3e-4, 1e-3)
     weights = [m.autoencoders[0].get_weights()[0] for m in (detector, mse)]
     assert not np.array_equal(*weights)
+    other = [*options, *short, "--autoencoder", "dense", "--seed", "1", "--name", "other"]
+    found = CliRunner().invoke(app, ["train", "--dataset", "mnist", *other])
+    assert found.exit_code == 0, found.output
+    dense = AdversarialDetector.load(directory / "other")
+    assert (dense.training["autoencoder"], dense.training["seed"]) == ("dense", 1)
+    for one, same in zip(
+        detector.classifier.get_weights(), dense.classifier.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, same)
     inspected = CliRunner().invoke(app, ["inspect", str(directory / "detector")])
     assert "corrected_accuracy" in inspected.output
 
