@@ -1,5 +1,6 @@
 """What an autoencoder is trained for: objectives, and the composition M(AE(x)) that meets them."""
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -237,6 +238,12 @@ class Targets:
             spread = (features @ drawn).std()
             self.projections.append((drawn / max(spread, 1e-7)).astype(np.float32))
 
+    def by(self, monitored: keras.Model) -> "Targets":
+        """Return the same targets as a copy of M gives them, such as one in mixed precision."""
+        other = copy.copy(self)
+        other._monitored = monitored
+        return other
+
     def __call__(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Return M(x)_T and the hidden layers' features: projected, but where that is trained.
 
@@ -252,7 +259,8 @@ class Targets:
             return {}
         parts: list[dict[str, NDArray[np.float32]]] = []
         for start in range(0, len(x), TARGET_ROWS):
-            found = self._monitored.predict_on_batch(x[start : start + TARGET_ROWS])
+            part = self._monitored.predict_on_batch(x[start : start + TARGET_ROWS])
+            found = {name: np.asarray(values, np.float32) for name, values in part.items()}
             if objective.projection == "fixed":
                 for number, projection in enumerate(self.projections):
                     name = f"hidden_{number}"

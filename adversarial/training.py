@@ -151,10 +151,10 @@ def fit_autoencoder(
     monitored = with_hidden(classifier, [layer.name for layer in objective.hidden])
     monitored = fold_batch_normalization(monitored)
     targets_of = Targets(monitored, rows, objective, seed)
-    # Of rows that stay as they are, once and not once per epoch.
-    targets = targets_of if augmentation else targets_of(rows)
     if augmentation:  # what is wrong with it is better said here than from within Keras's loop
         targets_of(augmentation(rows[:1], np.random.default_rng(seed)))
+    # Of rows that stay as they are, once and not once per epoch.
+    fixed = None if augmentation else targets_of(rows)
     validation = (held_out, targets_of(held_out)) if n_validation else None
     initial = autoencoder.get_weights()
 
@@ -196,7 +196,7 @@ def fit_autoencoder(
         history = fit(
             matcher,
             rows,
-            targets,
+            targets_of.by(models[1]) if fixed is None else fixed,
             runs,
             epochs=epochs,
             batch_size=batch_size,
