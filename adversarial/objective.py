@@ -222,6 +222,12 @@ class Targets:
     projections : list of (n_features, dimension) arrays
         One per hidden layer. The entries are normal, scaled so that what a projection gives of the
         first training rows has variance 1.
+
+    Raises
+    ------
+    ModelError
+        If nothing of the classifier is to be matched, and its output of the first training row is
+        no probability distribution; where it is matched, the targets themselves are checked.
     """
 
     def __init__(
@@ -229,6 +235,9 @@ class Targets:
     ) -> None:
         self._monitored = monitored
         self._objective = objective
+        self._matched = bool(objective.kl or objective.hidden)
+        if not self._matched:
+            check_probabilities(monitored.predict_on_batch(x[:1])["probabilities"])
         self.projections: list[NDArray[np.float32]] = []
         rng = np.random.default_rng(seed)
         found = monitored.predict_on_batch(x[:TARGET_ROWS]) if objective.hidden else {}
@@ -255,7 +264,7 @@ class Targets:
             If the classifier's output is no probability distribution.
         """
         objective = self._objective
-        if not objective.kl and not objective.hidden:
+        if not self._matched:
             return {}
         parts: list[dict[str, NDArray[np.float32]]] = []
         for start in range(0, len(x), TARGET_ROWS):

@@ -670,13 +670,14 @@ def test_temperature_changes_what_is_learned(classifier: keras.Model) -> None:
     assert loss(1.0) != pytest.approx(loss(4.0), rel=1e-3)
 
 
-def test_a_classifier_that_gives_logits_is_refused() -> None:
+@pytest.mark.parametrize("objective", [Objective(), Objective(kl=0, mse=1)], ids=["kl", "mse"])
+def test_a_classifier_that_gives_logits_is_refused(objective: Objective) -> None:
     x = rows(16)
     model = keras.Sequential(
         [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)]
     )
     with pytest.raises(ModelError, match="softmax"):
-        fit_autoencoder(model, small_autoencoder(), x, epochs=1, verbose=0)
+        fit_autoencoder(model, small_autoencoder(), x, objective=objective, epochs=1, verbose=0)
 
 
 def test_rows_of_another_shape_than_the_autoencoders_are_refused(classifier: keras.Model) -> None:
