@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from adversarial.architectures import image_standardization
 from adversarial.errors import ModelError
 from adversarial.losses import kl_divergence, project, scale_temperature, squared_error
 
@@ -54,6 +55,10 @@ class Objective:
         Weight of D_KL(M(x)_T ‖ M(AE(x))) (Eq. 5).
     mse : float
         Weight of the reconstruction's squared error; alone (kl = 0) it is the baseline AE^MSE.
+    standardize : bool
+        Take that error from images of mean 0 and variance 1: for an autoencoder that standardises
+        every image itself and so cannot know what mean and variance it had, as the paper's of
+        CIFAR-10.
     temperature : float
         T of the target M(x)_T (Eq. 9); below 1 sharpens it.
     hidden : sequence of HiddenLayer
@@ -69,6 +74,7 @@ class Objective:
 
     kl: float = 1.0
     mse: float = 0.0
+    standardize: bool = False
     temperature: float = 1.0
     hidden: Sequence[HiddenLayer] = ()
     projection: Literal["fixed", "trained"] = "fixed"
@@ -87,7 +93,8 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
     """The composition M(AE(x)), of which only AE is trained.
 
     The classifier sits in a closure, out of sight of Keras's attribute tracking: its variables are
-    not among this model's, so neither its weights nor its `trainable` need touching.
+    not among this model's, so neither its weights nor its `trainable` need touching. Nor is the
+    standardisation tracked, which would be missed as a layer never built.
 
     Parameters
     ----------
@@ -112,6 +119,7 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
         self.autoencoder = autoencoder
         self._classify: Callable[[Any], dict[str, Any]] = lambda x: classifier(x, training=False)
         self._objective = objective
+        self._standardize: Callable[[Any], Any] = image_standardization().__call__
         self._projections = [
             self.add_weight(
                 shape=values.shape,
@@ -155,7 +163,10 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
                 "kl", objective.kl, kl_divergence(y["probabilities"], y_pred["probabilities"])
             )
         if objective.mse:
-            loss += self._term("mse", objective.mse, squared_error(x, y_pred["reconstruction"]))
+            target = self._standardize(x) if objective.standardize else x
+            loss += self._term(
+                "mse", objective.mse, squared_error(target, y_pred["reconstruction"])
+            )
         for number, (layer, projection) in enumerate(
             zip(objective.hidden, self._projections, strict=True)
         ):

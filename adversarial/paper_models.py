@@ -46,6 +46,8 @@ class Recipe:
     baseline_learning_rate : float
         Of AE^MSE. An autoencoder that ends in a sigmoid saturates at black within the first epoch
         at the others' 1e-3.
+    standardized : bool
+        Whether classifier and autoencoder standardise every image.
     augmentation : Augmentation
         Of the images, for the classifier and its detector.
     """
@@ -58,6 +60,7 @@ class Recipe:
     learning_rate: float = 2e-3
     sgd: bool = False
     baseline_learning_rate: float = 3e-4
+    standardized: bool = False
     augmentation: Augmentation = field(kw_only=True)
 
 
@@ -84,6 +87,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
         detector_epochs=10,
         paper_accuracy=0.8024,
         baseline_learning_rate=1e-3,
+        standardized=True,
         augmentation=Augmentation(shift=2, flip=True),
     ),
     ("cifar10", "resnet56"): Recipe(
@@ -95,6 +99,7 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
         learning_rate=0.2,
         sgd=True,
         baseline_learning_rate=1e-3,
+        standardized=True,
         augmentation=Augmentation(shift=4, flip=True),
     ),
 }
