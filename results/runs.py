@@ -54,7 +54,7 @@ MNIST = Models(
     "cnn",
     {
         "kl": [],
-        "mse": ["--baseline", "--detector-epochs", "5"],
+        "mse": ["--baseline"],
         "kl-seed": ["--seed", "1"],
         "kl-dense": ["--autoencoder", "dense"],
     },
@@ -62,7 +62,7 @@ MNIST = Models(
 FASHION = Models(
     "fashion_mnist",
     "cnn",
-    {"kl": ["--earlier", "5"], "mse": ["--baseline", "--detector-epochs", "5"]},
+    {"kl": ["--earlier", "5"], "mse": ["--baseline"]},
     ["--detector-epochs", "20"],
 )
 CIFAR = Models(
