@@ -84,8 +84,8 @@ What was missed, and why:
   trained for 10 too, and on more than one clean image in four M(AE(x)) differs from M(x), which
   pushes their scores up to where those of the attacked are.
 - **To be made again**: numbers of Fashion-MNIST, and of MNIST those of AE^MSE and of the white-box
-  and unbounded attacks, are of autoencoders that saw their images as they are, and learnt them by
-  heart. The commands now show them moved or mirrored, as the classifiers saw them.
+  attacks, are of autoencoders that saw their images as they are, and learnt them by heart. The
+  commands now show them moved or mirrored, as the classifiers saw them.
 - **Not run**: white-box attacks and drift on ResNet-56; white-box attacks on Fashion-MNIST's
   detector; and the checks for hidden gradients on MNIST's. The models take hours to train and to
   attack on two cores; the commands are there (`python results/paper.py run --data-dir DIR`).
