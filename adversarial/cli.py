@@ -378,7 +378,6 @@ def train(
         objective=Objective(
             kl=0.0 if baseline else 1.0,
             mse=1.0 if baseline else 0.0,
-            standardize=recipe.standardized,
             temperature=temperature,
             hidden=[parse_hidden_layer(text) for text in hidden_layer or ()],
         ),

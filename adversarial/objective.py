@@ -88,6 +88,11 @@ class Objective:
         if not 0 < self.temperature < math.inf:
             raise ModelError(f"temperature is {self.temperature}: expected a number above 0")
 
+    @property
+    def asks_classifier(self) -> bool:
+        """Whether anything of the classifier is matched, not the reconstruction alone."""
+        return bool(self.kl or self.hidden)
+
 
 class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
     """The composition M(AE(x)), of which only AE is trained.
@@ -137,7 +142,7 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
         """Return AE(x), M(AE(x)) and the hidden layers' features of AE(x)."""
         reconstruction = self.autoencoder(x, training=training)
         found = {"reconstruction": reconstruction}
-        if self._objective.kl or self._objective.hidden:
+        if self._objective.asks_classifier:
             found |= {
                 name: ops.cast(values, "float32")
                 for name, values in self._classify(reconstruction).items()
@@ -246,8 +251,7 @@ class Targets:
     ) -> None:
         self._monitored = monitored
         self._objective = objective
-        self._matched = bool(objective.kl or objective.hidden)
-        if not self._matched:
+        if not objective.asks_classifier:
             check_probabilities(monitored.predict_on_batch(x[:1])["probabilities"])
         self.projections: list[NDArray[np.float32]] = []
         rng = np.random.default_rng(seed)
@@ -275,7 +279,7 @@ class Targets:
             If the classifier's output is no probability distribution.
         """
         objective = self._objective
-        if not self._matched:
+        if not objective.asks_classifier:
             return {}
         parts: list[dict[str, NDArray[np.float32]]] = []
         for start in range(0, len(x), TARGET_ROWS):
