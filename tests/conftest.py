@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+import adversarial  # noqa: F401  # before TensorFlow, so that tests have the kernels that users have
 from tests.animals import CLASSES, SIDE, make_images, write_batch
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -34,12 +34,15 @@ def environment(home: Path, monitors: Path) -> dict[str, str]:
         # `airflow standalone` starts its parts by name.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        # SQLite gives up on a lock after 5 s, which a busy machine's scheduler can hold for longer.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "2",
+        # The monitor is there a little later than Airflow, and is to be seen soon.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": f"http://localhost:{port}",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_ports[0]),
@@ -77,9 +80,14 @@ def monitor_file(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def airflow(
     monitor_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """`airflow standalone`; gives the environment in which its commands reach it."""
+    """`airflow standalone`; gives the environment in which its commands reach it.
+
+    The monitor comes when Airflow is up: on a busy machine the scheduler is, long before the API
+    server that its tasks ask, and a task that finds none has failed.
+    """
     home = tmp_path_factory.mktemp("standalone")
     settings = environment(home, monitor_file.parent)
+    to_come = monitor_file.rename(monitor_file.with_suffix(".to-come"))
     with (home / "standalone.log").open("w") as log:
         process = subprocess.Popen(
             [AIRFLOW, "standalone"],
@@ -89,6 +97,9 @@ def airflow(
             start_new_session=True,
         )
     try:
+        port = settings["AIRFLOW__API__PORT"]
+        wait_until(lambda: is_answered(port), "the API server does not answer", settings)
+        to_come.rename(monitor_file)
         yield settings
     finally:
         os.killpg(process.pid, signal.SIGTERM)
@@ -106,14 +117,23 @@ def run(settings: dict[str, str], *words: str) -> None:
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 
 
-def await_report(monitor_file: Path, day: date, settings: dict[str, str]) -> Report:
-    path = load_monitor(monitor_file).directory / day.isoformat() / "report.json"
+def wait_until(holds: Callable[[], bool], otherwise: str, settings: dict[str, str]) -> None:
     until = time.monotonic() + 240
-    while not path.exists():
+    while not holds():
         if time.monotonic() > until:
             log = Path(settings["AIRFLOW_HOME"], "standalone.log").read_text(errors="replace")
-            pytest.fail(f"no report for {day}; the end of Airflow's log:\n{log[-4000:]}")
+            pytest.fail(f"{otherwise}; the end of Airflow's log:\n{log[-4000:]}")
         time.sleep(1)
+
+
+def is_answered(port: str) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("localhost", int(port))) == 0
+
+
+def await_report(monitor_file: Path, day: date, settings: dict[str, str]) -> Report:
+    path = load_monitor(monitor_file).directory / day.isoformat() / "report.json"
+    wait_until(path.exists, f"no report for {day}", settings)
     return read_report(path)
 
 
