@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from adversarial.errors import ModelError
 
+STANDARDIZATION = "image_standardization"
+"""Name of the layer that standardises images, by which it is known in a saved model too."""
+
 
 def mnist_classifier(n_classes: int = 10) -> keras.Model:
     """Return the paper's MNIST classifier (Appendix A), untrained.
@@ -148,8 +151,16 @@ def image_standardization() -> keras.layers.Layer:
     added to the variance of images in [0, 1].
     """
     return layers.LayerNormalization(
-        axis=(1, 2, 3), center=False, scale=False, epsilon=(1 / 255) ** 2
+        axis=(1, 2, 3), center=False, scale=False, epsilon=(1 / 255) ** 2, name=STANDARDIZATION
     )
+
+
+def standardizes(autoencoder: keras.Model) -> bool:
+    """Tell whether an autoencoder standardises every image itself (`image_standardization`).
+
+    It cannot know then what mean and variance an image had, so its output is of standardised ones.
+    """
+    return any(layer.name == STANDARDIZATION for layer in autoencoder.layers)
 
 
 def image_autoencoder(

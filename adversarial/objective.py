@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from adversarial.architectures import image_standardization
+from adversarial.architectures import image_standardization, standardizes
 from adversarial.errors import ModelError
 from adversarial.losses import kl_divergence, project, scale_temperature, squared_error
 
@@ -54,11 +54,9 @@ class Objective:
     kl : float
         Weight of D_KL(M(x)_T ‖ M(AE(x))) (Eq. 5).
     mse : float
-        Weight of the reconstruction's squared error; alone (kl = 0) it is the baseline AE^MSE.
-    standardize : bool
-        Take that error from images of mean 0 and variance 1: for an autoencoder that standardises
-        every image itself and so cannot know what mean and variance it had, as the paper's of
-        CIFAR-10.
+        Weight of the reconstruction's squared error; alone (kl = 0) it is the baseline AE^MSE. An
+        autoencoder that standardises its images (the paper's of CIFAR-10) is compared with
+        standardised ones.
     temperature : float
         T of the target M(x)_T (Eq. 9); below 1 sharpens it.
     hidden : sequence of HiddenLayer
@@ -74,7 +72,6 @@ class Objective:
 
     kl: float = 1.0
     mse: float = 0.0
-    standardize: bool = False
     temperature: float = 1.0
     hidden: Sequence[HiddenLayer] = ()
     projection: Literal["fixed", "trained"] = "fixed"
@@ -124,7 +121,9 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
         self.autoencoder = autoencoder
         self._classify: Callable[[Any], dict[str, Any]] = lambda x: classifier(x, training=False)
         self._objective = objective
-        self._standardize: Callable[[Any], Any] = image_standardization().__call__
+        self._to_reconstruct: Callable[[Any], Any] = (
+            image_standardization().__call__ if standardizes(autoencoder) else lambda x: x
+        )
         self._projections = [
             self.add_weight(
                 shape=values.shape,
@@ -168,7 +167,7 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
                 "kl", objective.kl, kl_divergence(y["probabilities"], y_pred["probabilities"])
             )
         if objective.mse:
-            target = self._standardize(x) if objective.standardize else x
+            target = self._to_reconstruct(x)
             loss += self._term(
                 "mse", objective.mse, squared_error(target, y_pred["reconstruction"])
             )

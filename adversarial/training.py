@@ -128,7 +128,7 @@ def fit_autoencoder(
     ModelError
         If the classifier's output is not a probability distribution, the shapes of classifier,
         autoencoder and rows do not agree, a hidden layer is not there, or rows that are no images
-        are to be augmented or standardised.
+        are to be augmented.
     CheckpointError
         If the checkpoint was made with other settings or data.
     TrainingError
@@ -145,11 +145,6 @@ def fit_autoencoder(
     if not 0 <= validation_split < 1:
         raise ModelError(f"validation_split is {validation_split}: expected a share below 1")
     objective = objective or Objective()
-    if objective.standardize and x.ndim != 4:
-        raise ModelError(
-            f"rows of shape {x.shape[1:]} cannot be standardised one by one: images of shape "
-            "(height, width, channels) can"
-        )
     order = np.random.default_rng(seed).permutation(len(x))
     n_validation = int(len(x) * validation_split)
     held_out, rows = x[order[:n_validation]], x[order[n_validation:]]

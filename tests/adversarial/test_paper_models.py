@@ -12,7 +12,6 @@ from adversarial.cli import app, cache_directory
 from adversarial.datasets import SHAPES, Dataset, DatasetName
 from adversarial.errors import ModelError
 from adversarial.members import Plan
-from adversarial.objective import Objective
 from adversarial.paper_models import (
     RECIPES,
     find_recipe,
@@ -201,25 +200,6 @@ def test_the_one_cycle_ends_at_no_learning_rate(
     assert max(rates) == pytest.approx(2e-3, rel=0.05)
     assert 6 <= int(np.argmax(rates)) <= 9
     assert rates[-1] < 1e-5
-
-
-@pytest.mark.parametrize(("autoencoder", "standardize"), [("auto", True), ("dense", False)])
-def test_only_an_autoencoder_that_standardises_is_compared_so(
-    tmp_path: Path, autoencoder: str, standardize: bool
-) -> None:
-    plan = Plan(
-        autoencoders=(autoencoder,), objective=Objective(kl=0, mse=1), epochs=1, precision="float32"
-    )
-    detector = train_detector(
-        stripes(60, "cifar10"),
-        "cnn",
-        RECIPES["cifar10", "cnn"].classifier(),
-        tmp_path / "mse",
-        plan,
-        about={},
-        verbose=0,
-    )
-    assert detector.training["objective"]["standardize"] is standardize
 
 
 def test_the_detector_of_an_earlier_epoch_is_kept_too(tmp_path: Path) -> None:
