@@ -46,11 +46,8 @@ def output_kind(
         units.
     """
     n_units = model.output_shape[1]
-    detected = _detected_kind(model.outputs[0])
-    is_distribution = (
-        n_units > 1 and values.min() >= 0 and bool(np.allclose(values.sum(axis=1), 1, atol=1e-3))
-    )
-    if detected is None and is_distribution:
+    detected = detected_kind(model.outputs[0])
+    if detected is None and n_units > 1 and are_distributions(values):
         detected = "softmax"
     if declared != "auto" and detected not in (None, declared):
         raise ModelError(
@@ -75,18 +72,23 @@ def output_kind(
     return kind
 
 
-def _detected_kind(output: Any) -> OutputKind | None:
+def are_distributions(values: NDArray[np.floating]) -> bool:
+    """Say whether the values of each row, (n, n_classes), can be probabilities."""
+    return bool(values.min() >= 0 and np.allclose(values.sum(axis=1), 1, atol=1e-3))
+
+
+def detected_kind(output: Any) -> OutputKind | None:
     """Return the kind of a symbolic output by what made it; None where that does not tell."""
     operation = output._keras_history.operation
     if isinstance(operation, keras.Model):
         inner = getattr(operation, "outputs", None)
-        return _detected_kind(inner[0]) if inner else None
+        return detected_kind(inner[0]) if inner else None
     name = type(operation).__name__
     if name in _KINDS:
         return _KINDS[name]
     activation = getattr(operation, "activation", None)
     if name in _UNCHANGING or (name == "Activation" and activation is keras.activations.linear):
-        return _detected_kind(operation.input)
+        return detected_kind(operation.input)
     known: list[tuple[Any, OutputKind]] = [
         (keras.activations.softmax, "softmax"),
         (keras.activations.sigmoid, "sigmoid"),

@@ -9,14 +9,15 @@ import zipfile
 import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.attacks.criteria import Criterion, Misclassified
-from adversarial.attacks.victim import Classes, Perturb, Rows, Victim
+from adversarial.attacks.logits import check_output
+from adversarial.attacks.victim import FINGERPRINT_ROWS, Classes, Perturb, Rows, Victim
 from adversarial.attacks.weight_search import search_weights
 from adversarial.checkpoints import digest
 from adversarial.errors import DriftMonitorError, ModelError
@@ -86,16 +87,35 @@ class Attack(abc.ABC):
     weight_steps: int = 0
 
     def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if get_origin(kind) is Literal and value not in get_args(kind):
+                known = ", ".join(map(repr, get_args(kind)))
+                raise ModelError(f"{name} is {value!r}: expected one of {known}")
+            if kind is int and not isinstance(value, int | np.integer):
+                raise ModelError(f"{name} is {value!r}: expected a whole number")
         for name in ("batch_size", "steps", "restarts", "draws"):
             if getattr(self, name, 1) < 1:
                 raise ModelError(f"{name} is {getattr(self, name)}: expected 1 or more")
-        for name in ("seed", "weight_steps"):
-            if getattr(self, name) < 0:
+        for name in ("seed", "weight_steps", "search_steps"):
+            if getattr(self, name, 0) < 0:
                 raise ModelError(f"{name} is {getattr(self, name)}: expected 0 or more")
-        for name in ("epsilon", "step_size", "learning_rate", "initial_c", "tolerance"):
+        for name in (
+            "epsilon",
+            "step_size",
+            "learning_rate",
+            "initial_c",
+            "initial_norm",
+            "tolerance",
+        ):
             value = getattr(self, name, None)
-            if value is not None and not (np.isfinite(value) & (np.asarray(value) >= 0)).all():
-                raise ModelError(f"{name} is {value}: expected a finite number, 0 or more")
+            if value is not None and not _are_finite(value, least=0):
+                raise ModelError(f"{name} is {value!r}: expected a finite number, 0 or more")
+        low, high = self.bounds
+        if not (_are_finite(low) and _are_finite(high) and (np.asarray(low) <= high).all()):
+            raise ModelError(
+                f"bounds are {self.bounds}: expected two finite numbers, the smaller first"
+            )
 
     @abc.abstractmethod
     def _prepare(self, victim: Victim) -> Perturb:
@@ -115,8 +135,9 @@ class Attack(abc.ABC):
         Parameters
         ----------
         model : keras.Model or criterion
-            A classifier with probabilities as output, which is to misclassify; or what is to be
-            met instead (`adversarial.attacks.criteria`). No model is changed.
+            A classifier with probabilities or logits as output, one for each class, which is to
+            misclassify; or what is to be met instead (`adversarial.attacks.criteria`). No model is
+            changed.
         x : (n, *input_shape) float32
             Rows within the bounds.
         y : (n,) int
@@ -131,7 +152,7 @@ class Attack(abc.ABC):
         ------
         ModelError
             If the rows are outside of the bounds or not of the model's shape, the numbers of rows
-            and classes differ, or a class does not exist.
+            and classes differ, a class does not exist, or the model is no classifier.
         AttackError
             If `directory` holds batches of another attack, model or criterion or of other rows, or
             a file in it is damaged.
@@ -218,6 +239,11 @@ class Attack(abc.ABC):
         if not np.issubdtype(y.dtype, np.integer):
             raise ModelError(f"the classes are {y.dtype}: expected whole numbers")
         if isinstance(model, keras.Model):
+            if not model.built or isinstance(model.output_shape, list):
+                raise ModelError(
+                    f"the model {model.name!r} has not been built or has several outputs: give one "
+                    "that has been called on rows, and has one output"
+                )
             shape, n_classes = model.input_shape[1:], model.output_shape[-1]
             if any(
                 have != want for have, want in zip(x.shape[1:], shape, strict=False) if want
@@ -227,6 +253,11 @@ class Attack(abc.ABC):
             if unknown.any():
                 row = int(unknown.argmax())
                 raise ModelError(f"row {row} has class {y[row]}: the model has {n_classes}, from 0")
+            if n_classes < 2:
+                raise ModelError(
+                    "the model has one output: expected one for each class, as 1 − p and p of a "
+                    "sigmoid"
+                )
         low, high = self._limits()
         inside = ((x >= low) & (x <= high)).reshape(len(x), -1).all(axis=1)
         if not inside.all():
@@ -234,6 +265,8 @@ class Attack(abc.ABC):
                 f"row {int(inside.argmin())} has a value that is not within the bounds "
                 f"{self.bounds}: scale the rows, or give the attack their bounds"
             )
+        if isinstance(model, keras.Model):
+            check_output(model, x[:FINGERPRINT_ROWS])
         return y.astype(np.int64)
 
     def _starts(self, n: int, verbose: bool) -> Any:
@@ -271,15 +304,23 @@ class Attack(abc.ABC):
             )
 
 
+def _are_finite(value: Any, least: float = -np.inf) -> bool:
+    numbers = np.asarray(value)
+    if not np.issubdtype(numbers.dtype, np.number):
+        return False
+    return bool((np.isfinite(numbers) & (numbers >= least)).all())
+
+
 def _read_batch(kept: Path, x: Rows) -> dict[str, Any]:
     """Return what is kept of a batch, or raise AttackError if it is no batch of such rows."""
     try:
         with np.load(kept) as stored:
-            part, why = dict(stored), "other arrays"
+            part, why = dict(stored), "other arrays, or values that are not finite"
     except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         part, why = {}, str(error)
     shapes = {name: values.shape for name, values in part.items()}
     rows = {field.name: (len(x),) for field in fields(AttackResult)}
-    if shapes != rows | {"x_adv": x.shape, "seconds": ()}:
+    whole = shapes == rows | {"x_adv": x.shape, "seconds": ()}
+    if not whole or not np.isfinite(part["x_adv"]).all():
         raise AttackError(f"{kept} is damaged ({why}): remove it, and its rows are attacked again")
     return part

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from adversarial.attacks.attack import Attack
 from adversarial.attacks.victim import Classes, Perturb, Rows, Victim
+from adversarial.errors import ModelError
 
 CHECKS = 10
 """Times that each c's descent is looked at for rows that no longer move."""
 PROGRESS = 0.9999
 """A row whose lowest loss has not fallen to this share since the last look stands still."""
-PATIENCE = 3
+PATIENCE = 2
 """Looks at which a row must stand still to be done with this c: Adam moves in waves."""
 INSIDE = 0.999999
 """Rows are drawn into the open interval by this factor: arctanh has no value at the bounds."""
@@ -53,6 +54,11 @@ class CarliniWagner(Attack):
     initial_c: float = 1e-3
     search_steps: int = 9
     search: Literal["plain", "log"] = "plain"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.search_steps:
+            raise ModelError("search_steps is 0: expected 1 or more values of c")
 
     @classmethod
     def paper(cls, **more: Any) -> CarliniWagner:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from adversarial.attacks.attack import Attack
 from adversarial.attacks.victim import Classes, Perturb, Rows, Victim
+from adversarial.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class DDN(Attack):
     steps: int = 100
     initial_norm: float = 1.0
     gamma: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.gamma < 1:
+            raise ModelError(f"gamma is {self.gamma}: expected a number between 0 and 1")
 
     def _prepare(self, victim: Victim) -> Perturb:
         low, high = self._limits()

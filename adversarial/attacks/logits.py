@@ -9,7 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
+
+from adversarial.errors import ModelError
+from adversarial.probabilities import are_distributions, detected_kind
 
 Logits = Callable[[tf.Tensor], tf.Tensor]
 
@@ -24,22 +29,43 @@ def logits_of(model: keras.Model | Logits) -> Logits:
     """Return the function from rows to logits, (n, n_classes), behind a classifier's probabilities.
 
     Where the model is a graph of layers that ends in a softmax, they are the values before it;
-    where its two columns are 1 − p and p of a sigmoid, they are 0 and the value before that.
-    Elsewhere they are the logarithms of the probabilities, which are logits up to a number per row,
-    but have no gradient where a probability is 0.
+    where its two columns are 1 − p and p of a sigmoid, they are 0 and the value before that; where
+    its last layer has no activation, they are what it gives. Elsewhere they are the logarithms of
+    the probabilities, which are logits up to a number per row, but have no gradient where a
+    probability is 0.
 
     Parameters
     ----------
     model : keras.Model or callable
-        A classifier with probabilities as output, which is called in inference mode. What is a
-        function already is returned as it is.
+        A classifier with probabilities or logits as output, which is called in inference mode.
+        What is a function already is returned as it is.
     """
     if not isinstance(model, keras.Model):
         return model
-    found = _behind(model, keras.activations.softmax, _output(model)) or _two_columns(model)
+    output = _output(model)
+    found = _behind(model, keras.activations.softmax, output) or _two_columns(model)
     if found is not None:
         return found
+    if _is_logits(output):
+        return lambda x: model(x, training=False)
     return lambda x: tf.math.log(tf.maximum(model(x, training=False), TINY))
+
+
+def check_output(model: keras.Model, x: NDArray[np.float32]) -> None:
+    """Raise ModelError if the model gives rows `x` neither probabilities nor logits."""
+    if _is_logits(_output(model)):
+        return
+    values = np.asarray(model(x, training=False))
+    if not are_distributions(values):
+        raise ModelError(
+            f"the model's outputs for a row sum to {values.sum(axis=1)[0]:.3g}, from "
+            f"{values.min():.3g}, and are no probabilities: give Misclassified(f) with a function "
+            "f from rows to logits"
+        )
+
+
+def _is_logits(output: Any) -> bool:
+    return output is not None and detected_kind(output) == "logits"
 
 
 def _output(model: keras.Model) -> Any:

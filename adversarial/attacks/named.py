@@ -70,5 +70,5 @@ def make_attack(name: str) -> Attack:
             return make(epsilon)
     raise AttackError(
         f"no attack {name!r}: expected one of {', '.join([*SEARCHING, *WITHIN])}, with the radius "
-        "for E, as 0.1 or 8/255"
+        "for E above 0 and without an exponent, as 0.1 or 8/255"
     )

@@ -102,12 +102,14 @@ class PGD(Attack):
 
     def _sizes(self) -> NDArray[np.float32]:
         """Return the norm of each step."""
-        if self.schedule == "constant":
-            return np.full(
-                self.steps, self.step_size or 2.5 * self.epsilon / self.steps, np.float32
-            )
+        constant = self.schedule == "constant"
+        first = self.step_size
+        if first is None:
+            first = 2.5 * self.epsilon / self.steps if constant else self.epsilon / 2
+        if constant:
+            return np.full(self.steps, first, np.float32)
         share = (1 + np.cos(np.pi * np.arange(self.steps) / self.steps)) / 2
-        return ((self.step_size or self.epsilon / 2) * share).astype(np.float32)
+        return (first * share).astype(np.float32)
 
     def _direction(self, gradient: Rows) -> Rows:
         if self.norm == "linf":

@@ -360,22 +360,54 @@ def test_rows_that_no_attack_can_take_are_refused(classifier: keras.Model) -> No
         FGSM(0.1).run(object(), x, y)
 
 
+def test_a_model_that_is_no_classifier_is_refused() -> None:
+    x, y = data(5)
+    inputs = keras.Input(x.shape[1:])
+    flat = keras.layers.Flatten()(inputs)
+    columns = keras.layers.Dense(3, activation="sigmoid", bias_initializer="ones")(flat)
+    one = keras.layers.Dense(1, activation="sigmoid")(flat)
+    cases = [
+        (keras.Model(inputs, columns), r"outputs for a row sum to .* give Misclassified\(f\)"),
+        (keras.Model(inputs, one), "the model has one output: expected one for each class"),
+        (keras.Model(inputs, [columns, one]), "has several outputs"),
+        (keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)]), "has not been built"),
+    ]
+    for model, message in cases:
+        with pytest.raises(ModelError, match=message):
+            FGSM(0.1).run(model, x, np.zeros_like(y))
+
+
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("attack", "options", "message"),
     [
-        ({"epsilon": float("nan")}, "epsilon is nan"),
-        ({"epsilon": -0.1}, "epsilon is -0.1"),
-        ({"epsilon": 0.1, "steps": 0}, "steps is 0"),
-        ({"epsilon": 0.1, "batch_size": 0}, "batch_size is 0"),
-        ({"epsilon": 0.1, "seed": -1}, "seed is -1"),
-        ({"epsilon": 0.1, "weight_steps": -1}, "weight_steps is -1"),
+        (FGSM, {"epsilon": float("nan")}, "epsilon is nan"),
+        (FGSM, {"epsilon": -0.1}, "epsilon is -0.1"),
+        (FGSM, {"epsilon": "0.1"}, "epsilon is '0.1'"),
+        (FGSM, {"epsilon": 0.1, "steps": 0}, "steps is 0"),
+        (FGSM, {"epsilon": 0.1, "steps": 1.5}, "steps is 1.5: expected a whole number"),
+        (FGSM, {"epsilon": 0.1, "batch_size": 0}, "batch_size is 0"),
+        (FGSM, {"epsilon": 0.1, "seed": -1}, "seed is -1"),
+        (FGSM, {"epsilon": 0.1, "weight_steps": -1}, "weight_steps is -1"),
+        (FGSM, {"epsilon": 0.1, "bounds": (1, 0)}, r"bounds are \(1, 0\)"),
+        (FGSM, {"epsilon": 0.1, "bounds": (0, np.nan)}, r"bounds are \(0, nan\)"),
+        (PGD, {"epsilon": 0.1, "norm": "l1"}, "norm is 'l1': expected one of 'linf', 'l2'"),
+        (CarliniWagner, {"search": "binary"}, "search is 'binary': expected one of 'plain'"),
+        (CarliniWagner, {"search_steps": 0}, "search_steps is 0"),
+        (DDN, {"gamma": 1.0}, "gamma is 1.0"),
+        (DDN, {"initial_norm": -1.0}, "initial_norm is -1.0"),
     ],
 )
 def test_hyper_parameters_without_a_sense_are_refused(
-    options: dict[str, Any], message: str
+    attack: type[Attack], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ModelError, match=message):
-        FGSM(**options)
+        attack(**options)
+
+
+def test_a_step_of_no_length_is_taken_as_such(classifier: keras.Model) -> None:
+    x, y = data(10)
+    found = PGD(0.1, step_size=0.0, restarts=1).run(classifier, x, y)
+    np.testing.assert_array_equal(found.x_adv, x)
 
 
 def test_flat_rows_have_bounds_and_steps_of_their_own() -> None:

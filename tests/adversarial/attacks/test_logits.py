@@ -99,6 +99,12 @@ def test_a_model_that_keeps_its_layers_to_itself_gives_log_probabilities() -> No
     np.testing.assert_allclose(logits_of(model)(tf.constant(x)), np.log(p), atol=1e-5)
 
 
+def test_what_ends_without_an_activation_gives_logits() -> None:
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(3)])
+    x = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
+    np.testing.assert_array_equal(logits_of(model)(x), model(x))
+
+
 def test_a_function_is_taken_for_logits() -> None:
     def function(x: tf.Tensor) -> tf.Tensor:
         return 2 * x
