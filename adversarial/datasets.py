@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -206,6 +206,9 @@ def _read_idx_pair(
     y = read_idx(labels)
     if y.shape != x.shape[:1]:
         raise DatasetError(f"{labels} holds {len(y)} labels for {len(x)} images in {images}")
+    wrong = np.flatnonzero(y >= len(CLASS_NAMES[name]))
+    if wrong.size:
+        raise _no_class(f"{labels}, row {wrong[0]}", int(y[wrong[0]]), name)
     return x[..., None], y.astype(np.int64)
 
 
@@ -223,10 +226,23 @@ def _read_parquet(
                     if opened.format == "JPEG":
                         note = ", whose images went through JPEG"
                     images.append(np.asarray(opened.convert(mode)).reshape(SHAPES[name]))
-            except (OSError, ValueError) as error:
-                raise DatasetError(f"{path}, row {row}: no image of {name} ({error})") from None
+            except (OSError, TypeError, ValueError) as error:
+                raise DatasetError(
+                    f"{path}, row {row}: no image of {name} ({error}): give the directory of {name}"
+                ) from None
+            if type(label) is not int or not 0 <= label < len(CLASS_NAMES[name]):
+                raise _no_class(f"{path}, row {row}", label, name)
             labels.append(label)
+    if not images:
+        raise DatasetError(f"{paths[0]} has no rows: expected images of {name}")
     return np.stack(images), np.array(labels, np.int64), note
+
+
+def _no_class(where: str, label: object, name: DatasetName) -> DatasetError:
+    return DatasetError(
+        f"{where}: the label {label!r} is no class of {name}: expected a whole number from 0 to "
+        f"{len(CLASS_NAMES[name]) - 1}"
+    )
 
 
 def _image_column(path: Path) -> str:
@@ -237,11 +253,12 @@ def _image_column(path: Path) -> str:
     raise DatasetError(f"{path} has the columns {names}: expected 'image' (or 'img') and 'label'")
 
 
-def _rows(path: Path, column: str) -> Iterator[tuple[bytes, int]]:
+def _rows(path: Path, column: str) -> Iterator[tuple[Any, object]]:
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(columns=[column, "label"]):
             for row in batch.to_pylist():
-                yield row[column]["bytes"], row["label"]
+                image = row[column]
+                yield image.get("bytes") if isinstance(image, dict) else image, row["label"]
 
 
 def _from_keras(name: DatasetName) -> Dataset:

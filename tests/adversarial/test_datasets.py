@@ -2,6 +2,7 @@ import gzip
 import io
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,7 @@ def encode(image: NDArray[np.uint8], form: str = "png") -> bytes:
 
 
 def write_parquet(
-    path: Path, encoded: list[bytes], labels: list[int], column: str = "image"
+    path: Path, encoded: list[bytes], labels: list[Any], column: str = "image"
 ) -> None:
     rows = [{"bytes": data, "path": None} for data in encoded]
     struct_type = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -110,11 +111,47 @@ def test_images_and_labels_of_another_number_are_refused(tmp_path: Path) -> None
         load_dataset("mnist", tmp_path)
 
 
-def test_a_row_that_is_no_image_is_named(tmp_path: Path) -> None:
+def test_a_label_of_an_idx_file_that_is_no_class_is_named(tmp_path: Path) -> None:
+    write_idx_set(tmp_path / "mnist")
+    write_idx(tmp_path / "mnist" / "t10k-labels-idx1-ubyte", np.array([0, 10, 255], np.uint8))
+    with pytest.raises(DatasetError, match=r"t10k-labels.*row 1: the label 10 is no class of mnis"):
+        load_dataset("mnist", tmp_path)
+
+
+NO_IMAGES = {
+    "other bytes": pa.array([{"bytes": b"no image"}]),
+    "null": pa.array([None], pa.struct([("bytes", pa.binary())])),
+    "no bytes": pa.array([{"path": "a.png"}]),
+    "a number": pa.array([3]),
+    "text": pa.array(["a.png"]),
+}
+
+
+@pytest.mark.parametrize("column", NO_IMAGES.values(), ids=NO_IMAGES)
+def test_a_row_that_is_no_image_is_named(tmp_path: Path, column: pa.Array) -> None:
     good = encode(images(1)[0])
-    write_parquet(tmp_path / "train.parquet", [good, b"no image"], [0, 1])
+    write_parquet(tmp_path / "train-0.parquet", [good], [0])
+    pq.write_table(pa.table({"image": column, "label": [1]}), tmp_path / "train-1.parquet")
     write_parquet(tmp_path / "test.parquet", [good], [0])
-    with pytest.raises(DatasetError, match=r"train\.parquet, row 1: no image of mnist"):
+    with pytest.raises(DatasetError, match=r"train-1\.parquet, row 0: no image of mnist"):
+        load_dataset("mnist", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"), [(0.5, "0.5"), ("a", "'a'"), (None, "None"), (10, "10"), (-1, "-1")]
+)
+def test_a_label_that_is_no_class_is_named(tmp_path: Path, label: Any, shown: str) -> None:
+    good = encode(images(1)[0])
+    for split in ("train", "test"):
+        write_parquet(tmp_path / f"{split}.parquet", [good], [label])
+    with pytest.raises(DatasetError, match=rf"row 0: the label {shown} is no class of mnist"):
+        load_dataset("mnist", tmp_path)
+
+
+def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_parquet(tmp_path / f"{split}.parquet", [], [])
+    with pytest.raises(DatasetError, match=r"train\.parquet has no rows"):
         load_dataset("mnist", tmp_path)
 
 
