@@ -132,9 +132,8 @@ def evaluate(
     ] = Path("build/evaluation"),
 ) -> None:
     """Attack a classifier and measure how well detectors detect and correct."""
-    from adversarial.bundle import read_bundle
     from adversarial.corruptions import CORRUPTIONS
-    from adversarial.datasets import draw_images
+    from adversarial.datasets import CLASS_NAMES, draw_images
     from adversarial.detector import AdversarialDetector
     from adversarial.evaluation_report import write_report
     from adversarial.experiment import Experiment, ExperimentError, ensemble_of, run
@@ -144,7 +143,11 @@ def evaluate(
         attacks=tuple(attack or (() if corruption else Experiment.attacks)),
         threat_models=tuple(threat_model or Experiment.threat_models),
         targets=tuple(target or ()),
-        corruptions=tuple(CORRUPTIONS if "all" in (corruption or ()) else corruption or ()),
+        corruptions=tuple(
+            name
+            for asked in corruption or ()
+            for name in (CORRUPTIONS if asked == "all" else [asked])
+        ),
         masking=masking,
         seed=seed,
     )
@@ -164,22 +167,31 @@ def evaluate(
             f"no detector in {trained}: make one with 'adversarial train --dataset {dataset} "
             f"--model {model}', or name a bundle with --detector NAME=DIR"
         )
-    members = {
-        name: found.split("+")
-        for name, found in (_named(text, "--ensemble") for text in ensemble or ())
-    }
-    for name, parts in members.items():
-        if name in bundles or not bundles.keys() >= set(parts):
+    members: dict[str, list[str]] = {}
+    for name, found in (_named(text, "--ensemble") for text in ensemble or ()):
+        parts = found.split("+")
+        is_new = name not in bundles and name not in members
+        are_several = 1 < len(parts) == len(set(parts))
+        if not (is_new and are_several and bundles.keys() >= set(parts)):
             raise typer.BadParameter(
-                f"{name}={'+'.join(parts)}: expected a new name, and detectors among "
+                f"{name}={found}: expected a new name, and two or more detectors among "
                 f"{', '.join(bundles)}",
                 param_hint="--ensemble",
             )
+        members[name] = parts
     detectors = {name: AdversarialDetector.load(path) for name, path in bundles.items()}
+    for name, loaded in detectors.items():
+        if tuple(loaded.class_names) != CLASS_NAMES[dataset]:
+            raise ExperimentError(
+                f"the detector {name!r} has the classes {', '.join(loaded.class_names)}, not those "
+                f"of {dataset}: give a detector of {dataset}, or the --dataset that it is of"
+            )
     detectors |= {
         name: ensemble_of([detectors[part] for part in parts]) for name, parts in members.items()
     }
     x, y = draw_images(dataset, data_dir, limit, seed)
+    if limit is not None and len(x) < limit:
+        typer.echo(f"All {len(x):,} test images: there are no {limit:,}.", err=True)
     records = run(
         experiment,
         detectors,
@@ -189,7 +201,7 @@ def evaluate(
         about={
             "dataset": dataset,
             "model": model,
-            "detectors": {name: read_bundle(path).fingerprint for name, path in bundles.items()},
+            "detectors": {name: detectors[name].fingerprint for name in bundles},
             "ensembles": members,
         },
         verbose=sys.stdout.isatty(),
@@ -236,6 +248,7 @@ def compare(
     from adversarial.comparison import (
         HEAD,
         compare,
+        have_no_defence_in_common,
         name_runs,
         table_rows,
         to_csv,
@@ -243,9 +256,14 @@ def compare(
     )
     from adversarial.results import read_results
 
-    found = compare(
-        name_runs([read_results(run) for run in runs]), metrics=metric or (), fprs=fpr or ()
-    )
+    named = name_runs([read_results(run) for run in runs])
+    found = compare(named, metrics=metric or (), fprs=fpr or ())
+    if have_no_defence_in_common(named):
+        typer.echo(
+            "No two runs have a detector of one name, so no two of their numbers stand side by "
+            "side: name them alike with 'adversarial evaluate --detector NAME=BUNDLE'",
+            err=True,
+        )
     if format_ != "table":
         typer.echo(to_csv(found) if format_ == "csv" else to_markdown(found), nl=False)
         return

@@ -9,18 +9,10 @@ from dataclasses import dataclass
 
 from adversarial.number_text import describe, number_name
 from adversarial.results import Record, Results, ResultsError, case_of
+from adversarial.run_schemas import METRICS
 
-PLACE = (
-    "attack",
-    "threat_model",
-    "target",
-    "defence",
-    "corruption",
-    "severity",
-    "metric",
-    "fpr",
-    "policy",
-)
+ESTIMATE = ("value", "low", "high", "n")
+PLACE = tuple(name for name in METRICS.names if name not in ESTIMATE)
 """Fields that name a number."""
 
 HEAD = ("case", "defence", "number")
@@ -62,6 +54,13 @@ def compare(
     ResultsError
         If no run has such a number.
     """
+    records = [record for results in runs.values() for record in results.records]
+    rates = {record["fpr"] for record in records} - {None}
+    if unknown := set(fprs) - rates:
+        raise ResultsError(
+            f"no run has a number at --fpr {min(unknown):g}: expected one of "
+            f"{', '.join(f'{rate:g}' for rate in sorted(rates))}"
+        )
     rows: dict[tuple[object, ...], list[Record | None]] = {}
     for index, results in enumerate(runs.values()):
         for record in results.records:
@@ -72,14 +71,15 @@ def compare(
             place = tuple(record[name] for name in PLACE)
             rows.setdefault(place, [None] * len(runs))[index] = record
     if not rows:
-        records = [record for results in runs.values() for record in results.records]
         known = dict.fromkeys(record["metric"] for record in records)
-        rates = sorted({record["fpr"] for record in records if record["fpr"] is not None})
-        raise ResultsError(
-            f"no run has such a number: --metric is one of {', '.join(known)}, --fpr one of "
-            f"{', '.join(f'{rate:g}' for rate in rates)}"
-        )
+        raise ResultsError(f"no run has such a number: --metric is one of {', '.join(known)}")
     return Comparison(list(runs), rows)
+
+
+def have_no_defence_in_common(runs: Mapping[str, Results]) -> bool:
+    """Say whether no two runs have a defence of one name, so that none is beside another."""
+    names = [name for results in runs.values() for name in dict.fromkeys(results.defences)]
+    return len(runs) > 1 and len(set(names)) == len(names)
 
 
 def name_runs(runs: Sequence[Results]) -> dict[str, Results]:
@@ -120,13 +120,12 @@ def to_csv(comparison: Comparison) -> str:
     """Return a comparison as CSV: value, interval, n and whether it is apart, for each run."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    numbers = ("value", "low", "high", "n")
-    heads = [f"{name} {run}" for run in comparison.runs for name in (*numbers, "apart")]
+    heads = [f"{name} {run}" for run in comparison.runs for name in (*ESTIMATE, "apart")]
     writer.writerow([*PLACE, *heads])
     for place, records in comparison.rows.items():
         cells: list[object] = []
         for record in records:
-            cells += [None if record is None else record[name] for name in numbers]
+            cells += [None if record is None else record[name] for name in ESTIMATE]
             known = all(r is not None and r["low"] is not None for r in (records[0], record))
             cells.append(is_apart(records[0], record) if known else None)
         writer.writerow([*place, *cells])

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from adversarial.attacks import PGD, All, Attack, AttackError, AttackResult, Criterion, strongest
 from adversarial.attacks.named import IN_TURN, make_attack
+from adversarial.checkpoints import digest
 from adversarial.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from adversarial.detector import AdversarialDetector, Prediction
 from adversarial.drift_summary import by_severity
@@ -112,11 +113,19 @@ class Experiment:
             for name in names:
                 if list(names).count(name) > 1:
                     raise ExperimentError(f"the {what} {name!r} is named twice: name it once")
+        named: dict[tuple[Attack, bool], str] = {}
         for name in self.attacks:
             try:
-                make_attack(name)
+                made = make_attack(name), name.endswith(IN_TURN)
             except AttackError as error:
                 raise ExperimentError(str(error)) from None
+            if made in named:
+                raise ExperimentError(f"{named[made]} and {name} are one attack: name one of them")
+            named[made] = name
+        if self.masking and not any(isinstance(attack, PGD) for attack, _ in named):
+            raise ExperimentError(
+                "hidden gradients are looked for behind PGD: name an attack such as pgd-linf-0.1"
+            )
         for name in self.threat_models:
             make_threat_model(name)
         if self.targets and set(self.threat_models) == {"grey-box"}:
@@ -225,7 +234,7 @@ def run(
     Returns
     -------
     list of dict
-        The records, with the fields of `adversarial.run_directory.SCHEMA`.
+        The records, with the fields of `adversarial.run_schemas.METRICS`.
 
     Raises
     ------
@@ -248,6 +257,7 @@ def run(
             {
                 **asdict(experiment),
                 "n": len(x),
+                "rows": digest(x, y),
                 "fprs": _fprs(detectors),
                 "class_names": first[1].class_names,
                 "hyper_parameters": {name: repr(make_attack(name)) for name in experiment.attacks},

@@ -19,22 +19,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from adversarial.errors import DriftMonitorError
+from adversarial.run_schemas import METRICS, PLACE, ROWS
 
 Record = Mapping[str, Any]
 Columns = Mapping[str, NDArray[Any]]
 
-NUMBER_COLUMNS = (
-    "row",
-    "label",
-    "prediction_clean",
-    "prediction",
-    "reconstruction_prediction_clean",
-    "reconstruction_prediction",
-    "score_clean",
-    "score",
-    "entropy_clean",
-    "entropy",
-)
+NUMBER_COLUMNS = tuple(name for name in ROWS.names[len(PLACE) :] if name != "success")
 
 
 class ResultsError(DriftMonitorError):
@@ -104,7 +94,7 @@ class Results:
     config : mapping
         What was asked for (`config.json`).
     records : sequence of mapping
-        The numbers, with the fields of `adversarial.run_directory.SCHEMA`.
+        The numbers, with the fields of `adversarial.run_schemas.METRICS`.
     """
 
     directory: Path
@@ -151,25 +141,23 @@ def read_results(directory: Path) -> Results:
     except ValueError as error:
         raise _damaged(file, str(error)) from None
     known = config if isinstance(config, dict) else {}
+    if known and known.keys().isdisjoint({"dataset", "model"}):
+        raise ResultsError(
+            f"{directory} holds another kind of evaluation (its config.json has no dataset and no "
+            "model): expected one of 'adversarial evaluate'"
+        )
     kinds = {"detectors": dict, "fprs": list, "n": int, "seed": int, "dataset": str, "model": str}
     if absent := [name for name in kinds if name not in known]:
         raise _damaged(file, f"no {', '.join(absent)}")
     for name, kind in kinds.items():
         if not isinstance(known[name], kind):
             raise _damaged(file, f"{name} is {known[name]!r}")
-    table = _read_table(metrics)
-    if absent := [name for name in ("metric", "value") if name not in table.column_names]:
-        raise _damaged(metrics, f"no column {', '.join(absent)}")
+    rates = known["fprs"]
+    if not rates or not all(isinstance(rate, float) and 0 < rate < 1 for rate in rates):
+        raise _damaged(file, f"fprs is {rates!r}")
     # Runs of before there were targets have no such column.
-    places = [field.name for field in fields(Case)] + [
-        "defence",
-        "fpr",
-        "policy",
-        "low",
-        "high",
-        "n",
-    ]
-    records = [dict.fromkeys(places) | record for record in table.to_pylist()]
+    table = _read_table(metrics, METRICS, ["metric", "value"])
+    records = [dict.fromkeys(METRICS.names) | record for record in table.to_pylist()]
     return Results(directory, config, records)
 
 
@@ -187,10 +175,8 @@ def read_rows(results: Results) -> dict[Case, dict[str, Columns]]:
         If the file is missing or damaged, or lacks a column.
     """
     file = results.directory / "rows.parquet"
-    table = _read_table(file)
     keys = [field.name for field in fields(Case)] + ["defence"]
-    if absent := [name for name in (*keys, *NUMBER_COLUMNS) if name not in table.column_names]:
-        raise _damaged(file, f"no column {', '.join(absent)}")
+    table = _read_table(file, ROWS, [*keys, *NUMBER_COLUMNS])
     # Groups are told apart by one integer: a table of a million rows is too long for tuples.
     code = np.zeros(table.num_rows, np.int64)
     values = []
@@ -261,13 +247,21 @@ def case_of(record: Record) -> Case:
     return Case(**{field.name: record[field.name] for field in fields(Case)})
 
 
-def _read_table(file: Path) -> Any:
+def _read_table(file: Path, schema: pa.Schema, needed: Sequence[str]) -> pa.Table:
     try:
-        return pq.read_table(file)
+        table = pq.read_table(file)
     except FileNotFoundError:
         raise _missing(file) from None
     except (pa.ArrowException, OSError) as error:
         raise _damaged(file, str(error)) from None
+    if absent := [name for name in needed if name not in table.column_names]:
+        raise _damaged(file, f"no column {', '.join(absent)}")
+    for name in schema.names:
+        if name in table.column_names and table[name].type != schema.field(name).type:
+            raise _damaged(
+                file, f"the column {name} is of {table[name].type}, not {schema.field(name).type}"
+            )
+    return table
 
 
 def _load(file: Path) -> Any:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from adversarial.detector import Prediction
 from adversarial.errors import DriftMonitorError
 from adversarial.evaluation import Metric
+from adversarial.run_schemas import METRICS, PLACE, ROWS
 from adversarial.settings import describe_changes, write_json
 
 Rows = NDArray[np.float32]
@@ -26,49 +27,6 @@ Record = dict[str, Any]
 
 N_IMAGES = 8
 """Rows that are kept as pictures."""
-
-PLACE = [
-    ("attack", pa.string()),
-    ("threat_model", pa.string()),
-    ("target", pa.string()),
-    ("defence", pa.string()),
-    ("corruption", pa.string()),
-    ("severity", pa.int64()),
-]
-"""What a number or a row is of; `target` is the defence that was attacked, null for grey-box."""
-
-SCHEMA = pa.schema(
-    [
-        *PLACE,
-        ("metric", pa.string()),
-        ("fpr", pa.float64()),
-        ("policy", pa.string()),
-        ("value", pa.float64()),
-        ("low", pa.float64()),
-        ("high", pa.float64()),
-        ("n", pa.int64()),
-    ]
-)
-"""Of `metrics.parquet`; what does not apply to a number is null, and so is a number of no rows."""
-
-ROWS = pa.schema(
-    [
-        *PLACE,
-        ("row", pa.int64()),
-        ("label", pa.int64()),
-        ("success", pa.bool_()),
-        ("prediction_clean", pa.int64()),
-        ("prediction", pa.int64()),
-        ("reconstruction_prediction_clean", pa.int64()),
-        ("reconstruction_prediction", pa.int64()),
-        ("score_clean", pa.float64()),
-        ("score", pa.float64()),
-        ("entropy_clean", pa.float64()),
-        ("entropy", pa.float64()),
-    ]
-)
-"""Of `rows.parquet`: classes as indices, scores and entropies of M in nats, before and after."""
-
 
 OWN = {
     "attacks",
@@ -124,14 +82,14 @@ def claim(output: Path, config: Record) -> None:
 
 
 def as_records(metrics: Sequence[Metric], place: Mapping[str, Any]) -> Iterator[Record]:
-    """Yield metrics with the fields of `SCHEMA`."""
+    """Yield metrics with the fields of `METRICS`."""
     for metric in metrics:
         numbers = {
             name: None if isinstance(value, float) and np.isnan(value) else value
             for name, value in metric.estimate._asdict().items()
         }
         what = {"metric": metric.name, "fpr": metric.fpr, "policy": metric.policy}
-        yield dict.fromkeys(SCHEMA.names) | dict(place) | what | numbers
+        yield dict.fromkeys(METRICS.names) | dict(place) | what | numbers
 
 
 def as_rows(
@@ -189,7 +147,7 @@ def write_results(
     output: Path, config: Record, records: Sequence[Record], rows: Sequence[pa.Table]
 ) -> None:
     """Write numbers and rows; `metrics.json` comes last, and says that the run is finished."""
-    table = pa.Table.from_pylist(list(records), SCHEMA)
+    table = pa.Table.from_pylist(list(records), METRICS)
     parts = {"rows.parquet": pa.concat_tables(rows), "metrics.parquet": table}
     for name, part in parts.items():
         scratch = output / f"{name}.new"

@@ -134,7 +134,9 @@ def read_evaluation(directory: Path) -> Evaluation:
     try:
         text = (directory / EVALUATION).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        what = "is not finished" if (directory / "config.json").exists() else "is not there"
+        what = "is not there"
+        if (directory / "config.json").exists():
+            what = "is not finished, or not one of 'drift-monitor evaluate'"
         raise EvaluationError(
             f"the evaluation {directory} {what}: run 'drift-monitor evaluate' with the candidate"
         ) from None

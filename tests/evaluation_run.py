@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adversarial.evaluation import area_under_roc, mean, share
-from adversarial.run_directory import PLACE, ROWS, SCHEMA
+from adversarial.run_schemas import METRICS, PLACE, ROWS
 
 N, K = 60, 2
 FPRS = (0.01, 0.05)
@@ -102,7 +102,7 @@ def write_run(
 
 def write_metrics(directory: Path, records: list[dict[str, Any]]) -> None:
     """Write `metrics.parquet`."""
-    pq.write_table(pa.Table.from_pylist(records, SCHEMA), directory / "metrics.parquet")
+    pq.write_table(pa.Table.from_pylist(records, METRICS), directory / "metrics.parquet")
 
 
 def _predicted(

@@ -81,6 +81,17 @@ def test_numbers_are_chosen_by_metric_and_threshold(runs: list[Path]) -> None:
     known = name_runs([read_results(run) for run in runs])
     with pytest.raises(ResultsError, match="no run has such a number: --metric is one of acc"):
         compare(known, metrics=["acu"])
+    with pytest.raises(ResultsError, match=r"no run has a number at --fpr 0.5: expected one of 0"):
+        compare(known, fprs=[0.01, 0.5])
+
+
+def test_runs_whose_detectors_have_no_name_in_common_are_told_of(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    other = write_run(tmp_path / "run", detectors=("candidate",))
+    assert "No two runs have a detector of one name" in output([runs[1], other])
+    assert "No two runs" not in output(runs)
+    assert "No two runs" not in output([other])
 
 
 def test_names_are_as_short_as_tells_them_apart(runs: list[Path]) -> None:
@@ -105,6 +116,9 @@ def test_what_is_no_finished_run_is_refused(runs: list[Path], tmp_path: Path) ->
     config.write_text('{"dataset": "animals", "n": 60}')
     with pytest.raises(ResultsError, match=r"damaged \(no detectors, fprs, seed, model\)"):
         read_results(tmp_path)
+    config.write_text('{"candidate": "fingerprint", "n": 60}')
+    with pytest.raises(ResultsError, match=r"another kind of evaluation .*'adversarial evaluate'"):
+        read_results(tmp_path)
     known = json.loads((runs[0] / "config.json").read_text())
     config.write_text(json.dumps(known | {"fprs": 0}))
     with pytest.raises(ResultsError, match=r"config.json is damaged \(fprs is 0\)"):
@@ -116,6 +130,14 @@ def test_what_is_no_finished_run_is_refused(runs: list[Path], tmp_path: Path) ->
     pq.write_table(table.drop_columns(["value"]), metrics)
     with pytest.raises(ResultsError, match=r"metrics.parquet is damaged \(no column value\)"):
         read_results(tmp_path)
+    text = table["value"].cast("string")
+    pq.write_table(table.set_column(table.column_names.index("value"), "value", text), metrics)
+    with pytest.raises(ResultsError, match=r"the column value is of string, not double\)"):
+        read_results(tmp_path)
+    for rates, shown in (([], r"\[\]"), (["5 %"], r"\['5 %'\]"), ([5.0], r"\[5.0\]")):
+        config.write_text(json.dumps(known | {"fprs": rates}))
+        with pytest.raises(ResultsError, match=rf"config.json is damaged \(fprs is {shown}\)"):
+            read_results(tmp_path)
 
 
 def test_a_run_of_before_there_were_targets_can_be_compared(

@@ -122,7 +122,7 @@ def test_any_attack_comes_first_and_what_was_made_against_another_is_no_headline
 def test_the_first_screen_says_what_was_evaluated(page: Page) -> None:
     text = " ".join(page.text.split())
     assert "kl, mse defending cnn on animals" in text
-    assert f"{N} test images that no model has seen; attacks: cw, pgd-linf-8/255" in text
+    assert f"{N} test images; attacks: cw, pgd-linf-8/255" in text
     assert "the attacker: grey-box, white-box; drift: 2 corruptions" in text
     assert "fingerprint-of-1" in text
 

@@ -100,7 +100,10 @@ def test_a_finished_evaluation_is_read_and_a_killed_one_finished(
         with pytest.raises(ZeroDivisionError):
             evaluate_bundles(monitor, bundles)
     directory = evaluation_directory(monitor, bundles)
-    with pytest.raises(DriftMonitorError, match="is not finished: run 'drift-monitor evaluate'"):
+    unfinished = (
+        "is not finished, or not one of 'drift-monitor evaluate': run 'drift-monitor evaluate'"
+    )
+    with pytest.raises(DriftMonitorError, match=unfinished):
         read_evaluation(directory)
     attacked = next(directory.glob("attacks/*/*.npz"))
     before = attacked.stat().st_mtime_ns

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adversarial.run_directory import SCHEMA
+from adversarial.run_schemas import METRICS
 
 RESULTS = Path("results").resolve()
-NULL: dict[str, Any] = dict.fromkeys(SCHEMA.names)
+NULL: dict[str, Any] = dict.fromkeys(METRICS.names)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def keep(directory: Path, records: list[dict[str, Any]]) -> None:
     directory.mkdir()
     config = {"n": 500, "seed": 0, "fprs": [0.05], "dataset": "mnist", "model": "cnn"}
     (directory / "config.json").write_text(json.dumps(config | {"detectors": {"kl": "1f"}}))
-    pq.write_table(pa.Table.from_pylist(records, SCHEMA), directory / "metrics.parquet")
+    pq.write_table(pa.Table.from_pylist(records, METRICS), directory / "metrics.parquet")
 
 
 def test_what_is_written_is_what_was_measured(scripts: dict[str, Any], tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""The columns of an evaluation's tables: what is written, and what is expected to be read."""
+
+import pyarrow as pa
+
+PLACE = [
+    ("attack", pa.string()),
+    ("threat_model", pa.string()),
+    ("target", pa.string()),
+    ("defence", pa.string()),
+    ("corruption", pa.string()),
+    ("severity", pa.int64()),
+]
+"""What a number or a row is of; `target` is the defence that was attacked, null for grey-box."""
+
+METRICS = pa.schema(
+    [
+        *PLACE,
+        ("metric", pa.string()),
+        ("fpr", pa.float64()),
+        ("policy", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("n", pa.int64()),
+    ]
+)
+"""Of `metrics.parquet`; what does not apply to a number is null, and so is a number of no rows."""
+
+ROWS = pa.schema(
+    [
+        *PLACE,
+        ("row", pa.int64()),
+        ("label", pa.int64()),
+        ("success", pa.bool_()),
+        ("prediction_clean", pa.int64()),
+        ("prediction", pa.int64()),
+        ("reconstruction_prediction_clean", pa.int64()),
+        ("reconstruction_prediction", pa.int64()),
+        ("score_clean", pa.float64()),
+        ("score", pa.float64()),
+        ("entropy_clean", pa.float64()),
+        ("entropy", pa.float64()),
+    ]
+)
+"""Of `rows.parquet`: classes as indices, scores and entropies of M in nats, before and after."""
