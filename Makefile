@@ -41,10 +41,10 @@ bench: $(STAMP)  ## Measure speed and accuracy against peers; writes benchmarks/
 	$(RUN)python benchmarks/scoring.py
 	$(RUN)python benchmarks/score_agreement.py
 	$(RUN)python benchmarks/job.py
-	$(RUN)python benchmarks/training.py
-	$(RUN)python benchmarks/attacks.py
 	$(RUN)python benchmarks/report.py
 	$(RUN)python benchmarks/accuracy_estimate.py
+	$(RUN)python benchmarks/training.py
+	$(RUN)python benchmarks/attacks.py
 
 paper: $(STAMP)  ## Repeat the paper's evaluation, for hours: make paper DATA=DIR; writes results/
 	$(RUN)python results/paper.py run --data-dir $(DATA)

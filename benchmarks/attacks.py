@@ -9,14 +9,18 @@ from trace to trace.
 """
 
 import argparse
+import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import adversarial  # noqa: F401  first, because it turns on oneDNN for the TensorFlow to come
+
+# isort: split
 import foolbox
 import keras
 import numpy as np
@@ -44,34 +48,43 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """An attack of this project, Foolbox's, and how much faster the first is to be."""
+class Contender:
+    """An attack of this project, and how much faster than Foolbox's it is to be."""
 
     name: str
-    ours: Attack
-    theirs: Any
-    epsilon: float | None
+    attack: Attack
     target: float
 
 
-def pairs() -> list[Pair]:
+@dataclass(frozen=True)
+class Contest:
+    """Attacks of this project, and the one of Foolbox that they are run in turn with."""
+
+    ours: Sequence[Contender]
+    theirs: Any
+    epsilon: float | None = None
+
+
+def contests() -> list[Contest]:
     """Return what is compared."""
     theirs = foolbox.attacks
-    peer = theirs.L2CarliniWagnerAttack(
-        binary_search_steps=7, steps=200, stepsize=0.1, initial_const=100.0
-    )
     return [
-        Pair("C&W, the paper's", CarliniWagner.paper(batch_size=N_ROWS), peer, None, 3.0),
-        Pair("C&W, log c", make_attack("cw-log"), peer, None, 5.0),
-        Pair("DDN, 100 steps", DDN(), theirs.DDNAttack(steps=100), None, 1.0),
-        Pair(
-            "SLIDE, ε = 20",
-            SLIDE(20.0, 10.0),
+        Contest(
+            [
+                Contender("C&W, the paper's", CarliniWagner.paper(batch_size=N_ROWS), 3.0),
+                Contender("C&W, log c", make_attack("cw-log"), 5.0),
+            ],
+            theirs.L2CarliniWagnerAttack(
+                binary_search_steps=7, steps=200, stepsize=0.1, initial_const=100.0
+            ),
+        ),
+        Contest([Contender("DDN, 100 steps", DDN(), 1.0)], theirs.DDNAttack(steps=100)),
+        Contest(
+            [Contender("SLIDE, ε = 20", SLIDE(20.0, 10.0), 1.0)],
             theirs.SparseL1DescentAttack(quantile=0.8, steps=10, abs_stepsize=10.0),
             20.0,
-            1.0,
         ),
-        Pair("FGSM, ε = 0.2", FGSM(0.2), theirs.LinfFastGradientAttack(), 0.2, 1.0),
+        Contest([Contender("FGSM, ε = 0.2", FGSM(0.2), 1.0)], theirs.LinfFastGradientAttack(), 0.2),
     ]
 
 
@@ -96,25 +109,26 @@ def run_theirs(attack: Any, epsilon: float | None, classifier: keras.Model) -> C
     return run
 
 
-def measure(pair: Pair, classifier: keras.Model, x: Any, y: Any, rounds: int) -> tuple[Side, Side]:
-    """Run both in turn."""
-    sides = Side(), Side()
-    runs = run_ours(pair.ours, classifier), run_theirs(pair.theirs, pair.epsilon, classifier)
+def measure(
+    contest: Contest, classifier: keras.Model, x: Any, y: Any, rounds: int
+) -> tuple[list[Side], Side]:
+    """Run all in turn; return the sides of this project's attacks, and of Foolbox's."""
+    runs = {ours.name: run_ours(ours.attack, classifier) for ours in contest.ours}
+    runs["Foolbox"] = run_theirs(contest.theirs, contest.epsilon, classifier)
+    sides = {name: Side() for name in runs}
     for turn in range(rounds):
-        for side, run in zip(sides, runs, strict=True):
+        for name, run in runs.items():
+            side = sides[name]
             started = time.perf_counter()
             x_adv, side.success = run(x, y)
             side.seconds.append(time.perf_counter() - started)
             side.norms = np.linalg.norm((x_adv - x).reshape(len(x), -1), axis=1).astype(np.float64)
-        print(
-            f"{pair.name}, round {turn + 1}: "
-            + ", ".join(f"{side.seconds[-1]:.1f} s" for side in sides),
-            file=sys.stderr,
-        )
-    return sides
+            print(f"round {turn + 1}: {name}, {side.seconds[-1]:.1f} s", file=sys.stderr)
+    theirs = sides.pop("Foolbox")
+    return list(sides.values()), theirs
 
 
-def line(pair: Pair, ours: Side, theirs: Side) -> tuple[str, dict[str, Any]]:
+def line(contender: Contender, ours: Side, theirs: Side) -> tuple[str, dict[str, Any]]:
     """Return one row of the table, and its figures."""
     speedup: Ratios = ratios(theirs.seconds, ours.seconds)
     both = ours.success & theirs.success
@@ -122,21 +136,21 @@ def line(pair: Pair, ours: Side, theirs: Side) -> tuple[str, dict[str, Any]]:
     margin = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
     mean_l2 = [float(side.norms[side.success].mean()) for side in (ours, theirs)]
     figures = {
-        "name": pair.name,
-        "ours": repr(pair.ours),
+        "name": contender.name,
+        "ours": repr(contender.attack),
         "seconds": [ours.seconds, theirs.seconds],
         "speedup": speedup._asdict(),
-        "target": pair.target,
-        "reached": speedup.median >= pair.target,
+        "target": contender.target,
+        "reached": speedup.median >= contender.target,
         "success": [float(ours.success.mean()), float(theirs.success.mean())],
         "mean_l2": mean_l2,
         "paired_l2_difference": float(difference.mean()),
         "margin": float(margin),
     }
     text = (
-        f"{pair.name:18}{statistics.median(ours.seconds):8.1f}"
-        f"{statistics.median(theirs.seconds):9.1f}   {speedup!s:24}{pair.target:4g}"
-        f"{verdict(speedup.median >= pair.target):>9}{ours.success.mean():9.1%}"
+        f"{contender.name:18}{statistics.median(ours.seconds):8.1f}"
+        f"{statistics.median(theirs.seconds):9.1f}   {speedup!s:24}{contender.target:4g}"
+        f"{verdict(speedup.median >= contender.target):>9}{ours.success.mean():9.1%}"
         f"{theirs.success.mean():8.1%}{mean_l2[0]:8.3f}{mean_l2[1]:8.3f}"
         f"  {difference.mean():+.4f} ± {margin:.4f}"
     )
@@ -151,18 +165,29 @@ def main() -> None:
     )
     parser.add_argument("--data-dir", type=Path, help="directory of MNIST's files")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="TensorFlow's; all cores if not given"
+    )
     arguments = parser.parse_args()
     if not arguments.classifier.exists():
         raise SystemExit(f"{arguments.classifier} is not there: adversarial train --dataset mnist")
 
+    tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     classifier = keras.saving.load_model(arguments.classifier)
     dataset = load_dataset("mnist", arguments.data_dir)
     x, y = scale(dataset.x_test[:N_ROWS]), dataset.y_test[:N_ROWS].astype(np.int64)
-    found = [line(pair, *measure(pair, classifier, x, y, arguments.rounds)) for pair in pairs()]
+    found = []
+    for contest in contests():
+        sides, theirs = measure(contest, classifier, x, y, arguments.rounds)
+        found += [
+            line(contender, side, theirs)
+            for contender, side in zip(contest.ours, sides, strict=True)
+        ]
     text = "\n".join(
         [
-            f"{N_ROWS} MNIST images, Foolbox {foolbox.__version__}; seconds are medians of "
-            f"{arguments.rounds} rounds, taken in turn",
+            f"{N_ROWS} MNIST images, Foolbox {foolbox.__version__}, TensorFlow's threads: "
+            f"{arguments.threads}; seconds are medians of {arguments.rounds} rounds, taken in turn",
             "",
             f"{'':18}{'ours/s':>8}{'theirs/s':>9}   {'times faster':24}{'goal':>4}{'':9}"
             f"{'success':>9}{'theirs':>8}{'L2':>8}{'theirs':>8}  paired difference of L2",
@@ -172,7 +197,11 @@ def main() -> None:
             "images on which the attack succeeded; differences with their 95 % interval.",
         ]
     )
-    write_record("attacks", text, {"attacks": [figures for _, figures in found]})
+    write_record(
+        "attacks",
+        text,
+        {"threads": arguments.threads, "attacks": [figures for _, figures in found]},
+    )
 
 
 if __name__ == "__main__":
