@@ -63,7 +63,7 @@ FASHION = Models(
     "fashion_mnist",
     "cnn",
     {"kl": ["--earlier", "5"], "mse": ["--baseline"]},
-    ["--detector-epochs", "20"],
+    ["--detector-epochs", "15"],
 )
 CIFAR = Models(
     "cifar10",

@@ -194,10 +194,10 @@ def attack_tables(
 
 
 def loss_table(records: Sequence[Record], defences: Sequence[str]) -> Iterator[str]:
-    """Yield where the system ends in an undetected wrong answer, by the strongest attack."""
+    """Yield where the system ends in an undetected wrong answer, by any attack."""
     lost = {r["defence"] for r in records if r["attack"] == "any"}
     yield "Share of images on which the system ends in a wrong answer that nobody is warned of: by"
-    yield "the strongest of all attacks of this run, image by image, and with no attack:"
+    yield "any of this run's attacks, image by image, and with no attack:"
     yield ""
     some = next(r for r in records if r["attack"] not in (None, "any") and r["defence"])
     place = {name: some[name] for name in ("attack", "threat_model", "target")}
