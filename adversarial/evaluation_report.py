@@ -11,10 +11,10 @@ from typing import Any
 
 import jinja2
 
-from adversarial.drift_summary import SeveritySummary, by_severity
-from adversarial.experiment import ANY, STRONGEST
+from adversarial.drift import SeveritySummary, by_severity
 from adversarial.number_text import describe, number_name, number_text, rate_text
 from adversarial.results import Case, Record, Results, case_of, read_results, read_rows
+from adversarial.run_schemas import ANY, STRONGEST
 
 SHARES = ("accuracy", "success", "detection_rate", "flagged", "undetected_error", "masking")
 """What the names of metrics that are shares begin with."""

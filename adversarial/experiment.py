@@ -21,18 +21,10 @@ from adversarial.attacks.named import IN_TURN, make_attack
 from adversarial.checkpoints import digest
 from adversarial.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from adversarial.detector import AdversarialDetector, Prediction
-from adversarial.drift_summary import by_severity
+from adversarial.drift import by_severity, drift_metrics
 from adversarial.errors import DriftMonitorError
-from adversarial.evaluation import (
-    FPRS,
-    Metric,
-    attack_metrics,
-    defence_metrics,
-    drift_metrics,
-    entropy,
-    lost_rows,
-    share,
-)
+from adversarial.estimates import Metric, share
+from adversarial.evaluation import FPRS, attack_metrics, defence_metrics, entropy, lost_rows
 from adversarial.masking import masking_checks
 from adversarial.results import Case, Columns, columns_of
 from adversarial.run_directory import (
@@ -45,6 +37,7 @@ from adversarial.run_directory import (
     write_original,
     write_results,
 )
+from adversarial.run_schemas import ANY, STRONGEST
 from adversarial.threat_models import grey_box, in_turn, uncorrected, undetected, white_box
 
 Rows = NDArray[np.float32]
@@ -61,9 +54,6 @@ THREAT_MODELS: dict[str, Callable[[AdversarialDetector], Criterion]] = {
 
 WEIGHT_STEPS = 6
 """Weights tried, row by row, where several criteria must be met at once."""
-
-STRONGEST, ANY = "strongest", "any"
-"""Names of the best of the attacks, row by row, and of the best by any threat model."""
 
 ALL = "all"
 """Name of all corruptions together."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from adversarial.detector import Prediction
 from adversarial.errors import DriftMonitorError
-from adversarial.evaluation import Metric
+from adversarial.estimates import Metric
 from adversarial.run_schemas import METRICS, PLACE, ROWS
 from adversarial.settings import describe_changes, write_json
 

@@ -12,6 +12,9 @@ PLACE = [
 ]
 """What a number or a row is of; `target` is the defence that was attacked, null for grey-box."""
 
+STRONGEST, ANY = "strongest", "any"
+"""As `attack`: the best of the attacks, row by row, and the best by any threat model."""
+
 METRICS = pa.schema(
     [
         *PLACE,

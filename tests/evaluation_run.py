@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adversarial.evaluation import area_under_roc, mean, share
+from adversarial.estimates import area_under_roc, mean, share
 from adversarial.run_schemas import METRICS, PLACE, ROWS
 
 N, K = 60, 2

@@ -9,7 +9,7 @@ from adversarial.number_text import describe
 from adversarial.results import Case, Columns, Results, read_images
 
 if TYPE_CHECKING:
-    from adversarial.drift_summary import SeveritySummary
+    from adversarial.drift import SeveritySummary
     from adversarial.figures.style import Drawing
 
 __all__ = ["draw_figures"]
@@ -28,7 +28,7 @@ def draw_figures(
     rows : mapping of Case to mapping of str to columns
         As of `adversarial.results.read_rows`.
     severities : sequence of SeveritySummary
-        As of `adversarial.drift_summary.by_severity`.
+        As of `adversarial.drift.by_severity`.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from adversarial.evaluation import roc
+from adversarial.estimates import roc
 from adversarial.figures.style import (
     COLOURS,
     DASHES,

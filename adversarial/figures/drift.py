@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adversarial.drift_summary import SeveritySummary
+from adversarial.drift import SeveritySummary
 from adversarial.figures.style import (
     COLOURS,
     DASHES,

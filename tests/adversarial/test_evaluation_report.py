@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -55,6 +57,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(run: Path) -> Page:
     return Page(write_report(run).read_text(encoding="utf-8"))
+
+
+def test_a_page_needs_no_tensorflow(run: Path) -> None:
+    code = (
+        "import sys, pathlib; from adversarial.evaluation_report import write_report; "
+        "write_report(pathlib.Path(sys.argv[1])); "
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, run], check=False).returncode == 0
 
 
 def shown(hits: np.ndarray) -> str:

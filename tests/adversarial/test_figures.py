@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 from sklearn.metrics import roc_curve
 
-from adversarial.drift_summary import by_severity
+from adversarial.drift import by_severity
 from adversarial.evaluation_report import write_report
 from adversarial.figures import draw_figures
 from adversarial.figures.detection import entropies, roc_curves, scores

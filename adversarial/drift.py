@@ -1,26 +1,87 @@
-"""Drift by severity, all corruptions together: the score of harmful and harmless rows (Figure 7).
-
-The same images are drifted by every corruption, so an image, not a row, is what is drawn in the
-bootstrap that gives the intervals.
-"""
+"""Harmful and harmless drift: the score of either, by corruption and by severity (Figure 7)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from adversarial.evaluation import (
-    CONFIDENCE,
+from adversarial.estimates import (
     N_RESAMPLES,
     Estimate,
     Metric,
-    separation,
-    split_drift,
+    Scores,
+    area_under_roc,
+    mean,
+    nothing,
+    percentiles,
+    ratio_of_means,
+    share,
 )
 from adversarial.results import Case, Columns
+
+if TYPE_CHECKING:  # it takes TensorFlow, which a page of kept numbers does not need
+    from adversarial.detector import Prediction
+
+Classes = NDArray[np.int64]
+
+
+def drift_metrics(
+    before: Prediction, after: Prediction, y: Classes, *, seed: int = 0
+) -> list[Metric]:
+    """Return how well the score tells harmful drift from harmless (section 4.4, Figure 7).
+
+    Harmful and harmless are as in `split_drift`.
+
+    Parameters
+    ----------
+    before, after : Prediction
+        What the detector says of the rows before the drift, and of the same rows after it.
+    y : (n,) int64
+        True classes.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    list of Metric
+        Accuracy of M before and after the drift, and of M(AE(x)) after it; mean score of the
+        originals, of harmful and of harmless rows, and the ratio of the latter two; D and p of a
+        two-sample Kolmogorov-Smirnov test between them; AUC of the score as a detector of harm.
+    """
+    is_harmful, is_harmless = split_drift(before.prediction, after.prediction, y)
+    harmful, harmless = after.score[is_harmful], after.score[is_harmless]
+    metrics = [
+        Metric("accuracy_clean", share(before.prediction == y)),
+        Metric("accuracy_drifted", share(after.prediction == y)),
+        Metric("accuracy_reconstructed", share(after.reconstruction_prediction == y)),
+        Metric("score_clean", mean(before.score)),
+        Metric("score_harmful", mean(harmful)),
+        Metric("score_harmless", mean(harmless)),
+        Metric("score_ratio", ratio_of_means(harmful, harmless, seed=seed)),
+        Metric("auc_harm", area_under_roc(harmless, harmful, paired=False, seed=seed)),
+    ]
+    return metrics + _separation(harmful, harmless)
+
+
+def split_drift(
+    before: Classes, after: Classes, y: Classes
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which drifted rows are harmful, and which are harmless.
+
+    A row is harmful if it is misclassified and its original is not, harmless if the class that M
+    gives is the same; other rows are in neither group.
+
+    Parameters
+    ----------
+    before, after, y : (n,) int64
+        M's classes of the originals and of the drifted rows, and the true ones.
+    """
+    return (before == y) & (after != y), before == after
 
 
 @dataclass(frozen=True)
@@ -39,7 +100,7 @@ class SeveritySummary:
     score : Estimate
         Mean over all rows, in nats.
     score_harmful, score_harmless : Estimate
-        Mean over the rows of either kind (`adversarial.evaluation.split_drift`); of no rows for the
+        Mean over the rows of either kind (`split_drift`); of no rows for the
         originals.
     ratio : Estimate
         Of the former to the latter.
@@ -78,7 +139,10 @@ class SeveritySummary:
 def by_severity(
     rows: Mapping[Case, Mapping[str, Columns]], *, seed: int = 0
 ) -> list[SeveritySummary]:
-    """Return what drift does at every severity, by defence.
+    """Return what drift does at every severity, all corruptions together, by defence.
+
+    The same images are drifted by every corruption, so an image, not a row, is what is drawn in the
+    bootstrap that gives the intervals.
 
     Parameters
     ----------
@@ -102,6 +166,17 @@ def by_severity(
             for severity in severities
         ]
     return found
+
+
+def _separation(harmful: Scores, harmless: Scores) -> list[Metric]:
+    """Return D and p of a two-sample Kolmogorov-Smirnov test; of no rows where one is empty."""
+    statistic = p_value = nothing()
+    if len(harmful) and len(harmless):
+        test = stats.ks_2samp(harmful, harmless)
+        n, nan = len(harmful) + len(harmless), float("nan")
+        statistic = Estimate(float(test.statistic), nan, nan, n)
+        p_value = Estimate(float(test.pvalue), nan, nan, n)
+    return [Metric("ks_statistic", statistic), Metric("ks_p_value", p_value)]
 
 
 def _originals(columns: Columns) -> Columns:
@@ -153,7 +228,7 @@ def _summarise(
         score_harmful=score_harmful,
         score_harmless=score_harmless,
         ratio=ratio,
-        ks_metrics=separation(np.concatenate(harmful), np.concatenate(harmless)),
+        ks_metrics=_separation(np.concatenate(harmful), np.concatenate(harmless)),
     )
 
 
@@ -172,9 +247,6 @@ def _resample(
 
 
 def _estimate(value: float, drawn: NDArray[np.float64], n: int) -> Estimate:
-    nan = float("nan")
     if not np.isfinite(value):
-        return Estimate(nan, nan, nan, 0)
-    finite = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(finite, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Estimate(float(value), float(low), float(high), int(n))
+        return nothing()
+    return Estimate(float(value), *percentiles(drawn[np.isfinite(drawn)]), int(n))
