@@ -96,7 +96,7 @@ What was missed, and why:
   by a ratio of 1.70 to 1.81, not 2. The same autoencoder gives clean images .49 nats in the mean,
   the simple CNN's .12, and what harm adds comes on top of that.
 - **CIFAR-10, ResNet-56, white-box, an earlier checkpoint** brings back .35 (SLIDE: .46), not .68:
-  ours is of three epochs, and knows .66 of clean images. M(x) stays nearly intact, .80 of .82.
+  ours is of three epochs before the last, of ten. M(x) stays nearly intact, .80 of .82.
 """
 
 COUNTERPARTS = """\
