@@ -84,6 +84,7 @@ RESNET = Models(
         "mse": ["--baseline"],
         "kl-t": ["--temperature", "0.5"],
         "kl-hl": ["--hidden-layer", "global_average_pooling2d"],
+        "kl-longer": ["--detector-epochs", "20"],
     },
     ["--epochs", "10", "--detector-epochs", "10"],
 )
@@ -148,7 +149,7 @@ RUNS: dict[str, Run] = {
     "cifar10-drift": Run(CIFAR, DRIFT, ("kl",)),
     "resnet56": Run(RESNET, [*CIFAR_ATTACKS, *CIFAR_ENSEMBLE], ("mse", "kl", "kl-t", "kl-hl")),
     "resnet56-white-box": Run(RESNET, SWAP, ("kl", "kl-earlier")),
-    "resnet56-drift": Run(RESNET, DRIFT, ("kl",)),
+    "resnet56-longer": Run(RESNET, [*_attacks("cw", "slide"), *DRIFT], ("kl", "kl-longer")),
 }
 
 

@@ -17,6 +17,7 @@ NAMES = {
     "kl-earlier": "AE^KL, earlier",
     "kl-seed": "AE^KL, other seed",
     "kl-dense": "AE^KL, dense layers",
+    "kl-longer": "AE^KL, 20 epochs",
     "ensemble": "ensemble",
 }
 """Defences, in the paper's words."""
