@@ -132,7 +132,7 @@ def evaluate(
     ] = Path("build/evaluation"),
 ) -> None:
     """Attack a classifier and measure how well detectors detect and correct."""
-    from adversarial.corruptions import CORRUPTIONS
+    from adversarial.corruptions import name_corruptions
     from adversarial.datasets import CLASS_NAMES, draw_images
     from adversarial.detector import AdversarialDetector
     from adversarial.evaluation_report import write_report
@@ -143,11 +143,7 @@ def evaluate(
         attacks=tuple(attack or (() if corruption else Experiment.attacks)),
         threat_models=tuple(threat_model or Experiment.threat_models),
         targets=tuple(target or ()),
-        corruptions=tuple(
-            name
-            for asked in corruption or ()
-            for name in (CORRUPTIONS if asked == "all" else [asked])
-        ),
+        corruptions=name_corruptions(corruption or ()),
         masking=masking,
         seed=seed,
     )

@@ -23,11 +23,20 @@ Images = NDArray[np.floating]
 Generators = Sequence[np.random.Generator]
 
 SEVERITIES = (1, 2, 3, 4, 5)
+ALL = "all"
+"""Stands for every corruption, and names what they do together."""
 N_TEST = 10_000
 """Images of each severity in a file of CIFAR-10-C."""
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 WATER = np.array([175, 238, 238], np.float32) / 255
 MUD = np.array([63, 42, 20], np.float32) / 255
+
+
+def name_corruptions(asked: Sequence[str]) -> tuple[str, ...]:
+    """Return the corruptions asked for; "all" stands for every one that this module has."""
+    if ALL not in asked:
+        return tuple(asked)
+    return (*CORRUPTIONS, *(name for name in asked if name not in {ALL, *CORRUPTIONS}))
 
 
 def corrupt(

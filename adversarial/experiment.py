@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from adversarial.attacks import PGD, All, Attack, AttackError, AttackResult, Criterion, strongest
 from adversarial.attacks.named import IN_TURN, make_attack
 from adversarial.checkpoints import digest
-from adversarial.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from adversarial.corruptions import ALL, CORRUPTIONS, SEVERITIES, corrupt
 from adversarial.detector import AdversarialDetector, Prediction
 from adversarial.drift import by_severity, drift_metrics
 from adversarial.errors import DriftMonitorError
@@ -54,9 +54,6 @@ THREAT_MODELS: dict[str, Callable[[AdversarialDetector], Criterion]] = {
 
 WEIGHT_STEPS = 6
 """Weights tried, row by row, where several criteria must be met at once."""
-
-ALL = "all"
-"""Name of all corruptions together."""
 
 
 class ExperimentError(DriftMonitorError):
@@ -255,6 +252,9 @@ def run(
             }
         )
     )
+    for threat_model in experiment.threat_models:  # refused, if at all, before anything is written
+        for name in experiment.targets or detectors:
+            make_threat_model(threat_model)(detectors[name])
     claim(output, config)
     write_original(output, x)
     evaluation = _Evaluation(experiment, detectors, x, y, output, verbose)

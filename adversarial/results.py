@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -23,6 +24,20 @@ from adversarial.run_schemas import METRICS, PLACE, ROWS
 
 Record = Mapping[str, Any]
 Columns = Mapping[str, NDArray[Any]]
+
+KINDS: dict[str, type] = {
+    "attacks": list,
+    "class_names": list,
+    "corruptions": list,
+    "dataset": str,
+    "detectors": dict,
+    "fprs": list,
+    "model": str,
+    "n": int,
+    "seed": int,
+    "threat_models": list,
+}
+"""What `config.json` must hold."""
 
 NUMBER_COLUMNS = tuple(name for name in ROWS.names[len(PLACE) :] if name != "success")
 
@@ -136,27 +151,11 @@ def read_results(directory: Path) -> Results:
             f"{directory} holds an unfinished evaluation: give its 'adversarial evaluate' command "
             "again, and it goes on"
         )
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise _damaged(file, str(error)) from None
-    known = config if isinstance(config, dict) else {}
-    if known and known.keys().isdisjoint({"dataset", "model"}):
-        raise ResultsError(
-            f"{directory} holds another kind of evaluation (its config.json has no dataset and no "
-            "model): expected one of 'adversarial evaluate'"
-        )
-    kinds = {"detectors": dict, "fprs": list, "n": int, "seed": int, "dataset": str, "model": str}
-    if absent := [name for name in kinds if name not in known]:
-        raise _damaged(file, f"no {', '.join(absent)}")
-    for name, kind in kinds.items():
-        if not isinstance(known[name], kind):
-            raise _damaged(file, f"{name} is {known[name]!r}")
-    rates = known["fprs"]
-    if not rates or not all(isinstance(rate, float) and 0 < rate < 1 for rate in rates):
-        raise _damaged(file, f"fprs is {rates!r}")
+    config = _read_config(file)
     # Runs of before there were targets have no such column.
     table = _read_table(metrics, METRICS, ["metric", "value"])
+    if not table.num_rows:
+        raise _damaged(metrics, "no numbers")
     records = [dict.fromkeys(METRICS.names) | record for record in table.to_pylist()]
     return Results(directory, config, records)
 
@@ -177,6 +176,8 @@ def read_rows(results: Results) -> dict[Case, dict[str, Columns]]:
     file = results.directory / "rows.parquet"
     keys = [field.name for field in fields(Case)] + ["defence"]
     table = _read_table(file, ROWS, [*keys, *NUMBER_COLUMNS])
+    if not table.num_rows:
+        raise _damaged(file, "no rows")
     # Groups are told apart by one integer: a table of a million rows is too long for tuples.
     code = np.zeros(table.num_rows, np.int64)
     values = []
@@ -195,6 +196,10 @@ def read_rows(results: Results) -> dict[Case, dict[str, Columns]]:
             rest, index = divmod(rest, len(known))
             parts.append(known[index])
         defence, *place = parts
+        if stop - start != results.config["n"]:
+            raise _damaged(
+                file, f"{stop - start} rows of one attack or corruption, not {results.config['n']}"
+            )
         part = {name: column[start:stop] for name, column in columns.items()}
         groups.append((int(order[start]), Case(*reversed(place)), defence, part))
     found: dict[Case, dict[str, Columns]] = {}
@@ -247,20 +252,56 @@ def case_of(record: Record) -> Case:
     return Case(**{field.name: record[field.name] for field in fields(Case)})
 
 
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _unreadable(file, error) from None
+    except ValueError as error:
+        raise _damaged(file, str(error)) from None
+    known: dict[str, Any] = config if isinstance(config, dict) else {}
+    if known and known.keys().isdisjoint({"dataset", "model"}):
+        raise ResultsError(
+            f"{file.parent} holds another kind of evaluation (its config.json has no dataset and "
+            "no model): expected one of 'adversarial evaluate'"
+        )
+    if absent := [name for name in KINDS if name not in known]:
+        raise _damaged(file, f"no {', '.join(absent)}")
+    for name, kind in (KINDS | {"ensembles": dict}).items():
+        if not isinstance(known.get(name, {}), kind):
+            raise _damaged(file, f"{name} is {known[name]!r}")
+    for name, least in (("n", 1), ("seed", 0)):
+        if known[name] < least:
+            raise _damaged(file, f"{name} is {known[name]}")
+    if not known["detectors"]:
+        raise _damaged(file, "detectors is {}")
+    rates = known["fprs"]
+    if not rates or not all(isinstance(rate, float) and 0 < rate < 1 for rate in rates):
+        raise _damaged(file, f"fprs is {rates!r}")
+    return known
+
+
 def _read_table(file: Path, schema: pa.Schema, needed: Sequence[str]) -> pa.Table:
     try:
         table = pq.read_table(file)
     except FileNotFoundError:
         raise _missing(file) from None
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise _unreadable(file, error) from None
         raise _damaged(file, str(error)) from None
     if absent := [name for name in needed if name not in table.column_names]:
         raise _damaged(file, f"no column {', '.join(absent)}")
-    for name in schema.names:
-        if name in table.column_names and table[name].type != schema.field(name).type:
-            raise _damaged(
-                file, f"the column {name} is of {table[name].type}, not {schema.field(name).type}"
-            )
+    for field in schema:
+        if field.name not in table.column_names:
+            continue
+        column = table[field.name]
+        if column.type != field.type:
+            raise _damaged(file, f"the column {field.name} is of {column.type}, not {field.type}")
+        if column.null_count and not field.nullable:
+            raise _damaged(file, f"the column {field.name} has nulls")
+        if pa.types.is_floating(field.type) and pc.any(pc.is_nan(column)).as_py():
+            raise _damaged(file, f"the column {field.name} has values that are no number")
     return table
 
 
@@ -270,6 +311,8 @@ def _load(file: Path) -> Any:
         return found if file.suffix == ".npy" else dict(found)
     except FileNotFoundError:
         raise _missing(file) from None
+    except PermissionError as error:
+        raise _unreadable(file, error) from None
     except (OSError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise _damaged(file, str(error)) from None
 
@@ -279,6 +322,10 @@ def _missing(file: Path) -> ResultsError:
         f"{file} is missing: give the run's 'adversarial evaluate' command again, and it writes "
         "what is not there"
     )
+
+
+def _unreadable(file: Path, error: OSError) -> ResultsError:
+    return ResultsError(f"{file} cannot be read ({error.strerror}): let this user read it")
 
 
 def _damaged(file: Path, why: str) -> ResultsError:

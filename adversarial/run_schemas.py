@@ -18,13 +18,13 @@ STRONGEST, ANY = "strongest", "any"
 METRICS = pa.schema(
     [
         *PLACE,
-        ("metric", pa.string()),
+        pa.field("metric", pa.string(), nullable=False),
         ("fpr", pa.float64()),
         ("policy", pa.string()),
         ("value", pa.float64()),
         ("low", pa.float64()),
         ("high", pa.float64()),
-        ("n", pa.int64()),
+        pa.field("n", pa.int64(), nullable=False),
     ]
 )
 """Of `metrics.parquet`; what does not apply to a number is null, and so is a number of no rows."""
@@ -32,17 +32,17 @@ METRICS = pa.schema(
 ROWS = pa.schema(
     [
         *PLACE,
-        ("row", pa.int64()),
-        ("label", pa.int64()),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("label", pa.int64(), nullable=False),
         ("success", pa.bool_()),
-        ("prediction_clean", pa.int64()),
-        ("prediction", pa.int64()),
-        ("reconstruction_prediction_clean", pa.int64()),
-        ("reconstruction_prediction", pa.int64()),
-        ("score_clean", pa.float64()),
-        ("score", pa.float64()),
-        ("entropy_clean", pa.float64()),
-        ("entropy", pa.float64()),
+        pa.field("prediction_clean", pa.int64(), nullable=False),
+        pa.field("prediction", pa.int64(), nullable=False),
+        pa.field("reconstruction_prediction_clean", pa.int64(), nullable=False),
+        pa.field("reconstruction_prediction", pa.int64(), nullable=False),
+        pa.field("score_clean", pa.float64(), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("entropy_clean", pa.float64(), nullable=False),
+        pa.field("entropy", pa.float64(), nullable=False),
     ]
 )
 """Of `rows.parquet`: classes as indices, scores and entropies of M in nats, before and after."""

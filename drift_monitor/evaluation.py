@@ -57,6 +57,7 @@ def make_experiment(monitor: Monitor, spec: InputSpec) -> "Experiment":
     EvaluationError
         If it does not apply to rows like these.
     """
+    from adversarial.corruptions import name_corruptions
     from adversarial.experiment import Experiment, ExperimentError
 
     config = evaluation_config(monitor)
@@ -70,7 +71,7 @@ def make_experiment(monitor: Monitor, spec: InputSpec) -> "Experiment":
         return Experiment(
             attacks=tuple(config.attacks),
             threat_models=tuple(config.threat_models),
-            corruptions=tuple(config.corruptions),
+            corruptions=name_corruptions(config.corruptions),
             seed=config.seed,
         )
     except ExperimentError as error:

@@ -124,6 +124,7 @@ def _of_drift(results: Results, severities: Sequence[SeveritySummary]) -> Iterat
     from adversarial.figures.style import Drawing
 
     n_corruptions = max(summary.corruptions for summary in severities)
+    of_what = f"{n_corruptions} corruptions together" if n_corruptions > 1 else "one corruption"
     for stem, lines, label, what in (
         ("score", drift.SCORE_LINES, "mean score (nats)", "mean adversarial score"),
         ("accuracy", drift.ACCURACY_LINES, "accuracy", "accuracy of the classifier"),
@@ -135,8 +136,7 @@ def _of_drift(results: Results, severities: Sequence[SeveritySummary]) -> Iterat
             f"drift-{stem}",
             drift.severity_lines(severities, lines, label),
             "drift",
-            f"Drift by severity, {n_corruptions} corruptions together: {what}{intervals} "
-            "(Figure 7 of the paper).",
+            f"Drift by severity, {of_what}: {what}{intervals} (Figure 7 of the paper).",
             f"Lines by severity of drift: {what}; the numbers are in the table",
         )
     for metric, what in (

@@ -1,15 +1,19 @@
 import csv
+import errno
 import io
 import json
+import math
 from pathlib import Path
+from typing import NoReturn
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from adversarial.cli import app
 from adversarial.comparison import compare, name_runs
-from adversarial.results import ResultsError, read_results
+from adversarial.results import ResultsError, read_results, read_rows
 from tests.evaluation_run import write_metrics, write_run
 
 
@@ -113,13 +117,18 @@ def test_what_is_no_finished_run_is_refused(runs: list[Path], tmp_path: Path) ->
     metrics.write_bytes(b"PAR1")
     with pytest.raises(ResultsError, match=r"config.json is damaged \(Expecting property name"):
         read_results(tmp_path)
-    config.write_text('{"dataset": "animals", "n": 60}')
-    with pytest.raises(ResultsError, match=r"damaged \(no detectors, fprs, seed, model\)"):
-        read_results(tmp_path)
     config.write_text('{"candidate": "fingerprint", "n": 60}')
     with pytest.raises(ResultsError, match=r"another kind of evaluation .*'adversarial evaluate'"):
         read_results(tmp_path)
     known = json.loads((runs[0] / "config.json").read_text())
+    few = {name: known[name] for name in known.keys() - {"detectors", "fprs", "seed"}}
+    config.write_text(json.dumps(few))
+    with pytest.raises(ResultsError, match=r"damaged \(no detectors, fprs, seed\)"):
+        read_results(tmp_path)
+    for name, value in {"n": -5, "seed": -1, "detectors": {}, "ensembles": 5}.items():
+        config.write_text(json.dumps(known | {name: value}))
+        with pytest.raises(ResultsError, match=rf"config.json is damaged \({name} is {value}\)"):
+            read_results(tmp_path)
     config.write_text(json.dumps(known | {"fprs": 0}))
     with pytest.raises(ResultsError, match=r"config.json is damaged \(fprs is 0\)"):
         read_results(tmp_path)
@@ -134,10 +143,48 @@ def test_what_is_no_finished_run_is_refused(runs: list[Path], tmp_path: Path) ->
     pq.write_table(table.set_column(table.column_names.index("value"), "value", text), metrics)
     with pytest.raises(ResultsError, match=r"the column value is of string, not double\)"):
         read_results(tmp_path)
+    pq.write_table(table.slice(0, 0), metrics)
+    with pytest.raises(ResultsError, match=r"metrics.parquet is damaged \(no numbers\)"):
+        read_results(tmp_path)
+    for name, value, why in (
+        ("n", None, "nulls"),
+        ("metric", None, "nulls"),
+        ("low", math.nan, "values that are no number"),
+    ):
+        records = [record | {name: value} for record in table.to_pylist()]
+        nullable = pa.schema([field.with_nullable(True) for field in table.schema])
+        pq.write_table(pa.Table.from_pylist(records, nullable), metrics)
+        with pytest.raises(ResultsError, match=rf"the column {name} has {why}\)"):
+            read_results(tmp_path)
     for rates, shown in (([], r"\[\]"), (["5 %"], r"\['5 %'\]"), ([5.0], r"\[5.0\]")):
         config.write_text(json.dumps(known | {"fprs": rates}))
         with pytest.raises(ResultsError, match=rf"config.json is damaged \(fprs is {shown}\)"):
             read_results(tmp_path)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: Path) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    monkeypatch.setattr(pq, "read_table", refuse)
+    with pytest.raises(ResultsError, match=r"metrics.parquet cannot be read \(Permission denied\)"):
+        read_results(runs[0])
+
+
+def test_rows_that_are_missing_are_missed(tmp_path: Path) -> None:
+    results = read_results(write_run(tmp_path / "run"))
+    rows = tmp_path / "run" / "rows.parquet"
+    table = pq.read_table(rows)
+    pq.write_table(table.slice(0, len(table) - 3), rows)
+    with pytest.raises(
+        ResultsError, match=r"rows.parquet is damaged \(57 rows of one .*, not 60\)"
+    ):
+        read_rows(results)
+    pq.write_table(table.slice(0, 0), rows)
+    with pytest.raises(ResultsError, match=r"rows.parquet is damaged \(no rows\)"):
+        read_rows(results)
 
 
 def test_a_run_of_before_there_were_targets_can_be_compared(

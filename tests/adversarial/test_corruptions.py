@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from adversarial.corruptions import CORRUPTIONS, EXTRA, corrupt, read_cifar10_c
+from adversarial.corruptions import CORRUPTIONS, EXTRA, corrupt, name_corruptions, read_cifar10_c
 from adversarial.errors import ModelError
 
 NOISE = ["gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"]
@@ -235,3 +235,8 @@ def test_the_published_files_are_read(tmp_path: Path, monkeypatch: pytest.Monkey
     np.save(tmp_path / "fog.npy", x[:7])
     with pytest.raises(ModelError, match=r"fog.npy has shape \(7, 32, 32, 3\)"):
         read_cifar10_c(tmp_path, "fog", 1)
+
+
+def test_all_stands_for_every_one() -> None:
+    assert name_corruptions(["fog"]) == ("fog",)
+    assert name_corruptions(["fog", "all", "rain"]) == (*CORRUPTIONS, "rain")

@@ -15,6 +15,7 @@ from adversarial import AdversarialDetector
 from adversarial.attacks import PGD, Attack
 from adversarial.attacks.named import WITHIN, make_attack
 from adversarial.cli import app
+from adversarial.errors import DriftMonitorError
 from adversarial.experiment import Experiment, ExperimentError, ensemble_of, run
 from adversarial.run_directory import N_IMAGES, RunError
 from adversarial.run_schemas import METRICS, ROWS
@@ -108,6 +109,10 @@ def test_a_finished_run_is_read_and_one_of_other_settings_refused(
         run(Experiment(attacks=("fgsm-0.1",), seed=1), detectors, x, y, output, about={})
     with pytest.raises(RunError, match=r"other settings \(rows '.*', now '.*'\)"):
         run(experiment, detectors, x[::-1], y[::-1], output, about={})
+    unknown = Experiment(attacks=("fgsm-0.1",), threat_models=("undetected-0.000001",))
+    with pytest.raises(DriftMonitorError, match="1e-06"):
+        run(unknown, detectors, x, y, tmp_path / "refused", about={})
+    assert not (tmp_path / "refused").exists()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").touch()
     with pytest.raises(RunError, match="holds no evaluation"):

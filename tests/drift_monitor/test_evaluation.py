@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from adversarial import AdversarialDetector, InputSpec, read_bundle
+from adversarial.corruptions import CORRUPTIONS
 from adversarial.errors import DriftMonitorError
 from drift_monitor import evaluation, evaluation_rows
 from drift_monitor.comparison import Measure
 from drift_monitor.config import EvaluationConfig, Monitor, load_monitor
-from drift_monitor.evaluation import evaluate_bundles, find_bundles
+from drift_monitor.evaluation import evaluate_bundles, find_bundles, make_experiment
 from drift_monitor.evaluation_record import (
     check_evaluation,
     compare_evaluated,
@@ -330,6 +331,12 @@ def test_flat_rows_are_attacked_within_the_range_of_each_feature(flat: Monitor) 
 def section(monitor: Monitor, **changes: Any) -> Monitor:
     assert monitor.evaluation
     return monitor.model_copy(update={"evaluation": monitor.evaluation.model_copy(update=changes)})
+
+
+def test_all_corruptions_are_asked_for_as_in_the_command(monitor: Monitor) -> None:
+    spec = find_bundles(monitor, None)["current"].manifest.input
+    made = make_experiment(section(monitor, corruptions=["all"]), spec)
+    assert made.corruptions == tuple(CORRUPTIONS)
 
 
 def test_what_does_not_apply_or_exist_is_refused_by_name(flat: Monitor, monitor: Monitor) -> None:

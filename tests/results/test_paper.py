@@ -34,7 +34,9 @@ def record(value: float, **fields: Any) -> dict[str, Any]:
 def keep(directory: Path, records: list[dict[str, Any]]) -> None:
     directory.mkdir()
     config = {"n": 500, "seed": 0, "fprs": [0.05], "dataset": "mnist", "model": "cnn"}
-    (directory / "config.json").write_text(json.dumps(config | {"detectors": {"kl": "1f"}}))
+    names = {"attacks": ["cw"], "threat_models": ["grey-box"], "corruptions": []}
+    models = {"class_names": list("0123456789"), "detectors": {"kl": "1f"}}
+    (directory / "config.json").write_text(json.dumps(config | names | models))
     pq.write_table(pa.Table.from_pylist(records, METRICS), directory / "metrics.parquet")
 
 
