@@ -91,7 +91,7 @@ What was missed, and why:
 - **CIFAR-10, ResNet-56**: the order is the paper's in both readings, the AUC is .74, not .90. Ours
   was trained for 10 epochs and knows .836 of the images, the paper's .9315; its autoencoders were
   trained for 10 too, and on more than one clean image in four M(AE(x)) differs from M(x), which
-  pushes their scores up to where those of the attacked are. Time is what they lack: on one
+  pushes their scores up to where those of the attacked are. Longer training helps: on one
   classifier, 20 epochs instead of 10 bring the AUC of AE^KL under C&W from .731 to .796, and under
   SLIDE from .727 to .804 (`resnet56-longer`).
 - **CIFAR-10, ResNet-56, drift**: the ratio is 1.70 to 1.81 with the autoencoder of 10 epochs, and
