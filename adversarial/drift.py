@@ -100,8 +100,7 @@ class SeveritySummary:
     score : Estimate
         Mean over all rows, in nats.
     score_harmful, score_harmless : Estimate
-        Mean over the rows of either kind (`split_drift`); of no rows for the
-        originals.
+        Mean over the rows of either kind (`split_drift`); of no rows for the originals.
     ratio : Estimate
         Of the former to the latter.
     ks_metrics : list of Metric

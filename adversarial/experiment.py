@@ -252,15 +252,26 @@ def run(
             }
         )
     )
-    for threat_model in experiment.threat_models:  # refused, if at all, before anything is written
-        for name in experiment.targets or detectors:
-            make_threat_model(threat_model)(detectors[name])
+    criteria = _criteria(experiment, detectors)  # refused, if at all, before anything is written
     claim(output, config)
     write_original(output, x)
     evaluation = _Evaluation(experiment, detectors, x, y, output, verbose)
-    records = [*evaluation.attacked(), *evaluation.corrupted()]
+    records = [*evaluation.attacked(criteria), *evaluation.corrupted()]
     write_results(output, config, records, evaluation.rows)
     return records
+
+
+def _criteria(
+    experiment: Experiment, detectors: Detectors
+) -> dict[tuple[str, str | None], Criterion]:
+    """Return what attackers aim at, by threat model and target; a grey-box one has no target."""
+    found = {}
+    for threat_model in experiment.threat_models:
+        targets = experiment.targets or detectors
+        for target in [None] if threat_model == "grey-box" else targets:
+            detector = detectors[target or next(iter(detectors))]
+            found[threat_model, target] = make_threat_model(threat_model)(detector)
+    return found
 
 
 class _Evaluation:
@@ -289,26 +300,21 @@ class _Evaluation:
             for name, detector in detectors.items()
         }
 
-    def attacked(self) -> Iterator[Record]:
+    def attacked(self, criteria: Mapping[tuple[str, str | None], Criterion]) -> Iterator[Record]:
         """Yield the records of all attacks."""
         # Of each defence: where any attack has won, by ε_FPR and policy.
         lost: dict[str, dict[tuple[float, str], NDArray[np.bool_]]] = {
             name: {} for name in self.detectors
         }
-        for threat_model in self.experiment.threat_models:
-            targets = self.experiment.targets or self.detectors
-            for target in [None] if threat_model == "grey-box" else targets:
-                place = {"threat_model": threat_model, "target": target}
-                criterion = make_threat_model(threat_model)(
-                    self.detectors[target or next(iter(self.detectors))]
-                )
-                names = _distinct(self.experiment.attacks, criterion)
-                made = {name: self._attack(name, criterion, place) for name in names}
-                best = {STRONGEST: strongest(list(made.values()))} if len(made) > 1 else {}
-                for name, found in (made | best).items():
-                    yield from self._defended(found, {"attack": name, **place}, lost)
-                if self.experiment.masking:
-                    yield from self._masking(made, criterion, place)
+        for (threat_model, target), criterion in criteria.items():
+            place = {"threat_model": threat_model, "target": target}
+            names = _distinct(self.experiment.attacks, criterion)
+            made = {name: self._attack(name, criterion, place) for name in names}
+            best = {STRONGEST: strongest(list(made.values()))} if len(made) > 1 else {}
+            for name, found in (made | best).items():
+                yield from self._defended(found, {"attack": name, **place}, lost)
+            if self.experiment.masking:
+                yield from self._masking(made, criterion, place)
         for defence, by_policy in lost.items():
             metrics = [
                 Metric("undetected_error", share(rows), fpr, policy)
