@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 if TYPE_CHECKING:
-    from adversarial.bundle import Bundle, BundleError, InputSpec, read_bundle
-    from adversarial.classifiers import load_classifier
-    from adversarial.detector import AdversarialDetector, Prediction
-    from adversarial.training import fit_autoencoder
+    from adversarial.bundle.manifest import BundleError, InputSpec
+    from adversarial.bundle.read import Bundle, read_bundle
+    from adversarial.detector.detector import AdversarialDetector, Prediction
+    from adversarial.models.classifiers import load_classifier
+    from adversarial.training.fit import fit_autoencoder
 
 __all__ = [
     "AdversarialDetector",
@@ -30,14 +31,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "AdversarialDetector": "detector",
-    "Bundle": "bundle",
-    "BundleError": "bundle",
-    "InputSpec": "bundle",
-    "Prediction": "detector",
-    "fit_autoencoder": "training",
-    "load_classifier": "classifiers",
-    "read_bundle": "bundle",
+    "AdversarialDetector": "detector.detector",
+    "Bundle": "bundle.read",
+    "BundleError": "bundle.manifest",
+    "InputSpec": "bundle.manifest",
+    "Prediction": "detector.detector",
+    "fit_autoencoder": "training.fit",
+    "load_classifier": "models.classifiers",
+    "read_bundle": "bundle.read",
 }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.bundle import QUANTILE_PROBABILITIES, InputSpec
+from adversarial.bundle.manifest import QUANTILE_PROBABILITIES, InputSpec
 
 
 def feature_quantiles(x: NDArray[np.float32], spec: InputSpec) -> dict[str, list[float]] | None:

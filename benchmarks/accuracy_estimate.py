@@ -33,10 +33,10 @@ from numpy.typing import NDArray
 from peers import nannyml_python
 from record import verdict, write_record
 
-from adversarial.accuracy_map import ATTACKS
-from adversarial.calibration import calibration_rows
+from adversarial.bundle.accuracy_map import ATTACKS
 from adversarial.corruptions import corrupt
-from adversarial.detector import AdversarialDetector
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.training.accuracy_rows import calibration_rows
 
 KINDS = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from adversarial.accuracy_map import AccuracyMap
+from adversarial.bundle.accuracy_map import AccuracyMap
 
 
 class Estimate(NamedTuple):

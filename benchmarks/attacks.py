@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 from record import Ratios, ratios, verdict, write_record
 
 from adversarial.attacks import DDN, FGSM, SLIDE, Attack, CarliniWagner
-from adversarial.attacks.logits import logits_of
+from adversarial.attacks.core.logits import logits_of
 from adversarial.attacks.named import make_attack
-from adversarial.cli import cache_directory
-from adversarial.datasets import load_dataset, scale
+from adversarial.cli.train import cache_directory
+from adversarial.paper.datasets import load_dataset, scale
 
 N_ROWS = 256
 

@@ -20,13 +20,13 @@ import keras
 import numpy as np
 from record import write_record
 
-from adversarial.architectures import make_autoencoder
 from adversarial.attacks import FGSM
-from adversarial.classifiers import load_model
-from adversarial.datasets import load_dataset, scale
-from adversarial.detector import AdversarialDetector
-from adversarial.objective import HiddenLayer, Objective
-from adversarial.training import fit_autoencoder
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.models.autoencoders import make_autoencoder
+from adversarial.models.classifiers import load_model
+from adversarial.paper.datasets import load_dataset, scale
+from adversarial.training.fit import fit_autoencoder
+from adversarial.training.objective import HiddenLayer, Objective
 
 N_VALIDATION = 2_000
 EPSILON = 0.1

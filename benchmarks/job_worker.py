@@ -7,8 +7,8 @@ from datetime import date
 import numpy as np
 from workers import serve
 
-from adversarial.detector import AdversarialDetector
-from adversarial.runtime import TensorFlowRuntime
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.detector.runtime import TensorFlowRuntime
 from drift_monitor.batches import Batch
 from drift_monitor.config import load_monitor
 from drift_monitor.job import run_interval

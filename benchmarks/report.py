@@ -28,7 +28,9 @@ from peers import evidently_python, nannyml_python
 from record import Ratios, ratios, verdict, write_record
 from scipy import stats
 
-from adversarial.bundle import REFERENCE, read_bundle, write_bundle
+from adversarial.bundle.manifest import REFERENCE
+from adversarial.bundle.read import read_bundle
+from adversarial.bundle.write import write_bundle
 
 DIRECTORY = Path("build/bench/report")
 SPEED_TARGET = 3.0

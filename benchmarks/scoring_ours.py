@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from workers import serve
 
-from adversarial.detector import AdversarialDetector
+from adversarial.detector.detector import AdversarialDetector
 
 
 def main() -> None:

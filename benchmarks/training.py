@@ -3,7 +3,7 @@
     python benchmarks/training.py
 
 The paper's Fashion-MNIST autoencoder learns from all 60,000 training images to keep the committed
-classifier's predictions: `adversarial.training.fit_autoencoder`, in float32 and where the CPU is
+classifier's predictions: `adversarial.fit_autoencoder`, in float32 and where the CPU is
 fast in it in bfloat16, and alibi-detect's `AdversarialAE.fit`, each in a process of its own, in
 turn. Every round starts from the same initial
 weights and newly loaded models, so all that one call costs is in its time: predicting the targets,
@@ -29,9 +29,9 @@ from peers import alibi_detect_python
 from record import Ratios, ratios, verdict, write_record
 from workers import Worker
 
-from adversarial.architectures import image_autoencoder
-from adversarial.datasets import load_dataset
-from adversarial.precision import bfloat16_is_fast
+from adversarial.models.autoencoders import image_autoencoder
+from adversarial.paper.datasets import load_dataset
+from adversarial.training.mixed_precision import bfloat16_is_fast
 
 BATCH_SIZE = 128
 SEED = 20

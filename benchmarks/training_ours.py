@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 from training_task import Task, serve_trainer
 
-from adversarial.classifiers import load_model
-from adversarial.detector import AdversarialDetector
-from adversarial.training import fit_autoencoder
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.models.classifiers import load_model
+from adversarial.training.fit import fit_autoencoder
 
 
 class Trainer:

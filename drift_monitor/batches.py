@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from adversarial.bundle import InputSpec
+from adversarial.bundle.manifest import InputSpec
 from drift_monitor.config import DataConfig
 from drift_monitor.decoding import IMAGE_MODES, decode_rows, is_image, is_number, tensor_shape
 from drift_monitor.errors import BatchError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adversarial.cli import run_app
+from adversarial.cli.run_app import run_app
 from adversarial.errors import DriftMonitorError
 from drift_monitor.cli_detector import fit, reference, threshold
 from drift_monitor.cli_results import (
@@ -96,7 +96,7 @@ def backfill(
         typer.echo(f"Skipping {len(intervals) - len(todo)} committed intervals (see --overwrite)")
     if not todo:
         return
-    from adversarial.detector import AdversarialDetector
+    from adversarial.detector.detector import AdversarialDetector
 
     detector = AdversarialDetector.load(config.detector, config.trust)
     failed = 0
@@ -128,8 +128,8 @@ def validate(
     ] = None,
 ) -> None:
     """Check a monitor's YAML file, its detector bundle and, with --date, one batch."""
-    from adversarial.bundle import read_bundle
-    from adversarial.trust import missing_from_bundle, refusal
+    from adversarial.bundle.read import read_bundle
+    from adversarial.bundle.trust import missing_from_bundle, refusal
     from drift_monitor.config import STEPS, load_monitor
     from drift_monitor.errors import ConfigError
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from adversarial.cli import parse_hidden_layer
+from adversarial.cli.train import parse_hidden_layer
 
 if TYPE_CHECKING:
-    from adversarial.bundle import Bundle
+    from adversarial.bundle.read import Bundle
     from drift_monitor.config import DataConfig
 
 TRAINING = "Training"
@@ -196,9 +196,9 @@ def fit(
     """Train a detector for a classifier and write its bundle."""
     _check_fpr(fpr)
     rows = _normal_rows(data, input_columns, shape, label, segments)
-    from adversarial.augmentation import Augmentation
-    from adversarial.members import Plan
-    from adversarial.objective import Objective
+    from adversarial.training.augmentation import Augmentation
+    from adversarial.training.members import Plan
+    from adversarial.training.objective import Objective
     from drift_monitor.fit import fit as fit_detector
 
     chosen = temperature == "auto"
@@ -327,8 +327,8 @@ def _check_fpr(fpr: float) -> None:
 
 
 def _print_bundle(path: Path) -> None:
-    from adversarial.bundle import read_bundle
-    from adversarial.trust import missing_from_bundle
+    from adversarial.bundle.read import read_bundle
+    from adversarial.bundle.trust import missing_from_bundle
 
     bundle = read_bundle(path)
     typer.echo(f"Wrote the detector bundle {path}")

@@ -33,7 +33,7 @@ HIGHER_IS_BETTER = {
     "undetected_error": False,
     "auc": True,
 }
-"""What is compared, by names of `adversarial.evaluation`.
+"""What is compared, by names of `adversarial.evaluation.attack_metrics`.
 
 Each detector has its own threshold; `accuracy_defended` is with flagged rows corrected,
 `undetected_error` with flagged rows refused.
@@ -133,7 +133,7 @@ def measure(rows: pa.Table, defence: str, threshold: float) -> dict[Measure, Val
     Parameters
     ----------
     rows : pyarrow.Table
-        `rows.parquet` of an evaluation (`adversarial.experiment`).
+        `rows.parquet` of an evaluation (`adversarial.evaluation.experiment`).
     defence : str
         Which detector. Of attacks made against a detector, those against this one count.
     threshold : float

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from adversarial.trust import check_opt_in
+from adversarial.bundle.trust import check_opt_in
 from drift_monitor.errors import ConfigError
 
 Split = Literal["labels", "paired", "detector"]
@@ -181,8 +181,8 @@ class EvaluationConfig(_Model):
         Labelled rows that no model has seen: local path, glob or URL of Parquet files with the
         monitor's own input and label columns.
     attacks, threat_models, corruptions : list of str
-        Names in `adversarial.attacks.named`, `adversarial.experiment.THREAT_MODELS` and
-        `adversarial.corruptions.CORRUPTIONS`. Corruptions are for images.
+        Names in `adversarial.attacks.named`, in `adversarial.evaluation.threat_models` and in
+        `adversarial.corruptions`. Corruptions are for images.
     bounds : (float, float), optional
         Smallest and largest value that an attack may give; the bundle's value range, and of flat
         rows each feature's range among the rows, when not given.

@@ -17,7 +17,7 @@ from drift_monitor.config import DataConfig, Monitor
 from drift_monitor.report.model import VerdictName
 
 if TYPE_CHECKING:
-    from adversarial.detector import AdversarialDetector
+    from adversarial.detector.detector import AdversarialDetector
 
 SEED = 7
 FIRST_DAY = date(2026, 11, 16)

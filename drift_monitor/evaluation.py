@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.bundle import Bundle, InputSpec, read_bundle
-from adversarial.settings import write_json
+from adversarial.bundle.manifest import InputSpec
+from adversarial.bundle.read import Bundle, read_bundle
+from adversarial.files import write_json
 from drift_monitor.comparison import CANDIDATE, CURRENT
 from drift_monitor.config import EvaluationConfig, Monitor
 from drift_monitor.errors import ConfigError, EvaluationError
@@ -23,8 +24,8 @@ from drift_monitor.evaluation_record import (
 from drift_monitor.evaluation_rows import evaluation_batch, evaluation_config, read_rows
 
 if TYPE_CHECKING:
-    from adversarial.experiment import Experiment
-    from adversarial.unit_range import UnitRange
+    from adversarial.detector.unit_range import UnitRange
+    from adversarial.evaluation.experiment import Experiment
 
 
 def find_bundles(monitor: Monitor, candidate: Path | None) -> dict[str, Bundle]:
@@ -58,7 +59,8 @@ def make_experiment(monitor: Monitor, spec: InputSpec) -> "Experiment":
         If it does not apply to rows like these.
     """
     from adversarial.corruptions import name_corruptions
-    from adversarial.experiment import Experiment, ExperimentError
+    from adversarial.evaluation.experiment import Experiment
+    from adversarial.evaluation.threat_models import ExperimentError
 
     config = evaluation_config(monitor)
     is_image = len(spec.shape) == 3 and spec.shape[2] in (1, 3)
@@ -112,8 +114,9 @@ def evaluate_bundles(
         return directory
 
     experiment = make_experiment(monitor, any_bundle.manifest.input)
-    from adversarial.detector import AdversarialDetector
-    from adversarial.experiment import run, same_classifier
+    from adversarial.detector.detector import AdversarialDetector
+    from adversarial.evaluation.experiment import same_classifier
+    from adversarial.evaluation.run import run
 
     rows = read_rows(batch, any_bundle.manifest.class_names, config)
     units = _unit_range(rows.x, any_bundle.manifest.input, config)
@@ -180,7 +183,7 @@ def _check_compatible(current: Bundle, candidate: Bundle) -> None:
 
 def _unit_range(x: NDArray[np.float32], spec: InputSpec, config: EvaluationConfig) -> "UnitRange":
     """Return the range in which rows are attacked."""
-    from adversarial.unit_range import UnitRange
+    from adversarial.detector.unit_range import UnitRange
 
     if config.bounds is None and len(spec.shape) == 1:
         return UnitRange(x.min(axis=0), x.max(axis=0))

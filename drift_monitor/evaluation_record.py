@@ -1,9 +1,9 @@
 """An evaluation on disk: what it is of, whether it is finished, and what it measured.
 
-`<reports>/<monitor>/evaluations/<fingerprints>-<settings>/` holds what `adversarial.experiment`
-writes, for both detectors together where they share a classifier, else in `current/` and
-`candidate/`; and `evaluation.json`, put in place last: its presence means that the evaluation is
-finished.
+`<reports>/<monitor>/evaluations/<fingerprints>-<settings>/` holds what
+`adversarial.evaluation.run` writes, for both detectors together where they share a classifier, else
+in `current/` and `candidate/`; and `evaluation.json`, put in place last: its presence means that
+the evaluation is finished.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from adversarial.bundle import Bundle
+from adversarial.bundle.read import Bundle
 from drift_monitor.batches import Batch
 from drift_monitor.comparison import (
     CANDIDATE,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from adversarial.bundle import InputSpec
+from adversarial.bundle.manifest import InputSpec
 from drift_monitor.batches import Batch, class_indices
 from drift_monitor.config import EvaluationConfig, Monitor
 from drift_monitor.errors import BatchError, ConfigError

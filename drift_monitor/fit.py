@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pyarrow as pa
 
-from adversarial.bundle import InputSpec, OutputKind, check_replaceable
+from adversarial.bundle.manifest import InputSpec, OutputKind
+from adversarial.bundle.threshold import check_fpr
+from adversarial.bundle.write import check_replaceable
 from adversarial.errors import ModelError
-from adversarial.threshold import check_fpr
 from drift_monitor.batches import Chunk, class_names
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError
@@ -20,7 +21,7 @@ from drift_monitor.normal_rows import read_normal_rows, true_classes
 from drift_monitor.reference import set_reference
 
 if TYPE_CHECKING:
-    from adversarial.members import Plan
+    from adversarial.training.members import Plan
 
 REFERENCE_ROWS = 5_000
 REFERENCE_SHARE = 0.2
@@ -63,7 +64,7 @@ def fit(
     value_range : (float, float)
         What the bytes 0 and 255 of an image stand for in the classifier's input.
     output_kind, trust
-        As `output` and `trust` in `adversarial.classifiers.load_classifier`.
+        As `output` and `trust` in `adversarial.models.classifiers.load_classifier`.
     plan : Plan, optional
         Which autoencoders to train, and how; its seed also draws the rows held out.
     fpr : float
@@ -86,10 +87,10 @@ def fit(
         If the classifier cannot be loaded or is not supported, or the rows cannot be read.
     """
     check_replaceable(output)
-    from adversarial.checkpoints import checkpoint_dir
-    from adversarial.classifiers import load_classifier, row_shape
-    from adversarial.detector import AdversarialDetector
-    from adversarial.members import Plan, train_members
+    from adversarial.detector.detector import AdversarialDetector
+    from adversarial.models.classifiers import load_classifier, row_shape
+    from adversarial.training.checkpoints import checkpoint_dir
+    from adversarial.training.members import Plan, train_members
 
     started = time.monotonic()
     plan = plan or Plan()

@@ -10,12 +10,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from adversarial.bundle import InputSpec
+from adversarial.bundle.manifest import InputSpec
 from drift_monitor.report.model import Example
 from drift_monitor.scoring import Example as ScoredExample
 
 if TYPE_CHECKING:
-    from adversarial.detector import AdversarialDetector
+    from adversarial.detector.detector import AdversarialDetector
 
 THUMBNAIL_PIXELS = 128
 FEATURES_SHOWN = 8

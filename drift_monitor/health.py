@@ -3,8 +3,8 @@
 from collections import Counter
 from datetime import datetime
 
-from adversarial.bundle import Manifest
-from adversarial.threshold import false_positive_rate
+from adversarial.bundle.manifest import Manifest
+from adversarial.bundle.threshold import false_positive_rate
 from drift_monitor.analysis import is_selected
 from drift_monitor.config import DataConfig, Interval
 from drift_monitor.ks import ks_test

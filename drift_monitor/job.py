@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adversarial.bundle import Bundle, hold, read_bundle
+from adversarial.bundle.read import Bundle, hold, read_bundle
 from adversarial.errors import DriftMonitorError
 from drift_monitor.batches import Batch
 from drift_monitor.config import Interval, Monitor
@@ -35,7 +35,7 @@ from drift_monitor.scoring import BatchScores, rejected_table, score_batch
 from drift_monitor.store import PAGE, REJECTED, REPORT, RUN, SCORES, Store
 
 if TYPE_CHECKING:
-    from adversarial.detector import AdversarialDetector
+    from adversarial.detector.detector import AdversarialDetector
 
 SCORING = "scoring.json"
 """What scoring leaves in the staging directory for the report; not published."""
@@ -87,7 +87,7 @@ def score_interval(
         # Before TensorFlow, because a batch that is missing should be said so at once.
         batch = Batch(monitor.batch_path(interval), monitor.data, bundle.manifest.input)
         if detector is None or detector.fingerprint != bundle.fingerprint:
-            from adversarial.detector import AdversarialDetector
+            from adversarial.detector.detector import AdversarialDetector
 
             detector = AdversarialDetector.load(monitor.detector, monitor.trust)
     store = Store(monitor.directory)

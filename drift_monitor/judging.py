@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from adversarial.accuracy_map import AccuracyMap
-from adversarial.bundle import Bundle
+from adversarial.bundle.accuracy_map import AccuracyMap
+from adversarial.bundle.read import Bundle
 from drift_monitor import __version__
 from drift_monitor.analysis import Findings, analyse
 from drift_monitor.config import Interval, Monitor

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from adversarial.bundle import read_bundle
+from adversarial.bundle.read import read_bundle
 from drift_monitor.batches import Chunk, class_indices
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import LabelError, StoreError

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.bundle import InputSpec
+from adversarial.bundle.manifest import InputSpec
 from drift_monitor.batches import Batch, Chunk, class_indices
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError

@@ -4,8 +4,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from adversarial.bundle import Bundle, Manifest, hold, read_bundle, write_bundle
-from adversarial.trust import missing_from_bundle, refusal
+from adversarial.bundle.manifest import Manifest
+from adversarial.bundle.read import Bundle, hold, read_bundle
+from adversarial.bundle.trust import missing_from_bundle, refusal
+from adversarial.bundle.write import write_bundle
 from drift_monitor.comparison import CURRENT, Comparison
 from drift_monitor.config import Monitor
 from drift_monitor.errors import ConfigError, PromotionError

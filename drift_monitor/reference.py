@@ -12,28 +12,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from adversarial.bundle import (
+from adversarial.bundle.manifest import (
     ACCURACY,
     FEATURE_QUANTILES,
     REFERENCE,
-    Bundle,
     BundleError,
     Manifest,
-    check_replaceable,
-    hold,
-    read_bundle,
-    write_bundle,
-    write_reference,
 )
-from adversarial.threshold import apply_threshold, check_fpr, threshold_from_scores
+from adversarial.bundle.read import Bundle, hold, read_bundle
+from adversarial.bundle.threshold import apply_threshold, check_fpr, threshold_from_scores
+from adversarial.bundle.write import check_replaceable, write_bundle, write_reference
 from drift_monitor.batches import Chunk
 from drift_monitor.config import DataConfig
 from drift_monitor.normal_rows import read_normal_rows, true_classes
 from drift_monitor.scoring import score_chunk
 
 if TYPE_CHECKING:
-    from adversarial.accuracy_map import AccuracyMap
-    from adversarial.detector import AdversarialDetector
+    from adversarial.bundle.accuracy_map import AccuracyMap
+    from adversarial.detector.detector import AdversarialDetector
 
 logger = logging.getLogger(__name__)
 
@@ -113,8 +109,8 @@ def _fit_accuracy_map(
     y: NDArray[np.int64],
     seed: int,
 ) -> "AccuracyMap | None":
-    from adversarial.accuracy_map import MIN_ROWS, AccuracyMap
-    from adversarial.calibration import calibration_rows
+    from adversarial.bundle.accuracy_map import MIN_ROWS, AccuracyMap
+    from adversarial.training.accuracy_rows import calibration_rows
 
     labelled = y >= 0
     n_clean = int(labelled.sum())
@@ -170,7 +166,7 @@ def renew_reference(
         than a bundle, the rows cannot be read, or they are too few.
     """
     check_replaceable((output or path).resolve())
-    from adversarial.detector import AdversarialDetector
+    from adversarial.detector.detector import AdversarialDetector
 
     with hold(path):
         bundle = read_bundle(path)

@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from adversarial.accuracy_map import AccuracyMap
-from adversarial.bundle import REFERENCE, Bundle, BundleError
+from adversarial.bundle.accuracy_map import AccuracyMap
+from adversarial.bundle.manifest import REFERENCE, BundleError
+from adversarial.bundle.read import Bundle
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import StoreError
 from drift_monitor.reference import IDENTITY

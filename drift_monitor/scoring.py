@@ -13,7 +13,7 @@ from drift_monitor.batches import Batch, Chunk, Rejected, class_indices
 from drift_monitor.config import DataConfig
 
 if TYPE_CHECKING:
-    from adversarial.detector import AdversarialDetector
+    from adversarial.detector.detector import AdversarialDetector
 
 SCORE_COLUMNS = {
     "row_id",

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tables import table
 
 from adversarial import AdversarialDetector
-from adversarial.bundle import read_bundle
+from adversarial.bundle.read import read_bundle
 from adversarial.corruptions import CORRUPTIONS, EXTRA, SEVERITIES, corrupt
 from drift_monitor.analysis import analyse
 from drift_monitor.batches import Batch

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from adversarial.results import Record, read_results
+from adversarial.evaluation.read import Record, read_results
 
 HERE = Path(__file__).parent
 FPR = 0.05

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import adversarial  # noqa: F401  # before TensorFlow, so that tests have the kernels that users have
-from tests.animals import CLASSES, SIDE, make_images, write_batch
+from tests.support.animals import CLASSES, SIDE, make_images, write_batch
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 @pytest.fixture(scope="session", autouse=True)
 def on_any_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Train in float32 unless a test says otherwise, whatever this machine is fast in."""
-    from adversarial import precision
+    from adversarial.training import mixed_precision as precision
 
     cpuinfo = tmp_path_factory.mktemp("cpu") / "cpuinfo"
     cpuinfo.write_text("flags : fpu avx2\n", encoding="utf-8")
@@ -58,7 +58,7 @@ def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bundle(classifier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector bundle for the classifier, fitted on 600 rows through the public function."""
-    from adversarial.members import Plan
+    from adversarial.training.members import Plan
     from drift_monitor.config import DataConfig
     from drift_monitor.fit import fit
 
@@ -78,7 +78,7 @@ def bundle(classifier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chrome"]:
     """A Chromium without a window."""
-    from tests.chromium import start
+    from tests.support.chromium import start
 
     started = start(tmp_path_factory.mktemp("profile"))
     yield started

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 
-from tests.chromium import assert_opens_well
+from tests.support.chromium import assert_opens_well
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = str(Path(sys.executable).with_name("drift-monitor"))

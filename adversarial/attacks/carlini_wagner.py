@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from adversarial.attacks.attack import Attack
-from adversarial.attacks.victim import Classes, Perturb, Rows, Victim
+from adversarial.attacks.core.attack import Attack
+from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 from adversarial.errors import ModelError
 
 CHECKS = 10

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from adversarial.attacks.attack import Attack, AttackError
 from adversarial.attacks.carlini_wagner import CarliniWagner
+from adversarial.attacks.core.attack import Attack, AttackError
 from adversarial.attacks.ddn import DDN
 from adversarial.attacks.fgsm import FGSM
 from adversarial.attacks.noise import UniformNoise
@@ -49,7 +49,7 @@ def make_attack(name: str) -> Attack:
     ----------
     name : str
         One of `SEARCHING`, or one of `WITHIN` with a number for E; "-in-turn" behind it says how it
-        is to be run (`adversarial.threat_models.in_turn`), and makes no difference here.
+        is to be run (`adversarial.evaluation.threat_models.in_turn`), and makes no difference here.
 
     Raises
     ------

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.attacks.attack import Attack
-from adversarial.attacks.victim import Classes, Perturb, Rows, Victim
+from adversarial.attacks.core.attack import Attack
+from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.attacks.attack import Attack
-from adversarial.attacks.victim import Classes, Perturb, Rows, Victim
+from adversarial.attacks.core.attack import Attack
+from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 GROWTH = 1.5
 """By what ε grows until an attack succeeds for the first time."""

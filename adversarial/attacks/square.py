@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.attacks.attack import Attack
-from adversarial.attacks.victim import Classes, Perturb, Rows, Victim
+from adversarial.attacks.core.attack import Attack
+from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 HALVINGS = np.array([10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000]) / 10_000
 """Shares of the steps after which the squares become half as large in area (section 4.2)."""

@@ -42,7 +42,7 @@ def run_demo(monitor_file: Path, example: Path) -> bool:
     DriftMonitorError
         If the quickstart's files are not there.
     """
-    from adversarial.detector import AdversarialDetector
+    from adversarial.detector.detector import AdversarialDetector
 
     console = Console()
     started = time.monotonic()

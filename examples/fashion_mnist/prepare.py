@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from adversarial.architectures import fashion_mnist_classifier
-from adversarial.datasets import CLASS_NAMES, read_idx
+from adversarial.paper.datasets import CLASS_NAMES, read_idx
+from adversarial.paper.networks import fashion_mnist_classifier
 
 N_REFERENCE = 5_000
 SEED = 20

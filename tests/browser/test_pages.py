@@ -11,9 +11,9 @@ import pytest
 from selenium import webdriver
 
 from drift_monitor.report.html import render_index, render_report
-from tests.chromium import assert_opens_well, show
-from tests.report_cases import CASES, SMALL
-from tests.reports import history, make
+from tests.support.chromium import assert_opens_well, show
+from tests.support.report_cases import CASES, SMALL
+from tests.support.reports import history, make
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "best-practice"]
 """Tags of axe-core's rules. WCAG 2.2 AA adds the size of targets: points of a chart are smaller,

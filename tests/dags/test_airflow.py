@@ -15,8 +15,8 @@ import pytest
 
 from drift_monitor.config import load_monitor
 from drift_monitor.report.model import Report, read_report
-from tests.animals import make_images, write_batch
 from tests.dags.conftest import DAGS
+from tests.support.animals import make_images, write_batch
 
 AIRFLOW = str(Path(sys.executable).with_name("airflow"))
 TODAY = datetime.now(UTC).date()

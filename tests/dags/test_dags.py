@@ -10,9 +10,9 @@ import pytest
 
 from drift_monitor.config import load_monitor
 from drift_monitor.report.model import read_report
-from tests.animals import make_images, write_batch
 from tests.conftest import MakeMonitor
 from tests.dags.conftest import DAGS
+from tests.support.animals import make_images, write_batch
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag

@@ -13,9 +13,9 @@ import pytest
 from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.job import run_interval
 from drift_monitor.report.model import Report, read_report
-from tests.animals import make_images, write_batch
 from tests.conftest import MakeMonitor
 from tests.dags.conftest import DAGS
+from tests.support.animals import make_images, write_batch
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag

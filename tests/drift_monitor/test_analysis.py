@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from adversarial.detector import Prediction
+from adversarial.detector.detector import Prediction
 from drift_monitor.analysis import Findings, analyse
 from drift_monitor.batches import Chunk
 from drift_monitor.config import DataConfig, Policy

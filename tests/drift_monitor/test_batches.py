@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from adversarial.bundle import InputSpec
+from adversarial.bundle.manifest import InputSpec
 from drift_monitor.batches import Batch, Chunk, class_indices, class_names
 from drift_monitor.config import DataConfig
 from drift_monitor.decoding import decode_rows

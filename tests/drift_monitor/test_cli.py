@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from drift_monitor.config import DataConfig, load_monitor
-from tests.animals import CLASSES, make_images, write_batch
 from tests.conftest import Invoke, MakeMonitor
+from tests.support.animals import CLASSES, make_images, write_batch
 
 DAY = "2026-11-20"
 
@@ -362,7 +362,7 @@ def test_adversarial_inspect_describes_a_bundle(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from adversarial import read_bundle
-    from adversarial.cli import main as adversarial
+    from adversarial.cli.main import main as adversarial
 
     monkeypatch.setattr(sys, "argv", ["adversarial", "inspect", str(bundle)])
     with pytest.raises(SystemExit) as stopped:

@@ -9,8 +9,8 @@ import pytest
 
 from adversarial import AdversarialDetector, read_bundle
 from drift_monitor.reference import rethreshold
-from tests.animals import make_images, write_batch
 from tests.conftest import Invoke, MakeMonitor
+from tests.support.animals import make_images, write_batch
 
 
 @pytest.fixture

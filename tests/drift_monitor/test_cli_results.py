@@ -17,10 +17,10 @@ from drift_monitor.export import history_table
 from drift_monitor.job import run_interval
 from drift_monitor.next_action import next_action
 from drift_monitor.report.model import Report, VerdictName, read_report
-from tests.animals import make_images, write_batch
 from tests.conftest import Invoke, MakeMonitor
-from tests.report_cases import Case
-from tests.reports import make
+from tests.support.animals import make_images, write_batch
+from tests.support.report_cases import Case
+from tests.support.reports import make
 
 DAYS = [date(2026, 11, 20) + timedelta(days=i) for i in range(3)]
 CASE = Case(labels=True, rows=400, examples=0)

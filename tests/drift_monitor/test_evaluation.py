@@ -29,8 +29,8 @@ from drift_monitor.evaluation_record import (
 from drift_monitor.evaluation_rows import evaluation_batch, read_rows
 from drift_monitor.reference import rethreshold
 from drift_monitor.store import Store
-from tests.animals import CLASSES, make_images, write_batch
 from tests.conftest import MakeMonitor
+from tests.support.animals import CLASSES, make_images, write_batch
 
 Altered = Callable[..., Path]
 FAST = {"attacks": ["fgsm-0.1"], "path": "held_out.parquet"}

@@ -9,8 +9,8 @@ import pytest
 
 from drift_monitor.export import METRICS, SCHEMA, history_table, measurements
 from drift_monitor.report.model import Report
-from tests.report_cases import SMALL, Case
-from tests.reports import history, make
+from tests.support.report_cases import SMALL, Case
+from tests.support.reports import history, make
 
 KEY = ["interval", "metric", "by", "part"]
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -18,12 +18,12 @@ import pytest
 from typer.testing import CliRunner
 
 from adversarial import AdversarialDetector, read_bundle
-from adversarial.checkpoints import checkpoint_dir
+from adversarial.training.checkpoints import checkpoint_dir
 from drift_monitor.cli import app
 from drift_monitor.config import load_monitor
 from drift_monitor.job import run_interval
-from tests.animals import CLASSES, make_images, write_batch
 from tests.conftest import MakeMonitor
+from tests.support.animals import CLASSES, make_images, write_batch
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_a_killed_fit_resumes_to_the_bundle_of_an_unkilled_one(
 def test_other_settings_do_not_resume(
     classifier_file: Path, training_rows: Path, tmp_path: Path
 ) -> None:
-    from adversarial.checkpoints import Checkpoints
+    from adversarial.training.checkpoints import Checkpoints
 
     Checkpoints(checkpoint_dir(tmp_path / "d") / "0", {"seed": 7})
     state = checkpoint_dir(tmp_path / "d") / "0" / "state.json"

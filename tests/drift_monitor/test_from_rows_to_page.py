@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from adversarial import AdversarialDetector
-from adversarial.detector import Prediction
+from adversarial.detector.detector import Prediction
 from drift_monitor.config import load_monitor
 from drift_monitor.job import run_interval
-from tests.animals import make_images, write_batch
 from tests.conftest import MakeMonitor
+from tests.support.animals import make_images, write_batch
 
 DAY = date(2026, 11, 20)
 N = 400

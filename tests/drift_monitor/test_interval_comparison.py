@@ -18,8 +18,8 @@ from drift_monitor.interval_comparison_text import differences, on_same_rows, si
 from drift_monitor.report.model import DataFile, Difference
 from drift_monitor.results import Result, read_result
 from drift_monitor.same_rows import paired
-from tests.report_cases import Case
-from tests.reports import make
+from tests.support.report_cases import Case
+from tests.support.reports import make
 
 QUIET = Case("no_drift", rows=600, examples=0, labels=True, seed=3)
 HARMED = replace(QUIET, verdict="harmful_drift", seed=4)

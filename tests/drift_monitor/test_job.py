@@ -17,7 +17,7 @@ import pytest
 
 from adversarial import AdversarialDetector, InputSpec
 from adversarial.errors import DriftMonitorError
-from adversarial.members import Plan
+from adversarial.training.members import Plan
 from drift_monitor.config import Interval, Monitor, load_monitor
 from drift_monitor.errors import StoreError
 from drift_monitor.gallery import views
@@ -32,8 +32,8 @@ from drift_monitor.reference import rethreshold
 from drift_monitor.report import model
 from drift_monitor.report.model import Report, json_schema
 from drift_monitor.scoring import BatchScores, Example, score_batch
-from tests.animals import make_images, png, write_batch
 from tests.conftest import MakeMonitor
+from tests.support.animals import make_images, png, write_batch
 
 DAY = date(2026, 11, 20)
 

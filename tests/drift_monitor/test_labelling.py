@@ -18,8 +18,8 @@ from drift_monitor.job import publish, rejudge, run_interval, score_interval, wr
 from drift_monitor.labelling import Labelled, label_interval, plan_labelling
 from drift_monitor.reference import rethreshold
 from drift_monitor.report.model import Report, read_report
-from tests.animals import CLASSES, make_images, write_batch
 from tests.conftest import MakeMonitor
+from tests.support.animals import CLASSES, make_images, write_batch
 
 DAYS = [date(2026, 11, 16) + timedelta(days=i) for i in range(3)]
 ROWS = 120

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from drift_monitor.errors import LabelError
 from drift_monitor.late_labels import LabelRows, row_keys, with_labels
-from tests.animals import CLASSES
+from tests.support.animals import CLASSES
 
 IDS = tuple(f"r{i}" for i in range(8))
 

@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from drift_monitor.export import measurements
 from drift_monitor.prometheus import registry, write_metrics
 from drift_monitor.report.model import Report
-from tests.report_cases import Case
-from tests.reports import make
+from tests.support.report_cases import Case
+from tests.support.reports import make
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 CASE = Case(labels=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adversarial import AdversarialDetector, read_bundle
-from adversarial.bundle import hold
+from adversarial.bundle.read import hold
 from adversarial.errors import DriftMonitorError
 from drift_monitor import promotion
 from drift_monitor.comparison import Comparison, Verdict
@@ -92,7 +92,7 @@ def test_a_kill_leaves_a_whole_detector_in_place(
 ) -> None:
     """Killed before the n-th file system change that moves a bundle, and after the one before."""
     code = (
-        "import os, signal, sys; from pathlib import Path; from adversarial import bundle\n"
+        "import os, signal, sys; from pathlib import Path; from adversarial.bundle import write\n"
         "from drift_monitor.config import load_monitor; from drift_monitor.evaluation import "
         "find_bundles; from drift_monitor.promotion import promote\n"
         "moves = 0\n"
@@ -103,7 +103,7 @@ def test_a_kill_leaves_a_whole_detector_in_place(
         "        if moves == int(sys.argv[3]): os.kill(os.getpid(), signal.SIGKILL)\n"
         "        return change(*arguments)\n"
         "    return changed\n"
-        "Path.rename = killing(Path.rename); bundle._exchange = killing(bundle._exchange)\n"
+        "Path.rename = killing(Path.rename); write._exchange = killing(write._exchange)\n"
         "monitor = load_monitor(sys.argv[1])\n"
         "promote(monitor, find_bundles(monitor, Path(sys.argv[2])))"
     )

@@ -16,16 +16,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from adversarial import AdversarialDetector, BundleError, read_bundle
-from adversarial.bundle import REFERENCE, write_bundle
+from adversarial.bundle.manifest import REFERENCE
+from adversarial.bundle.threshold import apply_threshold
+from adversarial.bundle.write import write_bundle
 from adversarial.errors import ModelError
-from adversarial.members import Plan
-from adversarial.threshold import apply_threshold
+from adversarial.training.members import Plan
 from drift_monitor.batches import Batch
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError
 from drift_monitor.fit import fit
 from drift_monitor.reference import renew_reference, rethreshold, score_reference
-from tests.animals import CLASSES, make_images, write_batch
+from tests.support.animals import CLASSES, make_images, write_batch
 
 
 def content(bundle: Path) -> dict[str, bytes]:

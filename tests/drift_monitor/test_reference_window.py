@@ -8,15 +8,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from adversarial.bundle import BundleError, read_bundle, write_bundle
+from adversarial.bundle.manifest import BundleError
+from adversarial.bundle.read import read_bundle
+from adversarial.bundle.write import write_bundle
 from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.errors import StoreError
 from drift_monitor.job import rejudge, run_interval
 from drift_monitor.reference import rethreshold
 from drift_monitor.reference_window import reference_window
 from drift_monitor.report.model import Report, read_report
-from tests.animals import make_images, write_batch
 from tests.conftest import MakeMonitor
+from tests.support.animals import make_images, write_batch
 
 FIRST = date(2026, 11, 16)
 DAYS = [FIRST + timedelta(days=i) for i in range(5)]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from drift_monitor.report import ecdf
 from drift_monitor.report.ecdf import CURVE_POINTS, distribution_charts, reduce_ecdf
-from tests.report_cases import CASES
-from tests.reports import make
+from tests.support.report_cases import CASES
+from tests.support.reports import make
 
 SAMPLES = st.lists(st.floats(0, 16) | st.sampled_from([0.0, 1.0]), min_size=1, max_size=700)
 

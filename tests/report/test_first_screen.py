@@ -6,8 +6,8 @@ from html import unescape
 import pytest
 
 from drift_monitor.report.html import VERDICTS, render_report
-from tests.report_cases import CASES
-from tests.reports import make
+from tests.support.report_cases import CASES
+from tests.support.reports import make
 
 
 def first_screen(case: str) -> dict[str, tuple[str | None, str]]:

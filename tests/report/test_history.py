@@ -11,8 +11,8 @@ from drift_monitor.report.history import FDR, summarise
 from drift_monitor.report.history_charts import charts
 from drift_monitor.report.html import CHARTED, render_index
 from drift_monitor.report.model import DataInterval, Report
-from tests.report_cases import SMALL, Case
-from tests.reports import history, make
+from tests.support.report_cases import SMALL, Case
+from tests.support.reports import history, make
 
 
 def with_p(report: Report, p_value: float | None, verdict: str = "harmful_drift") -> Report:

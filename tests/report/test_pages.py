@@ -13,8 +13,8 @@ import pytest
 from drift_monitor.report import chart, number_text
 from drift_monitor.report.html import decision, render_index, render_report
 from drift_monitor.report.model import Report
-from tests.report_cases import CASES, MARKUP, SMALL
-from tests.reports import history, make
+from tests.support.report_cases import CASES, MARKUP, SMALL
+from tests.support.reports import history, make
 
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adversarial.run_schemas import METRICS
+from adversarial.evaluation.schemas import METRICS
 
 RESULTS = Path("results").resolve()
 NULL: dict[str, Any] = dict.fromkeys(METRICS.names)

@@ -17,7 +17,7 @@ from adversarial.attacks import (
     RayS,
     SquareAttack,
 )
-from adversarial.attacks.criteria import Aim
+from adversarial.attacks.core.criteria import Aim
 
 N_FEATURES = 20
 

@@ -25,7 +25,7 @@ from adversarial.attacks import (
     UniformNoise,
 )
 from adversarial.errors import ModelError
-from tests.animals import make_images
+from tests.support.animals import make_images
 
 SMALLEST: dict[str, Attack] = {
     "carlini_wagner": CarliniWagner(steps=60, learning_rate=0.1, initial_c=1.0, search_steps=5),

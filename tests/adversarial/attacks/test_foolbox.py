@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from adversarial.attacks import DDN, FGSM, PGD, SLIDE, Attack, CarliniWagner
-from adversarial.attacks.logits import logits_of
-from tests.animals import make_images
+from adversarial.attacks.core.logits import logits_of
+from tests.support.animals import make_images
 
 foolbox = pytest.importorskip("foolbox", reason="not installed: uv sync --extra peers")
 

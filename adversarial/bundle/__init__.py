@@ -1,0 +1,1 @@
+"""A detector on disk, read and written without TensorFlow."""

@@ -1,0 +1,126 @@
+"""`detector.json`, the manifest of a bundle, and the names of its files."""
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+
+from adversarial.errors import DriftMonitorError
+
+MANIFEST = "detector.json"
+
+
+CLASSIFIER = "classifier.keras"
+
+
+SAVED_CLASSIFIER = "classifier"
+"""Directory of a classifier that is a SavedModel, in place of `classifier.keras`."""
+
+
+AUTOENCODER = "autoencoder.keras"
+
+
+REFERENCE = "reference.parquet"
+
+
+ACCURACY = "accuracy.json"
+"""The map from outputs to the probability that a prediction is right; not in every bundle."""
+
+
+FEATURE_QUANTILES = "feature_quantiles.json"
+"""Quantiles of each feature over the reference rows; only of flat rows, not in every bundle."""
+
+
+QUANTILE_PROBABILITIES = tuple(i / 100 for i in range(101))
+
+
+OutputKind = Literal["softmax", "logits", "sigmoid"]
+"""What a classifier gives: probabilities, unnormalised log-probabilities, or a single unit's p."""
+
+
+class BundleError(DriftMonitorError):
+    """A detector bundle is missing, incomplete or altered."""
+
+
+class InputSpec(BaseModel):
+    """What one row is to the classifier.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of one row: (height, width, channels) of an image, or (features,).
+    value_range : (float, float)
+        The values that the bytes 0 and 255 of an image file or of an unsigned 8-bit tensor stand
+        for; those between are linear. Floating-point rows are taken as they are.
+    feature_names : tuple of str, optional
+        Names of the columns of a flat row, in order.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shape: tuple[int, ...] = Field(min_length=1)
+    value_range: tuple[float, float] = (0.0, 1.0)
+    feature_names: tuple[str, ...] | None = None
+
+
+class Manifest(BaseModel):
+    """The content of `detector.json`.
+
+    Attributes
+    ----------
+    threshold : float
+        t: a row is flagged where its score is above it. In nats.
+    fpr : float
+        ε_FPR, the share of normal rows that the threshold was chosen to flag.
+    temperature : float
+        T of the training target (Eq. 9).
+    classifier_output : {"softmax", "logits", "sigmoid"}, optional
+        What the SavedModel in `classifier/` gives; not there where the classifier is a `.keras`
+        file, which ends in probabilities.
+    ensemble_weights : tuple of float
+        w_j of Eq. 10 and 11, one per autoencoder; the classifier's own vote has the rest to 1.
+    training : dict
+        Summary of the training run: rows, epochs, seed, losses.
+    reference_created : datetime, optional
+        When the reference window was scored, UTC; not known of older bundles.
+    sha256 : dict of str to str
+        SHA-256 of every other file of the bundle, by name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal["1"] = "1"
+    class_names: tuple[str, ...] = Field(min_length=2)
+    input: InputSpec
+    threshold: float = Field(ge=0, allow_inf_nan=False)
+    fpr: float = Field(gt=0, lt=1)
+    temperature: float = Field(gt=0)
+    # Left out of the file where there is none: older bundles' own SHA-256 holds without it.
+    classifier_output: OutputKind | None = Field(default=None, exclude_if=lambda kind: kind is None)
+    ensemble_weights: tuple[float, ...] = Field((1.0,), min_length=1)
+    training: dict[str, Any] = {}
+    reference_created: AwareDatetime | None = Field(
+        default=None, exclude_if=lambda created: created is None
+    )
+    sha256: dict[str, str]
+
+    def to_json(self) -> str:
+        """Return the text of `detector.json`, its own SHA-256 in the last field."""
+        body = self.model_dump(mode="json")
+        digest = hashlib.sha256(_dumps(body).encode()).hexdigest()
+        return _dumps(body | {"manifest_sha256": digest})
+
+
+def _reasons(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+
+
+def _dumps(body: dict[str, Any]) -> str:
+    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"

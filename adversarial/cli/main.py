@@ -1,0 +1,68 @@
+"""The `adversarial` command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adversarial.cli.evaluate import compare, evaluate, report
+from adversarial.cli.run_app import run_app
+from adversarial.cli.train import train
+
+app = typer.Typer(
+    help="Adversarial detection by matching prediction distributions.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def adversarial() -> None:
+    """Adversarial detection by matching prediction distributions."""
+
+
+@app.command()
+def inspect(
+    bundle: Annotated[Path, typer.Argument(help="Directory of a detector bundle.")],
+) -> None:
+    """Verify a detector bundle and describe it."""
+    from adversarial.bundle.read import read_bundle
+
+    found = read_bundle(bundle)
+    manifest = found.manifest
+    reference = found.reference()
+    typer.echo(f"fingerprint   {found.fingerprint}")
+    typer.echo(f"classes       {', '.join(manifest.class_names)}")
+    typer.echo(f"input         {' × '.join(map(str, manifest.input.shape))}")
+    typer.echo(f"threshold     {found.describe_threshold()}")
+    typer.echo(f"temperature   {manifest.temperature:g}")
+    typer.echo(f"reference     {reference.num_rows:,} rows")
+    if len(manifest.ensemble_weights) > 1:
+        weights = ", ".join(f"{weight:g}" for weight in manifest.ensemble_weights)
+        typer.echo(f"weights       {weights}")
+    for name, value in manifest.training.items():
+        values = (
+            value
+            if isinstance(value, list) and all(isinstance(part, dict) for part in value)
+            else [value]
+        )
+        for part in values:
+            typer.echo(f"{name:<13} {_describe(part)}")
+
+
+for _command in (evaluate, report, compare, train):
+    app.command()(_command)
+
+
+def _describe(value: object) -> str:
+    """Return a value of the training summary as text: of an object its fields, of a history."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_describe(part)}" for name, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_describe, value)) or "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    """Run the command line; an error that the user can mend is one paragraph and exit code 1."""
+    run_app(app)

@@ -1,0 +1,1 @@
+"""The detector in memory: scores, flags and corrects."""

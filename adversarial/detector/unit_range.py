@@ -1,0 +1,71 @@
+"""A detector of rows in units of their own, as one of rows in [0, 1].
+
+Attacks by name (`adversarial.attacks.named`) and corruptions are made for values in [0, 1]:
+their steps and norms are shares of what a value can be.
+"""
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from adversarial.bundle.manifest import InputSpec
+from adversarial.detector.detector import AdversarialDetector
+
+Rows = NDArray[np.float32]
+
+SMALLEST_SPAN = 1e-6
+"""Least width of a range, so that what is constant can be scaled, and no attack moves it."""
+
+
+class UnitRange:
+    """The range of a row's values: maps rows to [0, 1] and a detector to one of such rows.
+
+    Parameters
+    ----------
+    low, high : float, or (n_features,) arrays
+        What become 0 and 1.
+
+    Examples
+    --------
+    >>> units = UnitRange(0.0, 255.0)
+    >>> units.scale(np.float32([[0, 51, 255]]))
+    array([[0. , 0.2, 1. ]], dtype=float32)
+    """
+
+    def __init__(self, low: float | Rows, high: float | Rows) -> None:
+        self.low = np.asarray(low, np.float32)
+        self.span = np.maximum(
+            np.asarray(high, np.float32) - self.low, SMALLEST_SPAN * np.maximum(1, np.abs(self.low))
+        ).astype(np.float32)
+
+    def scale(self, x: Rows) -> Rows:
+        """Return rows within the range as rows in [0, 1]."""
+        scaled: Rows = np.clip((x - self.low) / self.span, 0, 1).astype(np.float32)
+        return scaled
+
+    def wrap(self, detector: AdversarialDetector) -> AdversarialDetector:
+        """Return the detector that says of scaled rows what `detector` says of the rows."""
+        if np.all(self.low == 0) and np.all(self.span == 1):
+            return detector
+        shape = detector.input_spec.shape
+        to_units = keras.layers.Rescaling(self.span, self.low)
+        from_units = keras.layers.Rescaling(1 / self.span, -self.low / self.span)
+
+        def through(model: keras.Model, *, back: bool) -> keras.Model:
+            inputs = keras.Input(shape)
+            outputs = model(to_units(inputs))
+            return keras.Model(inputs, from_units(outputs) if back else outputs)
+
+        wrapped = AdversarialDetector(
+            through(detector.classifier, back=False),
+            [through(autoencoder, back=True) for autoencoder in detector.autoencoders],
+            weights=detector.weights,
+            class_names=detector.class_names,
+            input_spec=InputSpec(shape=shape),
+            threshold=detector.threshold,
+            fpr=detector.fpr,
+            temperature=detector.temperature,
+            reference=detector.reference,
+        )
+        wrapped.fingerprint = detector.fingerprint
+        return wrapped

@@ -1,0 +1,207 @@
+"""What an attacker knows of the detector, as criteria to attack, and when the system has lost.
+
+A threat model is a criterion (`attacks.core.criteria`): what an attack is after, and through
+which models its gradients flow.
+
+Examples
+--------
+>>> attack = PGD(0.1)  # doctest: +SKIP
+>>> attack.run(grey_box(detector), x, y).success.mean()  # doctest: +SKIP
+0.98
+>>> attack.run(undetected(detector), x, y).success.mean()  # doctest: +SKIP
+0.41
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from adversarial.attacks import (
+    All,
+    Criterion,
+    Misclassified,
+    Unflagged,
+)
+from adversarial.attacks.core.logits import logits_of
+from adversarial.bundle.threshold import threshold_from_scores
+from adversarial.detector.detector import AdversarialDetector, Prediction
+from adversarial.errors import DriftMonitorError, ModelError
+
+
+def grey_box(detector: AdversarialDetector) -> Criterion:
+    """Misclassified by M; the attacker knows M, and nothing of the detector (section 4.1)."""
+    return Misclassified(detector.classifier)
+
+
+def white_box(detector: AdversarialDetector) -> Criterion:
+    """Misclassified by M(AE(x)), with gradients through both (section 4.3).
+
+    Of an ensemble, by every member's. M(x) itself may stay as it is; under a policy that corrects
+    whatever the score, that is enough.
+    """
+    return _every([_through(detector, member) for member in detector.autoencoders])
+
+
+def undetected(detector: AdversarialDetector, fpr: float | None = None) -> Criterion:
+    """Misclassified by M, and a score of at most the threshold (Carlini et al. 2019).
+
+    Parameters
+    ----------
+    detector : AdversarialDetector
+        With a threshold.
+    fpr : float, optional
+        ε_FPR of the threshold, taken from the reference window; the detector's own when not given.
+
+    Raises
+    ------
+    ModelError
+        If `fpr` is given and the detector has no reference window.
+    """
+    threshold = detector.threshold if fpr is None else threshold_at(detector, fpr)
+    return All([grey_box(detector), Unflagged(score_of(detector), threshold)])
+
+
+def in_turn(criterion: Criterion) -> Criterion:
+    """Return the criterion for an attack that follows one part at a time: another optimiser.
+
+    Selective projected gradient descent (Bryniarski et al. 2022, section 4.1). A criterion of one
+    part is returned as it is.
+    """
+    return replace(criterion, in_turn=True) if isinstance(criterion, All) else criterion
+
+
+def threshold_at(detector: AdversarialDetector, fpr: float) -> float:
+    """Return the threshold, in nats, that the detector's reference window gives at ε_FPR.
+
+    Raises
+    ------
+    ModelError
+        If the detector has no reference window, or one too small for this rate.
+    """
+    if detector.reference is None:
+        raise ModelError("the detector has no reference window to take thresholds from")
+    return threshold_from_scores(detector.reference["adversarial_score"].to_numpy(), fpr)
+
+
+def uncorrected(detector: AdversarialDetector) -> Criterion:
+    """Misclassified by M and by M(AE(x)) at once: no policy gives the right class."""
+    return All([grey_box(detector), white_box(detector)])
+
+
+def score_of(detector: AdversarialDetector) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return the detector's score as a function of tensors that has a gradient everywhere.
+
+    The score that flags clips probabilities at 1e-7, and what is clipped has no gradient. Here the
+    divergence is computed from logits, without clipping: it is the same but where a probability
+    lies below that, and there it is larger by no more than the classes' probability times the
+    difference in logits.
+    """
+    shares = np.asarray(detector.weights, np.float32) / np.float32(sum(detector.weights))
+    logits = logits_of(detector.classifier)
+
+    def score(x: tf.Tensor) -> tf.Tensor:
+        log_p = tf.nn.log_softmax(logits(x))
+        return tf.add_n(
+            [
+                share * _divergence(log_p, tf.nn.log_softmax(logits(member(x, training=False))))
+                for share, member in zip(shares, detector.autoencoders, strict=True)
+            ]
+        )
+
+    return score
+
+
+POLICIES: dict[str, Callable[[Prediction], NDArray[np.int64]]] = {
+    "none": lambda found: found.prediction,
+    "reject": lambda found: np.where(found.flagged, -1, found.prediction),
+    "correct": lambda found: found.corrected_prediction,
+    "correct_gated": lambda found: np.where(
+        found.reconstruction_confidence > found.confidence,
+        found.corrected_prediction,
+        found.prediction,
+    ),
+    "correct_always": lambda found: found.reconstruction_prediction,
+}
+"""The class that the system gives of each row, by what it does with flagged rows; −1 is none."""
+
+
+def undetected_errors(found: Prediction, y: NDArray[np.int64], policy: str) -> NDArray[np.bool_]:
+    """Say of each row whether the system ends in a wrong answer that nobody is warned of.
+
+    Parameters
+    ----------
+    found : Prediction
+        What the detector says of the (attacked) rows.
+    y : (n,) int64
+        Their true classes.
+    policy : {"none", "reject", "correct", "correct_gated", "correct_always"}
+        Use M(x) as it is; give no answer on flagged rows; give the corrected class on flagged rows;
+        give it on flagged rows on which M(AE(x)) is surer of its class than M(x) of its own, where
+        correction is expected to help; give it on all rows.
+
+    Returns
+    -------
+    (n,) bool
+        A refused row is no error.
+    """
+    given = POLICIES[policy](found)
+    lost: NDArray[np.bool_] = (given != y) & (given != -1)
+    return lost
+
+
+def _through(detector: AdversarialDetector, member: Any) -> Criterion:
+    logits = logits_of(detector.classifier)
+    return Misclassified(lambda x: logits(member(x, training=False)))
+
+
+def _every(criteria: list[Criterion]) -> Criterion:
+    return criteria[0] if len(criteria) == 1 else All(criteria)
+
+
+def _divergence(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), axis=-1)
+
+
+THREAT_MODELS: dict[str, Callable[[AdversarialDetector], Criterion]] = {
+    "grey-box": grey_box,
+    "white-box": white_box,
+    "undetected": undetected,
+    "uncorrected": uncorrected,
+}
+"""Threat models by name (`adversarial.evaluation.threat_models`)."""
+
+
+class ExperimentError(DriftMonitorError):
+    """An evaluation cannot be run as it was asked for."""
+
+
+def make_threat_model(name: str) -> Callable[[AdversarialDetector], Criterion]:
+    """Return the threat model of this name.
+
+    Parameters
+    ----------
+    name : str
+        One of `THREAT_MODELS`, of which "undetected" uses the detector's own threshold; or
+        "undetected-E", with the threshold of an ε_FPR, as 0.01.
+
+    Raises
+    ------
+    ExperimentError
+        If there is none.
+    """
+    if name in THREAT_MODELS:
+        return THREAT_MODELS[name]
+    found = re.fullmatch(r"undetected-(0?\.\d+)", name)
+    if not found or not 0 < (fpr := float(found[1])) < 1:
+        raise ExperimentError(
+            f"no threat model {name!r}: expected one of {', '.join(THREAT_MODELS)}, or "
+            "undetected-E with the ε_FPR for E, as 0.01"
+        )
+    return lambda detector: undetected(detector, fpr)

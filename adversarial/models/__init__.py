@@ -1,0 +1,1 @@
+"""Keras models: classifiers as users save them, autoencoders, and checks of both."""

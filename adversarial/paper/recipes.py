@@ -1,0 +1,97 @@
+"""How each of the paper's models is trained."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import keras
+
+from adversarial.errors import ModelError
+from adversarial.paper import networks
+from adversarial.paper.datasets import DatasetName
+from adversarial.training.augmentation import Augmentation
+
+N_REFERENCE = 5_000
+"""The last training images, which no model sees: they give threshold and reference window."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one of the paper's classifiers and its detector are trained.
+
+    Attributes
+    ----------
+    classifier : callable
+        Makes the untrained model.
+    autoencoder : str
+        Name of the architecture, as in `adversarial.models.autoencoders.make_autoencoder`.
+    epochs, detector_epochs : int
+        Passes over the training images.
+    learning_rate : float
+        Greatest learning rate of a one-cycle schedule: up in a fifth of the steps, down to zero by
+        half a cosine. Of Adam, or of SGD with momentum 0.9 if `sgd`.
+    baseline_learning_rate : float
+        Of AE^MSE. An autoencoder that ends in a sigmoid saturates at black within the first epoch
+        at the others' 1e-3.
+    augmentation : Augmentation
+        Of the images, for the classifier and its detector.
+    """
+
+    classifier: Callable[[], keras.Model]
+    autoencoder: str
+    epochs: int
+    detector_epochs: int
+    learning_rate: float = 2e-3
+    sgd: bool = False
+    baseline_learning_rate: float = 3e-4
+    augmentation: Augmentation = field(kw_only=True)
+
+
+RECIPES: dict[tuple[DatasetName, str], Recipe] = {
+    ("mnist", "cnn"): Recipe(
+        networks.mnist_classifier,
+        "image",
+        epochs=20,
+        detector_epochs=15,
+        augmentation=Augmentation(shift=1),
+    ),
+    ("fashion_mnist", "cnn"): Recipe(
+        networks.fashion_mnist_classifier,
+        "image",
+        epochs=20,
+        detector_epochs=10,
+        augmentation=Augmentation(flip=True),
+    ),
+    ("cifar10", "cnn"): Recipe(
+        networks.cifar10_classifier,
+        "cifar10",
+        epochs=50,
+        detector_epochs=10,
+        baseline_learning_rate=1e-3,
+        augmentation=Augmentation(shift=2, flip=True),
+    ),
+    ("cifar10", "resnet56"): Recipe(
+        networks.cifar10_resnet,
+        "cifar10",
+        epochs=30,
+        detector_epochs=10,
+        learning_rate=0.2,
+        sgd=True,
+        baseline_learning_rate=1e-3,
+        augmentation=Augmentation(shift=4, flip=True),
+    ),
+}
+
+
+def find_recipe(dataset: DatasetName, model: str) -> Recipe:
+    """Return the recipe of a data set's model.
+
+    Raises
+    ------
+    ModelError
+        If the paper has no such model of this data set.
+    """
+    try:
+        return RECIPES[dataset, model]
+    except KeyError:
+        known = ", ".join(name for of, name in RECIPES if of == dataset)
+        raise ModelError(f"no model {model!r} of {dataset}: expected {known}") from None

@@ -1,0 +1,226 @@
+"""The paper's classifiers and detectors (Appendix A), each trained and kept under its name."""
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pyarrow as pa
+
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.errors import ModelError
+from adversarial.models.classifiers import load_model
+from adversarial.paper.datasets import Dataset, scale
+from adversarial.paper.recipes import N_REFERENCE, find_recipe
+from adversarial.training.checkpoints import Checkpoints, checkpoint_dir, digest, fit
+from adversarial.training.members import Plan, train_members
+from adversarial.training.mixed_precision import bfloat16_is_fast, mixed_copy
+
+
+def train_classifier(
+    dataset: Dataset,
+    model: str,
+    directory: Path,
+    *,
+    epochs: int | None = None,
+    batch_size: int = 128,
+    seed: int = 0,
+    resume: bool = False,
+    verbose: int | str = "auto",
+) -> tuple[keras.Model, dict[str, Any]]:
+    """Train one of the paper's classifiers, or load it if it has been trained so before.
+
+    The passes of the training run in bfloat16 where the hardware is fast in it; the weights and the
+    accuracy, as of everything that is made with the model, are float32.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        All training images but the last 5,000 are used.
+    model : str
+        "cnn" or, of CIFAR-10, "resnet56".
+    directory : Path
+        Where `classifier.keras` and its summary `classifier.json` are kept.
+    epochs : int, optional
+        The recipe's when not given.
+    batch_size, seed, resume, verbose
+        As in `adversarial.training.checkpoints.fit`.
+
+    Returns
+    -------
+    keras.Model
+        Maps images in [0, 1] to probabilities.
+    dict
+        Accuracy, epochs, precision, seed, seconds and the data's source.
+    """
+    recipe = find_recipe(dataset.name, model)
+    if len(dataset.x_train) <= N_REFERENCE:
+        raise ModelError(
+            f"{dataset.source} has {len(dataset.x_train):,} training images: expected more than "
+            f"the {N_REFERENCE:,} that are held out as the reference window"
+        )
+    epochs = epochs or recipe.epochs
+    settings = {
+        "dataset": dataset.name,
+        "model": model,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": recipe.learning_rate,
+        "precision": "bfloat16" if bfloat16_is_fast() else "float32",
+        "seed": seed,
+        "data": digest(dataset.x_train, dataset.y_train),
+    }
+    saved, summary_file = directory / "classifier.keras", directory / "classifier.json"
+    if saved.exists() and summary_file.exists():
+        summary = json.loads(summary_file.read_text(encoding="utf-8"))
+        if summary.items() >= settings.items():
+            return load_model(saved), summary
+
+    x, y = scale(dataset.x_train[:-N_REFERENCE]), dataset.y_train[:-N_REFERENCE]
+    keras.utils.set_random_seed(seed)
+    classifier = recipe.classifier()
+    trained = mixed_copy(classifier) if settings["precision"] == "bfloat16" else classifier
+    steps = epochs * -(-len(x) // batch_size)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 25,
+        decay_steps=steps - steps // 5,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=steps // 5,
+    )
+    optimizer = (
+        keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True)
+        if recipe.sgd
+        else keras.optimizers.Adam(schedule)
+    )
+    trained.compile(
+        optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+    )
+    checkpoints = Checkpoints(directory / "classifier.training", settings, resume=resume)
+    history = fit(
+        trained,
+        x,
+        y,
+        checkpoints,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        validation=(scale(dataset.x_train[-N_REFERENCE:]), dataset.y_train[-N_REFERENCE:]),
+        augment=recipe.augmentation,
+        verbose=verbose,
+    )
+    classifier.set_weights(trained.get_weights())
+    predicted = classifier.predict(scale(dataset.x_test), batch_size=512, verbose=0).argmax(axis=1)
+    summary = settings | {
+        "accuracy": float(np.mean(predicted == dataset.y_test)),
+        "source": dataset.source,
+        "seconds": round(sum(history["seconds"]), 1),
+    }
+    classifier.save(saved)
+    summary_file.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    checkpoints.remove()
+    return classifier, summary
+
+
+def train_detector(
+    dataset: Dataset,
+    model: str,
+    classifier: keras.Model,
+    output: Path,
+    plan: Plan | None = None,
+    *,
+    about: Mapping[str, Any],
+    fpr: float = 0.05,
+    resume: bool = False,
+    verbose: int | str = "auto",
+) -> AdversarialDetector:
+    """Train the detector of one of the paper's classifiers and write its bundle.
+
+    Parameters
+    ----------
+    dataset, model
+        As in `train_classifier`. The last 5,000 training images are the reference window.
+    classifier : keras.Model
+        From `train_classifier`.
+    output : Path
+        Directory of the bundle. Checkpoints lie in `<output>.training` until it is written.
+    plan : Plan, optional
+        How to train; the recipe's epochs when not given. Its "auto" autoencoder is the recipe's.
+        Of several snapshots the last is the detector, and the first is written too, as
+        `<output>-earlier`: section 4.3 of the paper attacks the one and defends with the other.
+    about : mapping
+        The classifier's summary, kept in the bundle's beside the detector's own.
+    fpr : float
+        ε_FPR of the threshold.
+    resume, verbose
+        As in `adversarial.training.checkpoints.fit`.
+
+    Returns
+    -------
+    AdversarialDetector
+        Its `training` holds `corrected_accuracy`, the share of clean test images whose M(AE(x)) is
+        the true class.
+    """
+    recipe = find_recipe(dataset.name, model)
+    plan = plan or Plan(
+        epochs=recipe.detector_epochs, schedule="cosine", augmentation=recipe.augmentation
+    )
+    outputs = detector_outputs(output, plan)
+    named = [recipe.autoencoder if name == "auto" else name for name in plan.autoencoders]
+    started = time.monotonic()
+    checkpoints = checkpoint_dir(output)
+    members = train_members(
+        classifier,
+        scale(dataset.x_train[:-N_REFERENCE]),
+        replace(plan, autoencoders=named),
+        checkpoints,
+        resume=resume,
+        verbose=verbose,
+    )
+    seconds = round(time.monotonic() - started, 1)
+    x_test = scale(dataset.x_test)
+    x_reference = scale(dataset.x_train[-N_REFERENCE:])
+    labels = pa.array(dataset.class_names).take(pa.array(dataset.y_train[-N_REFERENCE:]))
+
+    def save(epochs_before: int, path: Path) -> AdversarialDetector:
+        detector = AdversarialDetector(
+            classifier,
+            members.autoencoders[epochs_before],
+            class_names=dataset.class_names,
+            temperature=members.temperature,
+        )
+        window = detector.predict(x_reference).to_table(dataset.class_names)
+        detector.calibrate(window.append_column("label", labels), fpr)
+        corrected = detector.predict(x_test).reconstruction_prediction
+        detector.training = members.summary | {
+            "epochs": plan.epochs - epochs_before,
+            "reference_rows": N_REFERENCE,
+            "corrected_accuracy": float(np.mean(corrected == dataset.y_test)),
+            "seconds": seconds,
+            "classifier": dict(about),
+        }
+        detector.save(path)
+        return detector
+
+    if len(outputs) > 1:
+        save(plan.snapshots - 1, outputs[1])
+    detector = save(0, output)
+    shutil.rmtree(checkpoints)
+    return detector
+
+
+def detector_outputs(output: Path, plan: Plan) -> list[Path]:
+    """Return the bundles that `train_detector` writes: the detector, and an earlier one beside it.
+
+    Raises
+    ------
+    ModelError
+        If the plan has several runs, whose snapshots would be an ensemble.
+    """
+    if len(plan.autoencoders) != 1:
+        raise ModelError("the paper's detectors have one autoencoder: give a plan with one")
+    return [output, *([output.with_name(f"{output.name}-earlier")] if plan.snapshots > 1 else [])]

@@ -1,0 +1,1 @@
+"""Pages and comparisons of evaluations, made from their tables alone."""

@@ -1,0 +1,310 @@
+"""Training that can be killed: a checkpoint after every epoch, and batches that repeat.
+
+A run that is resumed ends with the weights of one that was never stopped. Keras alone cannot give
+that: its shuffling depends on the epochs that went before, and its files leave out the random
+states of layers such as Dropout. Here the order of epoch k and the random states it begins with
+follow from the seed and k alone; a checkpoint holds the weights and the optimiser.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from adversarial.errors import DriftMonitorError
+from adversarial.files import describe_changes, write_json
+
+STATE = "state.json"
+WEIGHTS = "epoch-{:04d}.weights.h5"
+
+Arrays = Mapping[str, NDArray[Any]]
+Augment = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
+Targets = Arrays | NDArray[Any] | Callable[[NDArray[Any]], Arrays]
+History = dict[str, list[float]]
+
+
+class CheckpointError(DriftMonitorError):
+    """A checkpoint cannot be resumed."""
+
+
+class TrainingError(DriftMonitorError):
+    """A training run came to nothing."""
+
+
+class Checkpoints:
+    """The checkpoints of one training run, in a directory of their own.
+
+    Parameters
+    ----------
+    directory : Path
+        Made if it is missing. Other runs need other directories.
+    settings : mapping
+        What the weights depend on, as JSON holds it. A run is resumed with the same settings only.
+    resume : bool
+        Go on from the checkpoint that lies there, if one does; else start anew.
+    keep : int
+        Number of epochs whose weights stay.
+    monitor : str, optional
+        A key of the history: the epochs of its least values stay. The last ones when not given.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint that lies there was made with other settings, or cannot be read.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        keep: int = 1,
+        monitor: str | None = None,
+    ) -> None:
+        self.directory = directory
+        # How many epochs are kept, and which, cannot be changed once others are gone.
+        kept = {"snapshots": keep, "best by": monitor}
+        self.settings = json.loads(json.dumps({**settings, **kept}))
+        self.keep = keep
+        self.monitor = monitor
+        self.history: History = {}
+        directory.mkdir(parents=True, exist_ok=True)
+        if resume and (directory / STATE).exists():
+            self._read()
+        else:
+            self.remove()
+            directory.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs done."""
+        return max(map(len, self.history.values()), default=0)
+
+    def chosen(self) -> list[int]:
+        """Return the numbers, from 1, of the epochs that stay: the best, or the last, first."""
+        if self.monitor is None:
+            return list(range(self.epochs, 0, -1)[: self.keep])
+        values = self.history.get(self.monitor, [])
+        if len(values) != self.epochs:
+            raise CheckpointError(
+                f"the history has no {self.monitor!r} to choose the best epoch by: hold out rows "
+                "for validation"
+            )
+        return sorted(range(1, self.epochs + 1), key=lambda epoch: values[epoch - 1])[: self.keep]
+
+    def save(self, model: keras.Model, logs: Mapping[str, float]) -> None:
+        """Commit one more epoch: its weights first, then the state that names it."""
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(float(value))
+        scratch = self.directory / f"new-{WEIGHTS.format(0)}"
+        model.save_weights(scratch)
+        scratch.replace(self._weights(self.epochs))
+        state = {"settings": self.settings, "history": self.history}
+        write_json(self.directory / STATE, state)
+        kept = {self._weights(epoch) for epoch in (*self.chosen(), self.epochs)}
+        for path in self.directory.glob("epoch-*.weights.h5"):
+            if path not in kept:
+                path.unlink()
+
+    def load(self, model: keras.Model, epoch: int) -> None:
+        """Give `model`, built and compiled, the weights it had after `epoch` epochs."""
+        try:
+            model.load_weights(self._weights(epoch))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{self._weights(epoch)} cannot be loaded ({str(error).splitlines()[0]}): start "
+                "again without resuming"
+            ) from error
+
+    def remove(self) -> None:
+        """Remove the checkpoints, and the directory if nothing else is in it."""
+        for path in (
+            *self.directory.glob("*epoch-*.weights.h5"),
+            *self.directory.glob(f"{STATE}*"),
+        ):
+            path.unlink()
+        if not os.listdir(self.directory):  # noqa: PTH208  # iterdir would need a list all the same
+            self.directory.rmdir()
+
+    def _weights(self, epoch: int) -> Path:
+        return self.directory / WEIGHTS.format(epoch)
+
+    def _read(self) -> None:
+        path = self.directory / STATE
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            settings = dict(state["settings"])
+            history = {name: list(values) for name, values in state["history"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{path} cannot be read ({error}): start again without resuming"
+            ) from None
+        if changed := describe_changes(settings, self.settings):
+            raise CheckpointError(
+                f"the checkpoint in {self.directory} was made with other settings ({changed}): "
+                "resume with the same ones, or start again without resuming"
+            )
+        self.history = history
+
+
+class _EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
+    """Seeds each epoch, commits it, and stops the run when it has not improved for long."""
+
+    def __init__(self, checkpoints: Checkpoints, patience: int | None, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+        self.checkpoints = checkpoints
+        self.patience = patience
+        self.started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002
+        states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
+        for number, state in enumerate(states):
+            rng = np.random.default_rng([self.seed, epoch, number])
+            state.assign(rng.integers(2**31, size=2))
+        self.started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
+        seconds = time.monotonic() - self.started
+        broken = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
+        if broken:
+            raise TrainingError(
+                f"{' and '.join(broken)} of epoch {self.checkpoints.epochs + 1} is not finite: the "
+                "training has diverged; lower the learning rate, or weights and temperatures that "
+                "are out of the ordinary"
+            )
+        self.checkpoints.save(self.model, {**(logs or {}), "seconds": seconds})
+        self.model.stop_training |= is_exhausted(self.checkpoints, self.patience)
+
+
+def is_exhausted(checkpoints: Checkpoints, patience: int | None) -> bool:
+    """Say whether the best epoch lies `patience` epochs back; None waits for ever."""
+    if patience is None or not checkpoints.epochs:
+        return False
+    return checkpoints.epochs - checkpoints.chosen()[0] >= patience
+
+
+def fit(
+    model: keras.Model,
+    x: NDArray[Any],
+    y: Targets,
+    checkpoints: Checkpoints,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    validation: tuple[NDArray[Any], Arrays | NDArray[Any]] | None = None,
+    patience: int | None = None,
+    augment: Augment | None = None,
+    verbose: int | str = "auto",
+) -> History:
+    """Train a compiled model by `keras.Model.fit`, from where its checkpoints leave off.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built and compiled; trained in place.
+    x : (n, …) array
+        Training rows.
+    y : (n, …) array, a dict of them, or a callable
+        Targets; a callable gives those of a batch of rows as they are trained on.
+    checkpoints : Checkpoints
+        Of this run.
+    epochs : int
+        Number of epochs in all, those before a resumption included.
+    batch_size : int
+        Rows in a step.
+    seed : int
+        Of the shuffling and the augmentation; with the number of an epoch it gives that epoch's.
+    validation : (x, y), optional
+        Held-out rows; adds `val_` values to the history.
+    patience : int, optional
+        Stop when the checkpoints' monitored value has not improved for so many epochs, and take the
+        best epoch's weights.
+    augment : callable, optional
+        From a batch of rows and a random generator to the rows to train on.
+    verbose : int or "auto"
+        As in `keras.Model.fit`.
+
+    Returns
+    -------
+    dict of str to list of float
+        One value per epoch; `seconds` is its duration.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be loaded, or has more epochs behind it than are asked for.
+    TrainingError
+        If the loss or another value of the history becomes infinite or NaN.
+    """
+    model.optimizer.build(model.trainable_variables)
+    done = checkpoints.epochs
+    if done > epochs:
+        raise CheckpointError(
+            f"the checkpoint in {checkpoints.directory} has {done} epochs behind it, more than the "
+            f"{epochs} asked for: ask for as many or more, or start again without resuming"
+        )
+    if done:
+        checkpoints.load(model, done)
+    if done < epochs and not is_exhausted(checkpoints, patience):
+        model.fit(
+            _batches(x, y, batch_size, seed, done, augment),
+            steps_per_epoch=math.ceil(len(x) / batch_size),
+            initial_epoch=done,
+            epochs=epochs,
+            validation_data=validation,
+            validation_batch_size=batch_size,
+            shuffle=False,  # the batches come shuffled
+            callbacks=[_EachEpoch(checkpoints, patience, seed)],
+            verbose=verbose,
+        )
+    if patience is not None:
+        checkpoints.load(model, checkpoints.chosen()[0])
+    return checkpoints.history
+
+
+def checkpoint_dir(output: Path) -> Path:
+    """Return where the checkpoints of a detector lie until its bundle is written: beside it."""
+    return output.with_name(f"{output.name}.training")
+
+
+def digest(*arrays: NDArray[Any]) -> str:
+    """Return a short SHA-256 of arrays: names the data that a run was made from."""
+    sha256 = hashlib.sha256()
+    for array in arrays:
+        sha256.update(np.ascontiguousarray(array).data)
+    return sha256.hexdigest()[:16]
+
+
+def _batches(
+    x: NDArray[Any],
+    y: Targets,
+    batch_size: int,
+    seed: int,
+    first_epoch: int,
+    augment: Augment | None,
+) -> Iterator[tuple[Any, Any]]:
+    """Yield batches for ever, each epoch in an order that its number and the seed give."""
+    for epoch in itertools.count(first_epoch):
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(len(x))
+        for start in range(0, len(x), batch_size):
+            rows = order[start : start + batch_size]
+            part = augment(x[rows], rng) if augment else x[rows]
+            if callable(y):
+                yield part, y(part)
+            elif isinstance(y, Mapping):
+                yield part, {name: array[rows] for name, array in y.items()}
+            else:
+                yield part, y[rows]

@@ -1,0 +1,208 @@
+"""The autoencoders of a detector: which ones a plan asks for, and their training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from adversarial.detector.ensemble import check_weights
+from adversarial.errors import ModelError
+from adversarial.models.autoencoders import make_autoencoder
+from adversarial.models.classifiers import load_model
+from adversarial.training.augmentation import Augmentation
+from adversarial.training.fit import Precision, Schedule, fit_autoencoder
+from adversarial.training.objective import Objective
+from adversarial.training.temperature import choose_temperature
+
+MIN_ROWS_TO_CHOOSE = 20
+"""Below that, a choice of the temperature rests on a row or two."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the autoencoders of a detector are made.
+
+    Parameters
+    ----------
+    autoencoders : sequence of str
+        One training run each: names of architectures ("auto", "image", "dense", "cifar10"; see
+        `models.autoencoders.make_autoencoder`), or `.keras` files with a model of one's own,
+        which is trained on from the weights it has. Several make an ensemble.
+    snapshots : int
+        Members of the ensemble that each run gives: its last epochs, or with `patience` its best.
+    weights : sequence of float, optional
+        w_j of the members in the order of runs and, in a run, of snapshots, the newest (or best)
+        first. Equal shares of 1 when not given.
+    latent_dim : int, optional
+        Width of the bottleneck; the architecture's own when not given.
+    objective : Objective
+        What is trained for.
+    choose_temperature : bool
+        Choose the objective's temperature on held-out rows (`adversarial.training.temperature`).
+    epochs, batch_size, learning_rate, schedule, augmentation, patience, precision, seed
+        As in `training.fit.fit_autoencoder`. The seed also gives the weights a run starts
+        from.
+    """
+
+    autoencoders: Sequence[str] = ("auto",)
+    snapshots: int = 1
+    weights: Sequence[float] | None = None
+    latent_dim: int | None = None
+    objective: Objective = field(default_factory=Objective)
+    choose_temperature: bool = False
+    epochs: int = 10
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    schedule: Schedule = "constant"
+    augmentation: Augmentation | None = None
+    patience: int | None = None
+    precision: Literal["auto"] | Precision = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.autoencoders or self.snapshots < 1:
+            raise ModelError("a plan needs at least one autoencoder and one snapshot of it")
+        if self.snapshots > self.epochs:
+            raise ModelError(
+                f"{self.snapshots} snapshots of {self.epochs} epochs: ask for at most one per epoch"
+            )
+        if not 0 < self.learning_rate < math.inf:
+            raise ModelError(f"learning rate is {self.learning_rate:g}: expected a number above 0")
+        check_weights(self.weights, len(self.autoencoders) * self.snapshots)
+
+
+@dataclass(frozen=True)
+class Members:
+    """Trained autoencoders.
+
+    Attributes
+    ----------
+    autoencoders : list of keras.Model
+        In the order of the plan's weights.
+    temperature : float
+        T they were trained with.
+    summary : dict
+        Of the training, for the bundle: settings, and of each run the losses.
+    """
+
+    autoencoders: list[keras.Model]
+    temperature: float
+    summary: dict[str, Any]
+
+
+def train_members(
+    classifier: keras.Model,
+    x: NDArray[np.float32],
+    plan: Plan,
+    checkpoint_dir: Path,
+    *,
+    value_range: tuple[float, float] = (0.0, 1.0),
+    resume: bool = False,
+    verbose: int | str = "auto",
+) -> Members:
+    """Train the autoencoders that a plan asks for.
+
+    Parameters
+    ----------
+    classifier : keras.Model
+        M, with probabilities as output.
+    x : (n, *input_shape) float32
+        Normal rows.
+    plan : Plan
+        What to train.
+    checkpoint_dir : Path
+        Where the checkpoints are put, a directory for each run.
+    value_range : (float, float)
+        Smallest and largest value of a pixel.
+    resume : bool
+        Go on where checkpoints leave off.
+    verbose : int or "auto"
+        As in `keras.Model.fit`.
+
+    Raises
+    ------
+    ModelError
+        If an autoencoder is unknown, cannot be loaded, or has another shape than the rows.
+    CheckpointError
+        If checkpoints were made with other settings or data.
+    """
+
+    def make(name: str) -> keras.Model:
+        keras.utils.set_random_seed(plan.seed)
+        if name.endswith(".keras"):
+            return load_model(Path(name))
+        return make_autoencoder(name, x, latent_dim=plan.latent_dim, value_range=value_range)
+
+    options: Mapping[str, Any] = {
+        "batch_size": plan.batch_size,
+        "learning_rate": plan.learning_rate,
+        "schedule": plan.schedule,
+        "augmentation": plan.augmentation,
+        "precision": plan.precision,
+        "seed": plan.seed,
+        "verbose": verbose,
+    }
+    for name in plan.autoencoders:
+        make(
+            name
+        )  # what is wrong with the last should not come to light after the first's training
+    summary: dict[str, Any] = {
+        "rows": len(x),
+        "epochs": plan.epochs,
+        "learning_rate": plan.learning_rate,
+        "schedule": plan.schedule,
+        "augmentation": asdict(plan.augmentation) if plan.augmentation else None,
+        "seed": plan.seed,
+    }
+    objective = plan.objective
+    if plan.choose_temperature:
+        if len(x) < MIN_ROWS_TO_CHOOSE:
+            raise ModelError(
+                f"{len(x)} rows are too few to choose a temperature on a tenth of them: give it as "
+                f"a number, or at least {MIN_ROWS_TO_CHOOSE} rows"
+            )
+        order = np.random.default_rng(plan.seed).permutation(len(x))
+        validation, rows = np.split(order, [len(x) // 10])
+        temperature, corrected = choose_temperature(
+            classifier,
+            lambda: make(plan.autoencoders[0]),
+            x[rows],
+            x[validation],
+            objective,
+            **options,
+        )
+        objective = replace(objective, temperature=temperature)
+        summary["corrected_by_temperature"] = {f"{t:g}": c for t, c in corrected.items()}
+
+    autoencoders: list[keras.Model] = []
+    runs: list[dict[str, Any]] = []
+    for number, name in enumerate(plan.autoencoders):
+        autoencoder = make(name)
+        training = fit_autoencoder(
+            classifier,
+            autoencoder,
+            x,
+            objective=objective,
+            epochs=plan.epochs,
+            patience=plan.patience,
+            snapshots=plan.snapshots,
+            checkpoint_dir=checkpoint_dir / str(number),
+            resume=resume,
+            **options,
+        )
+        for weights in training.snapshots:
+            member = make(name)
+            member.set_weights(weights)
+            autoencoders.append(member)
+        history = {key: values for key, values in training.history.items() if key != "seconds"}
+        runs.append({"autoencoder": Path(name).name, "precision": training.precision} | history)
+    summary["objective"] = asdict(objective)
+    summary |= runs[0] if len(runs) == 1 else {"runs": runs}
+    return Members(autoencoders, objective.temperature, summary)
