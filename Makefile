@@ -46,8 +46,8 @@ bench: $(STAMP)  ## Measure speed and accuracy against peers; writes benchmarks/
 	$(RUN)python benchmarks/training.py
 	$(RUN)python benchmarks/attacks.py
 
-paper: $(STAMP)  ## Repeat the paper's evaluation, for hours: make paper DATA=DIR; writes results/
-	$(RUN)python results/paper.py run --data-dir $(DATA)
+paper: $(STAMP)  ## Repeat the paper's evaluation, for hours: make paper DATA=DIR; writes studies/
+	$(RUN)python studies/paper.py run --data-dir $(DATA)
 
 docs: $(STAMP)  ## Build the user guide into build/docs
 	$(RUN)mkdocs build --strict --site-dir build/docs

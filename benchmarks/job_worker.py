@@ -9,9 +9,9 @@ from workers import serve
 
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.detector.runtime import TensorFlowRuntime
-from drift_monitor.batches import Batch
+from drift_monitor.batches.batch import Batch
 from drift_monitor.config import load_monitor
-from drift_monitor.job import run_interval
+from drift_monitor.job.run import run_interval
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ SHIFT = 1.1
 """By what the batch's scores are greater than the reference's."""
 
 IMPORTS = {
-    "drift-monitor": "import drift_monitor.job",
+    "drift-monitor": "import drift_monitor.job.run",
     "Evidently": "from evidently import Report; from evidently.presets import DataDriftPreset",
     "NannyML": "import nannyml",
 }

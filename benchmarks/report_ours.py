@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from drift_monitor.config import load_monitor
-from drift_monitor.job import SCORING, write_report
-from drift_monitor.store import REJECTED, SCORES
+from drift_monitor.job.run import write_report
+from drift_monitor.job.write import SCORING
+from drift_monitor.results.store import REJECTED, SCORES
 
 inputs, output = map(Path, sys.argv[1:])
 monitor = load_monitor(inputs / "bench.yaml")

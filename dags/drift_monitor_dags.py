@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from drift_monitor.airflow.factory import build_dags
+from drift_monitor.airflow.monitor_dags import build_dags
 
 default = Path(__file__).resolve().parents[1] / "monitors"
 globals().update(build_dags(Path(os.environ.get("DRIFT_MONITOR_MONITORS", default))))

@@ -60,7 +60,7 @@ def bundle(classifier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A detector bundle for the classifier, fitted on 600 rows through the public function."""
     from adversarial.training.members import Plan
     from drift_monitor.config import DataConfig
-    from drift_monitor.fit import fit
+    from drift_monitor.detectors.fit import fit
 
     directory = tmp_path_factory.mktemp("bundle")
     images, labels = make_images(800, seed=1)
@@ -115,7 +115,7 @@ Invoke = Callable[..., tuple[int, str, str]]
 def invoke(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Invoke:
     """Return a function that runs the command and gives exit code, stdout and stderr."""
 
-    from drift_monitor.cli import main
+    from drift_monitor.cli.main import main
 
     def run(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["drift-monitor", *map(str, words)])

@@ -123,7 +123,7 @@ class AdversarialDetector:
     accuracy_map : AccuracyMap, optional
         From outputs to the probability that a prediction is right, kept in the bundle.
     feature_quantiles : dict of str to list of float, optional
-        Of each feature over the reference rows (`adversarial.feature_quantiles`), kept in the
+        Of each feature over the reference rows (`drift_monitor.detectors.reference`), kept in the
         bundle.
     runtime : Runtime, optional
         What computes the outputs; one compiled TensorFlow graph when not given.

@@ -11,12 +11,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from drift_monitor.airflow.demo_week import WEEK, Day, make_week
 from drift_monitor.config import Monitor, load_monitor
-from drift_monitor.demo import WEEK, Day, make_week
 from drift_monitor.errors import ConfigError
-from drift_monitor.report.html import VERDICTS
-from drift_monitor.report.model import Report, read_report
-from drift_monitor.store import REPORT
+from drift_monitor.pages.html import VERDICTS
+from drift_monitor.results.report import Report, read_report
+from drift_monitor.results.store import REPORT
 
 
 def run_demo(monitor_file: Path, example: Path) -> bool:

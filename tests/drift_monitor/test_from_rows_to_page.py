@@ -18,7 +18,7 @@ from scipy.stats import norm
 from adversarial import AdversarialDetector
 from adversarial.detector.detector import Prediction
 from drift_monitor.config import load_monitor
-from drift_monitor.job import run_interval
+from drift_monitor.job.run import run_interval
 from tests.conftest import MakeMonitor
 from tests.support.animals import make_images, write_batch
 

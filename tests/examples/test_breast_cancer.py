@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drift_monitor.cli import main
+from drift_monitor.cli.main import main
 from examples.breast_cancer import prepare
 
 EXAMPLE = Path(prepare.__file__).parent

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from drift_monitor.report.model import (
-    VerdictName,
-)
+from drift_monitor.results.report import VerdictName
 
 MARKUP = "<script>alert(1)</script>"
 CLOTHES = (

@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from drift_monitor.report.model import (
+from drift_monitor.results.report import (
     Accuracy,
     Breakdown,
     ClassProbability,

@@ -7,11 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import stats
 
-from drift_monitor.report.model import (
-    Difference,
-    Rate,
-    TwoSampleTest,
-)
+from drift_monitor.results.report import Difference, Rate, TwoSampleTest
 from tests.support.report_cases import ALPHA, REFERENCE_ROWS, SHIFT, THRESHOLD, Case
 
 

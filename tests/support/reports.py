@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from drift_monitor.report.model import (
+from drift_monitor.results.report import (
     Counts,
     DataFile,
     DataInterval,

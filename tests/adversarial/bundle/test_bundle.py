@@ -22,8 +22,7 @@ from adversarial.bundle import write
 from adversarial.bundle.manifest import ACCURACY, FEATURE_QUANTILES
 from adversarial.bundle.read import hold
 from adversarial.bundle.write import write_bundle
-from adversarial.feature_quantiles import feature_quantiles
-from drift_monitor.reference import rethreshold
+from drift_monitor.detectors.reference import feature_quantiles, rethreshold
 
 
 @pytest.fixture
@@ -107,7 +106,7 @@ def test_there_is_a_whole_bundle_in_place_at_every_moment_of_a_replacement(copy:
         "Path.rename = lambda *a: (rename(*a), os.kill(os.getpid(), signal.SIGKILL)); "
         "exchange = bundle._exchange; "
         "bundle._exchange = lambda *a: (exchange(*a), os.kill(os.getpid(), signal.SIGKILL))[0]; "
-        "from drift_monitor.reference import rethreshold; "
+        "from drift_monitor.detectors.reference import rethreshold; "
         "rethreshold(Path(sys.argv[1]), 0.3)"
     )
     before = read_bundle(copy).fingerprint

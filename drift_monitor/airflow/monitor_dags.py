@@ -1,0 +1,184 @@
+"""One DAG per monitor: score_batch → write_report → publish; and those about all monitors."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
+from airflow.sdk.exceptions import AirflowFailException
+from croniter import CroniterError, croniter
+
+from adversarial.errors import DriftMonitorError
+from drift_monitor.airflow.dates import BATCH_DATE, resolve_interval
+from drift_monitor.airflow.evaluation_dag import EVALUATION_DAG, build_evaluation_dag
+from drift_monitor.airflow.labels_dag import LABELS_DAG, build_labels_dag
+from drift_monitor.airflow.retries import no_useless_retries
+from drift_monitor.config import Interval, Monitor, load_monitor
+from drift_monitor.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+def build_dags(monitors: Path) -> dict[str, DAG]:
+    """Return one DAG for each `*.yaml` file in the directory `monitors`, by DAG id.
+
+    Beside them there is `late_labels`, and `adversarial_evaluation` where a monitor has a section
+    `evaluation`.
+
+    A file with an error does not take the other monitors down: it gives a DAG without a schedule,
+    tagged `invalid-config`, whose documentation and whose only task say what is wrong.
+    """
+    dags: dict[str, DAG] = {}
+    monitored, evaluated = {}, {}
+    for path in sorted(monitors.glob("*.yaml")):
+        try:
+            monitor = load_monitor(path)
+            dag = build_dag(path, monitor, taken=[*dags, EVALUATION_DAG, LABELS_DAG])
+            monitored[monitor.name] = path
+            if monitor.evaluation:
+                evaluated[path] = monitor
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others run
+            message = str(error) if isinstance(error, DriftMonitorError) else f"{path}: {error!r}"
+            log.warning("%s", message)
+            dag = _invalid_dag(path, message)
+        dags[dag.dag_id] = dag
+    if monitored:
+        dags[LABELS_DAG] = build_labels_dag(monitored)
+    if evaluated:
+        dags[EVALUATION_DAG] = build_evaluation_dag(evaluated)
+    return dags
+
+
+def build_dag(path: Path, monitor: Monitor, taken: Collection[str] = ()) -> DAG:
+    """Return the DAG of one monitor, whose YAML file is `path`.
+
+    The number of attempts at a task is the cluster's (`[core] default_task_retries`); only a batch
+    that is not there yet, and errors nobody foresaw, are worth another attempt, so errors that need
+    a person fail at once. A verdict never fails a task.
+
+    Raises
+    ------
+    ConfigError
+        If a schedule is not a cron expression, or the name is `taken`.
+    """
+    if monitor.name in taken:
+        raise ConfigError(
+            f"{path}: another DAG is named {monitor.name!r} too; give the monitor another name"
+        )
+    _check_cron(f"{path}: schedule", monitor.cron)
+    if monitor.evaluation:
+        _check_cron(f"{path}: evaluation.schedule", monitor.evaluation.schedule)
+    with DAG(
+        dag_id=monitor.name,
+        description=f"Drift reports on {monitor.data.path}",
+        schedule=(
+            CronDataIntervalTimetable(monitor.cron, timezone=monitor.timezone)
+            if monitor.cron
+            else None
+        ),
+        start_date=datetime.combine(monitor.start_date, time(), ZoneInfo(monitor.timezone)),
+        catchup=False,
+        max_active_runs=2,
+        params={
+            BATCH_DATE: Param(
+                None,
+                type=["null", "string"],
+                description="Date of the batch to process, as 2026-11-20; by default the run's.",
+            )
+        },
+        tags=["drift-monitor"],
+        doc_md=__doc__,
+    ) as dag:
+        publish(write_report(score_batch(str(path))))
+    return dag
+
+
+@task
+def score_batch(monitor_file: str, **context: Any) -> dict[str, str]:
+    """Score the run's batch into a staging directory: the one task that imports TensorFlow."""
+    from drift_monitor.job.run import score_interval
+
+    with no_useless_retries():
+        monitor = load_monitor(monitor_file)
+        interval = resolve_interval(monitor, context)
+        token = hashlib.sha256(context["run_id"].encode()).hexdigest()[:8]
+        staging = score_interval(monitor, interval, token=token, progress=_log_progress())
+    return {
+        "monitor_file": monitor_file,
+        "start": interval.start.isoformat(),
+        "staging": str(staging),
+    }
+
+
+@task
+def write_report(scored: dict[str, str]) -> dict[str, str]:
+    """Judge the scores and write the report beside them."""
+    from drift_monitor.job.run import write_report as write
+
+    with no_useless_retries():
+        monitor, interval = _reopen(scored)
+        report = write(monitor, interval, Path(scored["staging"]))
+    log.info("%s: %s", report.verdict.verdict, report.verdict.reason)
+    return {**scored, "verdict": report.verdict.verdict}
+
+
+@task
+def publish(reported: dict[str, str]) -> dict[str, str]:
+    """Commit the result and bring the monitor's index up to date."""
+    from drift_monitor.job.run import publish as commit
+
+    with no_useless_retries():
+        monitor, interval = _reopen(reported)
+        report = commit(monitor, interval, Path(reported["staging"]))
+    directory = monitor.directory / interval.id
+    return {"verdict": report.verdict.verdict, "directory": str(directory)}
+
+
+def _check_cron(field: str, cron: str | None) -> None:
+    try:
+        if cron:
+            croniter(cron).get_next()
+    except CroniterError:
+        raise ConfigError(
+            f"{field} {cron!r} is not a cron expression that ever comes due, such as '0 6 * * *'"
+        ) from None
+
+
+def _reopen(scored: dict[str, str]) -> tuple[Monitor, Interval]:
+    monitor = load_monitor(scored["monitor_file"])
+    return monitor, monitor.interval(datetime.fromisoformat(scored["start"]))
+
+
+def _log_progress() -> Callable[[int, int], None]:
+    shares_logged = {0}
+
+    def progress(done: int, total: int) -> None:
+        tenth = 10 * done // total
+        if tenth not in shares_logged:
+            shares_logged.add(tenth)
+            log.info("%s of %s rows scored", f"{done:,}", f"{total:,}")
+
+    return progress
+
+
+def _invalid_dag(path: Path, message: str) -> DAG:
+    with DAG(
+        dag_id=re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)[:200] + ".invalid",
+        description=f"{path} has an error",
+        schedule=None,
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        tags=["drift-monitor", "invalid-config"],
+        doc_md=message,
+    ) as dag:
+
+        @task
+        def explain() -> None:
+            raise AirflowFailException(message)
+
+        explain()
+    return dag

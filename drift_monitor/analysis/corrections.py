@@ -1,0 +1,125 @@
+"""Corrections: where the class of M(AE(x)) is offered in the prediction's place, and what it gains.
+
+A correction is not always an improvement, so it is offered only where the accuracy map holds it for
+the likelier of the two classes.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from drift_monitor.scoring.scored_rows import Classes, ScoredRows
+
+
+def proposed(rows: ScoredRows) -> NDArray[np.bool_]:
+    """Return which rows are flagged and have another class after reconstruction, (n,) bool."""
+    found: NDArray[np.bool_] = rows.flagged & (rows.reconstruction != rows.prediction)
+    return found
+
+
+def offered(rows: ScoredRows) -> NDArray[np.bool_]:
+    """Return which proposed rows have the likelier class after reconstruction, (n,) bool.
+
+    Without an accuracy map every proposed one is offered, as in the paper (Figure 2).
+    """
+    found = proposed(rows)
+    if rows.probability_correct is None or rows.reconstruction_probability_correct is None:
+        return found
+    return found & (rows.reconstruction_probability_correct > rows.probability_correct)
+
+
+class PairGain(NamedTuple):
+    """Proposed rows of one pair of classes; probabilities are means, None without a map."""
+
+    prediction: int
+    reconstruction: int
+    n: int
+    offered: int
+    probability_before: float | None
+    probability_after: float | None
+
+
+def pairs(rows: ScoredRows, n_classes: int) -> list[PairGain]:
+    """Return the pairs of classes that occur among the proposed rows, the most frequent first."""
+    some = np.flatnonzero(proposed(rows))
+    keys = rows.prediction[some] * n_classes + rows.reconstruction[some]
+    found, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    size = len(found)
+
+    def sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(which, values[some], minlength=size).astype(np.float64)
+
+    given = sums(offered(rows).astype(np.float64))
+    before = after = None
+    if rows.probability_correct is not None and rows.reconstruction_probability_correct is not None:
+        before = sums(rows.probability_correct) / counts
+        after = sums(rows.reconstruction_probability_correct) / counts
+    return [
+        PairGain(
+            prediction=int(found[i] // n_classes),
+            reconstruction=int(found[i] % n_classes),
+            n=int(counts[i]),
+            offered=int(given[i]),
+            probability_before=None if before is None else float(before[i]),
+            probability_after=None if after is None else float(after[i]),
+        )
+        for i in np.lexsort((found, -counts))
+    ]
+
+
+class Gain(NamedTuple):
+    """What corrections change of the batch's accuracy.
+
+    `expected` (with `low` and `high`) is of the rows offered, `expected_of_all` of all proposed;
+    None without a map. `realised` is of the rows offered that have a label; None without labels.
+    """
+
+    proposed: int
+    offered: int
+    expected: tuple[float, float, float] | None
+    expected_of_all: float | None
+    realised: float | None
+
+
+def gain(rows: ScoredRows, alpha: float = 0.05) -> Gain:
+    """Return what the offered corrections are expected to gain, as a share of the batch's rows.
+
+    Each corrected row changes the number of right predictions by +1, 0 or −1, with the map's
+    probabilities; the interval is the normal one of their sum, and takes the map at its word.
+    """
+    all_proposed, given = proposed(rows), offered(rows)
+    n = len(rows)
+    expected = expected_of_all = None
+    before, after = rows.probability_correct, rows.reconstruction_probability_correct
+    if before is not None and after is not None and n:
+        moves = (after - before)[given]
+        variance = float(((after + before)[given] - moves**2).sum())
+        reach = float(stats.norm.isf(alpha / 2)) * math.sqrt(max(0.0, variance)) / n
+        centre = float(moves.sum()) / n
+        expected = (centre, centre - reach, centre + reach)
+        expected_of_all = float((after - before)[all_proposed].sum()) / n
+    labelled = rows.label >= 0
+    return Gain(
+        proposed=int(np.count_nonzero(all_proposed)),
+        offered=int(np.count_nonzero(given)),
+        expected=expected,
+        expected_of_all=expected_of_all,
+        realised=_realised(rows, given & labelled, int(np.count_nonzero(labelled))),
+    )
+
+
+def corrected_classes(rows: ScoredRows) -> Classes:
+    """Return the class of each row after the corrections that are offered, (n,) int64."""
+    return np.where(offered(rows), rows.reconstruction, rows.prediction)
+
+
+def _realised(rows: ScoredRows, corrected: NDArray[np.bool_], n: int) -> float | None:
+    if not n:
+        return None
+    label = rows.label[corrected]
+    gained = np.count_nonzero(rows.reconstruction[corrected] == label)
+    lost = np.count_nonzero(rows.prediction[corrected] == label)
+    return (gained - lost) / n

@@ -1,0 +1,79 @@
+"""The harm split: which predictions were harmed, how often, and how far that exceeds the reference.
+
+Three splits (see `docs/verdicts.md`), each applied alike to the reference and the current rows. An
+outcome is an int8: 1 harmful, 0 harmless, −1 left out.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift_monitor.scoring.scored_rows import Classes
+from drift_monitor.stats.proportions import Rate, rate
+
+HARMFUL, HARMLESS, LEFT_OUT = 1, 0, -1
+
+Outcomes = NDArray[np.int8]
+
+
+def split_by_labels(prediction: Classes, label: Classes) -> Outcomes:
+    """Harmful where the prediction is wrong; rows without a label (−1) are left out.
+
+    Examples
+    --------
+    >>> split_by_labels(np.array([3, 3, 3]), np.array([3, 7, -1]))
+    array([ 0,  1, -1], dtype=int8)
+    """
+    outcome = np.where(prediction != label, HARMFUL, HARMLESS).astype(np.int8)
+    outcome[label < 0] = LEFT_OUT
+    return outcome
+
+
+def split_paired(prediction: Classes, label: Classes, clean_prediction: Classes) -> Outcomes:
+    """Split by comparison with the prediction on the clean twin (section 4.4 of the paper).
+
+    Harmful where a correct prediction became incorrect, harmless where the prediction stayed the
+    same; every other row is left out.
+
+    Examples
+    --------
+    >>> split_paired(np.array([1, 2, 2, 1]), np.array([1, 1, 1, 1]), np.array([1, 1, 2, 2]))
+    array([ 0,  1,  0, -1], dtype=int8)
+    """
+    outcome = np.full(len(prediction), LEFT_OUT, np.int8)
+    outcome[prediction == clean_prediction] = HARMLESS
+    outcome[(clean_prediction == label) & (prediction != label)] = HARMFUL
+    outcome[(label < 0) | (clean_prediction < 0)] = LEFT_OUT
+    return outcome
+
+
+def split_by_detector(
+    flagged: NDArray[np.bool_], prediction: Classes, corrected_prediction: Classes
+) -> Outcomes:
+    """Harmful where the row is flagged and its correction gives another class.
+
+    Examples
+    --------
+    >>> split_by_detector(np.array([True, True, False]), np.array([1, 1, 1]), np.array([2, 1, 1]))
+    array([1, 0, 0], dtype=int8)
+    """
+    harmful = flagged & (prediction != corrected_prediction)
+    return np.where(harmful, HARMFUL, HARMLESS).astype(np.int8)
+
+
+def harm_rate(outcome: Outcomes, alpha: float = 0.05) -> Rate | None:
+    """Return the share of harmful rows among those not left out, or None if there are none.
+
+    Parameters
+    ----------
+    outcome : (n,) int8
+        Outcomes.
+    alpha : float
+        1 − confidence of the Wilson score interval.
+
+    Examples
+    --------
+    >>> harm_rate(np.array([1, 0, 0, -1], np.int8)).rate
+    0.3333333333333333
+    """
+    judged = int(np.count_nonzero(outcome != LEFT_OUT))
+    return rate(int(np.count_nonzero(outcome == HARMFUL)), judged, alpha)

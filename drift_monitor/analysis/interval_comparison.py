@@ -1,0 +1,323 @@
+"""Two committed results against each other: two intervals, or two detectors on the same rows."""
+
+from datetime import datetime
+from typing import NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from scipy import stats
+
+from drift_monitor.analysis.harm import HARMFUL, LEFT_OUT, Outcomes
+from drift_monitor.errors import ComparisonError
+from drift_monitor.results.read import Result
+from drift_monitor.results.report import Difference, Rate, Report, ScoreQuantile, TwoSampleTest
+from drift_monitor.results.score_columns import row_keys
+from drift_monitor.scoring.scored_rows import ScoredRows
+from drift_monitor.stats.ks import ks_test
+from drift_monitor.stats.proportions import difference_of_shares, rate, rate_difference
+
+ALPHA = 0.05
+"""1 − confidence of all intervals of a comparison."""
+
+
+class Part(BaseModel):
+    """A part of a comparison."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Paired(Part):
+    """A property of rows that both results hold: of each row in A, and in B."""
+
+    n: int
+    agree: float
+    only_a: int
+    only_b: int
+    difference: Difference
+    p_value: float
+
+
+class SameRows(Part):
+    """What is found on the rows that both results hold."""
+
+    n: int
+    only_in_a: int
+    only_in_b: int
+    same_prediction: float
+    flagged: Paired
+    harmful: Paired | None
+    right: Paired | None
+
+
+class JudgedRows(NamedTuple):
+    """A result's rows, with the outcomes that its report stands on."""
+
+    rows: ScoredRows
+    outcome: Outcomes
+
+    @classmethod
+    def of(cls, result: Result, names: tuple[str, ...]) -> Self:
+        """Return the rows of a result, classes being numbers of `names`."""
+        words = pa.array(["harmless", "harmful"])
+        outcome = pc.fill_null(pc.index_in(result.scores["outcome"], words), LEFT_OUT)
+        return cls(ScoredRows.of(result.scores, names, ()), np.asarray(outcome, np.int8))
+
+
+class Side(Part):
+    """What one of the two reports says."""
+
+    directory: str
+    monitor: str
+    interval: str
+    start: datetime
+    end: datetime
+    detector: str
+    verdict: str
+    rows_read: int
+    rows_scored: int
+    split: str
+    harm: Rate | None
+    accuracy_realised: Rate | None
+    accuracy_estimated: float | None
+    flagged: Rate | None
+    score_quantiles: list[ScoreQuantile]
+    tests: list[TwoSampleTest]
+
+
+class ScoreDistance(Part):
+    """The two-sample KS test of the scores of A and of B, with an interval for D."""
+
+    statistic: float
+    low: float
+    high: float
+    location: float
+    p_value: float
+    p_value_is_bound: bool
+    n_a: int
+    n_b: int
+
+
+class IntervalComparison(Part):
+    """Two results. Differences are B minus A, at 95 % confidence.
+
+    `same_rows` is there where both are of the same data; then the differences of shares in it,
+    which use the pairing, are the narrower ones.
+    """
+
+    a: Side
+    b: Side
+    harm_difference: Difference | None
+    accuracy_difference: Difference | None
+    flagged_difference: Difference | None
+    score_distance: ScoreDistance | None
+    same_rows: SameRows | None
+    notes: list[str]
+
+    def to_json(self) -> str:
+        """Return the comparison as JSON text."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def compare_results(a: Result, b: Result) -> IntervalComparison:
+    """Compare two results.
+
+    Parameters
+    ----------
+    a, b : Result
+        Two intervals, or one interval by two detectors.
+
+    Raises
+    ------
+    ComparisonError
+        If their detectors have different classes.
+    """
+    names, others = (result.report.detector.class_names for result in (a, b))
+    if sorted(names) != sorted(others):
+        raise ComparisonError(
+            f"{a.directory} and {b.directory} are of detectors with different classes (only in "
+            f"the first: {_only(names, others)}; only in the second: {_only(others, names)}): "
+            "compare results about the same classes"
+        )
+    one, other = (JudgedRows.of(result, tuple(names)) for result in (a, b))
+    sides = _side(a, one), _side(b, other)
+    same_split = a.report.harm.split == b.report.harm.split
+    notes = _notes(a.report, b.report)
+    same_rows = None
+    if _data(a.report) == _data(b.report):
+        keys = content_keys(a), content_keys(b)
+        if any(len(key.unique()) < len(key) or key.null_count for key in keys):
+            notes.append(
+                "the data are the same, but row ids repeat or are missing: rows are not paired"
+            )
+        else:
+            same_rows = on_same_rows(keys, one, other, same_split=same_split)
+            if not same_rows:
+                notes.append("the data are the same, but rows are named otherwise: none is paired")
+    return IntervalComparison(
+        a=sides[0],
+        b=sides[1],
+        harm_difference=_difference(sides[0].harm, sides[1].harm) if same_split else None,
+        accuracy_difference=_difference(sides[0].accuracy_realised, sides[1].accuracy_realised),
+        flagged_difference=_difference(sides[0].flagged, sides[1].flagged),
+        score_distance=_distance(one.rows, other.rows),
+        same_rows=same_rows,
+        notes=notes,
+    )
+
+
+def _only(names: list[str], others: list[str]) -> str:
+    return ", ".join(sorted(set(names) - set(others))) or "none"
+
+
+def _side(result: Result, rows: JudgedRows) -> Side:
+    report = result.report
+    realised, estimated = report.accuracy.realised.current, report.accuracy.estimated
+    harm = report.harm.current
+    return Side(
+        directory=str(result.directory),
+        monitor=report.monitor,
+        interval=report.interval,
+        start=report.data_interval.start,
+        end=report.data_interval.end,
+        detector=report.detector.fingerprint,
+        verdict=report.verdict.verdict,
+        rows_read=report.counts.read,
+        rows_scored=report.counts.scored,
+        split=report.harm.split,
+        harm=_rate(harm.count, harm.n) if harm else None,
+        accuracy_realised=_rate(realised.count, realised.n) if realised else None,
+        accuracy_estimated=estimated.current.estimate if estimated else None,
+        flagged=_rate(int(np.count_nonzero(rows.rows.flagged)), len(rows.rows)),
+        score_quantiles=report.score_quantiles,
+        tests=report.tests,
+    )
+
+
+def _rate(count: int, n: int) -> Rate | None:
+    found = rate(count, n, ALPHA)
+    return Rate.model_validate(vars(found)) if found else None
+
+
+def _difference(a: Rate | None, b: Rate | None) -> Difference | None:
+    one, other = (rate(side.count, side.n, ALPHA) if side else None for side in (a, b))
+    if one is None or other is None:
+        return None
+    return Difference.model_validate(rate_difference(other, one)._asdict())
+
+
+def _distance(a: ScoredRows, b: ScoredRows) -> ScoreDistance | None:
+    one, other = (side.score[side.finite] for side in (a, b))
+    if not len(one) or not len(other):
+        return None
+    found = ks_test(one, other, ALPHA)
+    return ScoreDistance(
+        statistic=found.statistic,
+        low=found.low,
+        high=found.high,
+        location=found.location,
+        p_value=found.p_value,
+        p_value_is_bound=found.p_value_is_bound,
+        n_a=found.n_reference,
+        n_b=found.n_current,
+    )
+
+
+def _notes(a: Report, b: Report) -> list[str]:
+    notes = []
+    if a.harm.split != b.harm.split:
+        notes.append(
+            f"harm is judged by {a.harm.split} in A and by {b.harm.split} in B: the rates mean "
+            "different things and are not compared"
+        )
+    if a.detector.fingerprint != b.detector.fingerprint:
+        notes.append(
+            "the detectors differ, so scores and flags differ by them too, not by the data alone"
+        )
+    if a.monitor != b.monitor and _data(a) != _data(b):
+        notes.append("two monitors and two sets of data: differences have no single cause")
+    return notes
+
+
+def _data(report: Report) -> list[str]:
+    return sorted(file.sha256 for file in report.data)
+
+
+def content_keys(result: Result) -> pa.Array:
+    """Return what names each row of a result, files by their content.
+
+    The same data may lie in two places.
+    """
+    scores = result.scores
+    if "row_id" not in scores.column_names:
+        seen: dict[str, int] = {}
+        content = {}
+        for file in result.report.data:
+            place = seen[file.sha256] = seen.get(file.sha256, -1) + 1
+            content[file.path] = f"{file.sha256} {place}"
+        files = pc.index_in(scores["file"].cast(pa.string()), pa.array(list(content), pa.string()))
+        named = pa.array(list(content.values()), pa.string()).take(files.combine_chunks())
+        scores = pa.table({"file": named, "row": scores["row"]})
+    return row_keys(scores)
+
+
+def on_same_rows(
+    keys: tuple[pa.Array, pa.Array], a: JudgedRows, b: JudgedRows, *, same_split: bool
+) -> SameRows | None:
+    """Compare two results on the rows that both hold, or return None where there are none.
+
+    Parameters
+    ----------
+    keys : pair of pyarrow.Array
+        From `content_keys`, of A and of B; none twice.
+    a, b : JudgedRows
+        The rows.
+    same_split : bool
+        Whether the outcomes mean the same in both.
+    """
+    at = pc.index_in(keys[0], keys[1])
+    here = np.flatnonzero(np.asarray(at.is_valid()))
+    if not len(here):
+        return None
+    there = np.asarray(at.drop_null(), np.int64)
+    judged = (a.outcome[here] != LEFT_OUT) & (b.outcome[there] != LEFT_OUT)
+    labelled = (a.rows.label[here] >= 0) & (b.rows.label[there] >= 0)
+    return SameRows(
+        n=len(here),
+        only_in_a=len(keys[0]) - len(here),
+        only_in_b=len(keys[1]) - len(here),
+        same_prediction=float(np.mean(a.rows.prediction[here] == b.rows.prediction[there])),
+        flagged=paired(a.rows.flagged[here], b.rows.flagged[there]),
+        harmful=paired(a.outcome[here][judged] == HARMFUL, b.outcome[there][judged] == HARMFUL)
+        if same_split and judged.any()
+        else None,
+        right=paired(a.rows.right[here][labelled], b.rows.right[there][labelled])
+        if labelled.any()
+        else None,
+    )
+
+
+def paired(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> Paired:
+    """Compare a property of the same n rows, n at least 1: B minus A.
+
+    p is of McNemar's exact test: that of the rows which differ, half are hits in A and half in B.
+
+    Examples
+    --------
+    >>> found = paired(np.array([True, True, False, False]), np.array([True, False, False, True]))
+    >>> found.agree, found.only_a, found.only_b, found.p_value
+    (0.5, 1, 1, 1.0)
+    """
+    only_a, only_b = int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))
+    discordant = only_a + only_b
+    change = difference_of_shares(a, b, ALPHA)
+    return Paired(
+        n=len(a),
+        agree=1 - discordant / len(a),
+        only_a=only_a,
+        only_b=only_b,
+        difference=Difference(estimate=change.estimate, low=change.low, high=change.high),
+        p_value=float(stats.binomtest(only_a, discordant).pvalue) if discordant else 1.0,
+    )

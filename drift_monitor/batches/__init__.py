@@ -1,0 +1,1 @@
+"""Production batches: Parquet in, arrays out."""

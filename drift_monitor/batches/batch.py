@@ -1,0 +1,233 @@
+"""Production batches: Parquet in, arrays ready to score out, in chunks of bounded size."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from adversarial.bundle.manifest import InputSpec
+from drift_monitor.batches.decoding import (
+    IMAGE_MODES,
+    decode_rows,
+    is_image,
+    is_number,
+    tensor_shape,
+)
+from drift_monitor.batches.parquet_files import SourceFile, damaged, find_files, open_file, sha256
+from drift_monitor.config import DataConfig
+from drift_monitor.errors import BatchError
+
+DECODE_THREADS = 2
+CHUNKS_AHEAD = 2 * DECODE_THREADS
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that cannot be scored, and why."""
+
+    file: str
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive rows of one file.
+
+    Attributes
+    ----------
+    file : str
+        Path or URL of the file.
+    rows : (n,) int64
+        Numbers of the rows that can be scored, counted from 0 within the file.
+    x : (n, *shape) float32
+        Those rows, in the units the classifier takes.
+    columns : pyarrow.Table
+        The other columns of those rows, n long.
+    rejected : list of Rejected
+        The rows that cannot be scored.
+    """
+
+    file: str
+    rows: NDArray[np.int64]
+    x: NDArray[np.float32]
+    columns: pa.Table
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+class Batch:
+    """The Parquet files of one interval, checked against the monitor's columns, not yet read.
+
+    Parameters
+    ----------
+    path : str
+        Local path or fsspec URL, glob allowed; files are taken in the order of their names.
+    data : DataConfig
+        What the columns mean.
+    spec : InputSpec
+        What the classifier takes.
+
+    Raises
+    ------
+    BatchError
+        If there is no such file, a file is not Parquet or cut short, a column is missing or of the
+        wrong type or shape, or there are no rows; names the file and the remedy.
+    """
+
+    def __init__(self, path: str, data: DataConfig, spec: InputSpec) -> None:
+        self.data = data
+        self.spec = spec
+        if len(spec.shape) == 1 and spec.feature_names not in (None, tuple(data.input_columns)):
+            raise BatchError(
+                f"data.input lists {data.input_columns}, but the detector was fitted on "
+                f"{list(spec.feature_names or ())}: list the same columns in the same order"
+            )
+        self._paths = find_files(path)
+        self.files: list[SourceFile] = []
+        for file in self._paths:
+            parquet = open_file(file)
+            self._check_schema(file, parquet.schema_arrow)
+            self.files.append(SourceFile(file, parquet.metadata.num_rows, sha256(file)))
+        if not self.n_rows:
+            raise BatchError(
+                f"{path} has no rows: a batch needs at least one; check the job that writes it"
+            )
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of all files together."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the monitor names no label column, or some file has it."""
+        label = self.data.label
+        return not label or any(label in open_file(file).schema_arrow.names for file in self._paths)
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """Yield the rows in order, at most `size` at a time, decoded ahead by threads.
+
+        At most six chunks are held at once, whatever the batch's size.
+
+        Raises
+        ------
+        BatchError
+            If a file turns out to be damaged.
+        """
+        pending: deque[Future[Chunk]] = deque()
+        with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
+            for file, first_row, table in self._tables(size):
+                pending.append(pool.submit(self._decode, file, first_row, table))
+                if len(pending) > CHUNKS_AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+
+    def _tables(self, size: int) -> Iterator[tuple[str, int, pa.Table]]:
+        for file in self._paths:
+            first_row = 0
+            parquet = open_file(file)
+            wanted = [*self.data.input_columns, *self._carried(parquet.schema_arrow)]
+            try:
+                for record_batch in parquet.iter_batches(
+                    size, columns=list(dict.fromkeys(wanted)), use_threads=False
+                ):
+                    yield file, first_row, pa.table(record_batch)
+                    first_row += record_batch.num_rows
+            except (pa.ArrowException, OSError) as error:
+                raise damaged(file, error) from error
+
+    def _carried(self, schema: pa.Schema) -> list[str]:
+        """Return the columns beside the input that the monitor names and the file has."""
+        data = self.data
+        named = [data.row_id, data.timestamp, data.prediction, data.label, data.clean_prediction]
+        return [c for c in dict.fromkeys([*named, *data.segments]) if c and c in schema.names]
+
+    def _check_schema(self, file: str, schema: pa.Schema) -> None:
+        data = self.data
+        # A label may arrive later; every other column is promised.
+        promised = [data.row_id, data.timestamp, data.prediction, data.clean_prediction]
+        for column in [*data.input_columns, *promised, *data.segments]:
+            if column and column not in schema.names:
+                raise BatchError(
+                    f"{file} has no column {column!r}; it has {', '.join(schema.names)}. Name the "
+                    "right column in the monitor's 'data' section, or mend the job that writes the "
+                    "file"
+                )
+        for column in [*data.input_columns, *self._carried(schema)]:
+            if schema.names.count(column) > 1:
+                raise BatchError(f"{file} has several columns {column!r}; leave one of them")
+        for segment in data.segments:
+            if pa.types.is_nested(schema.field(segment).type):
+                raise BatchError(
+                    f"{file}: segment {segment!r} has type {schema.field(segment).type}; expected "
+                    "text, numbers or dates"
+                )
+        if data.row_id and pa.types.is_nested(schema.field(data.row_id).type):
+            raise BatchError(
+                f"{file}: row id {data.row_id!r} has type {schema.field(data.row_id).type}; "
+                "expected text or numbers"
+            )
+        if data.timestamp and not _is_time(schema.field(data.timestamp).type):
+            raise BatchError(
+                f"{file}: timestamp {data.timestamp!r} has type "
+                f"{schema.field(data.timestamp).type}; expected a timestamp or a date"
+            )
+        self._check_input(file, schema)
+
+    def _check_input(self, file: str, schema: pa.Schema) -> None:
+        data, shape = self.data, self.spec.shape
+        if len(data.input_columns) == 1 and not is_number(schema.field(data.input_columns[0])):
+            column = schema.field(data.input_columns[0])
+            if is_image(column.type):
+                if len(shape) != 3 or shape[2] not in IMAGE_MODES:
+                    raise BatchError(
+                        f"{file}: column {column.name!r} holds image files, but the detector takes "
+                        f"rows of shape {shape}"
+                    )
+                return
+            found = tensor_shape(column.type, data.shape)
+            if found is None:
+                raise BatchError(
+                    f"{file}: column {column.name!r} has type {column.type}; expected PNG or JPEG "
+                    "files (binary, or a struct with 'bytes'), a fixed-shape tensor, or a "
+                    "fixed-size list of numbers"
+                )
+            if found != shape:
+                remedy = "set data.shape" if data.shape is None else "mend data.shape"
+                raise BatchError(
+                    f"{file}: column {column.name!r} holds rows of shape {found}, but the detector "
+                    f"takes {shape}; {remedy} or name the right column"
+                )
+            return
+        for name in data.input_columns:
+            if not is_number(schema.field(name)):
+                raise BatchError(
+                    f"{file}: column {name!r} has type {schema.field(name).type}; expected a number"
+                )
+        if shape != (len(data.input_columns),):
+            raise BatchError(
+                f"{file}: data.input lists {len(data.input_columns)} numeric columns, but the "
+                f"detector takes rows of shape {shape}"
+            )
+
+    def _decode(self, file: str, first_row: int, table: pa.Table) -> Chunk:
+        x, reasons = decode_rows(table.select(self.data.input_columns), self.spec)
+        keep = np.ones(len(x), bool)
+        keep[list(reasons)] = False
+        carried = table.select(self._carried(table.schema))
+        return Chunk(
+            file=file,
+            rows=first_row + np.flatnonzero(keep),
+            x=x if keep.all() else x[keep],
+            columns=carried if keep.all() else carried.filter(pa.array(keep)),
+            rejected=[Rejected(file, first_row + row, reasons[row]) for row in sorted(reasons)],
+        )
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind))

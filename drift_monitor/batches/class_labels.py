@@ -1,0 +1,76 @@
+"""Class labels as the class numbers that they stand for."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from drift_monitor.batches.batch import Chunk
+from drift_monitor.batches.parquet_files import find_files, open_file
+from drift_monitor.errors import BatchError
+
+
+def class_names(path: str, label: str | None) -> list[str] | None:
+    """Return the class names that a Hugging Face Parquet file gives for its label, if any."""
+    schema = open_file(find_files(path)[0]).schema_arrow
+    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    feature = metadata.get("info", {}).get("features", {}).get(label, {})
+    names: list[str] | None = feature.get("names")
+    return names
+
+
+def class_indices(
+    column: pa.ChunkedArray, names: Sequence[str], what: str, chunk: Chunk
+) -> NDArray[np.int64]:
+    """Return a column of class names or class numbers as class numbers, −1 where it has none.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray
+        Strings (names) or whole numbers from 0, n long. Null, NaN and −1 stand for no class.
+    names : sequence of str
+        The detector's class names.
+    what : str
+        The column's name, for the error.
+    chunk : Chunk
+        The rows that the column belongs to, for the error.
+
+    Raises
+    ------
+    BatchError
+        If a value is no class; names file, row and value.
+    """
+    found = column
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_uint64(column.type):  # the largest would wrap round to −1
+        column = pc.min_element_wise(column, pa.scalar(2**32, pa.uint64()), skip_nulls=False)
+    if pa.types.is_floating(column.type):  # pandas writes whole numbers with gaps as floats
+        usable = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), 2.0**31))
+        column = pc.if_else(pc.is_nan(column), None, pc.if_else(usable, column, -2.0))
+        column = column.cast(pa.int64())
+    if pa.types.is_integer(column.type):
+        indices = np.asarray(pc.fill_null(column.cast(pa.int64()), -1))
+        known = (indices >= -1) & (indices < len(names))
+    elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        positions = pc.index_in(column.cast(pa.string()), pa.array(names, pa.string()))
+        indices = np.asarray(pc.fill_null(positions, -1), np.int64)
+        known = indices >= 0
+    elif pa.types.is_null(column.type):
+        return np.full(len(column), -1)
+    else:
+        raise BatchError(
+            f"{chunk.file}: column {what!r} has type {column.type}; expected class names or numbers"
+        )
+    unknown = ~known & np.asarray(column.is_valid())
+    if unknown.any():
+        at = int(unknown.argmax())
+        raise BatchError(
+            f"{chunk.file}, row {chunk.rows[at]}: column {what!r} is {found[at].as_py()!r}, which "
+            f"is no class of the detector ({', '.join(names)}, or 0 to {len(names) - 1}); name the "
+            "right column or fit a detector for these classes"
+        )
+    return indices

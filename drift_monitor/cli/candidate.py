@@ -1,0 +1,106 @@
+"""The commands `evaluate` and `promote`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drift_monitor.cli.options import MonitorFile
+
+REFUSED_EXIT_CODE = 4
+
+
+def evaluate(
+    monitor: MonitorFile,
+    candidate: Annotated[
+        Path | None, typer.Option(help="Bundle to compare with the monitor's detector.")
+    ] = None,
+) -> None:
+    """Attack the monitor's detector, and a candidate on the same rows, and say which is better."""
+    from drift_monitor.config import load_monitor
+    from drift_monitor.detectors.candidate import describe
+    from drift_monitor.detectors.evaluate import evaluate_bundles, find_bundles
+    from drift_monitor.detectors.evaluation_record import (
+        compare_evaluated,
+        read_evaluation,
+        read_measures,
+    )
+
+    config = load_monitor(monitor)
+    bundles = find_bundles(config, candidate)
+    directory = evaluate_bundles(config, bundles, verbose=sys.stderr.isatty())
+    rows = read_evaluation(directory).rows
+    typer.echo(
+        f"{rows.evaluated:,} rows, drawn from {rows.read:,} of which {rows.rejected:,} cannot be "
+        f"scored and {rows.unlabelled:,} have no label"
+    )
+    if len(bundles) == 1:
+        typer.echo(describe(*read_measures(directory).values()))
+    else:
+        comparison = compare_evaluated(config, directory)
+        typer.echo(comparison.describe())
+        typer.echo(comparison.reason)
+    typer.echo(directory)
+
+
+def promote(
+    monitor: MonitorFile,
+    candidate: Annotated[Path, typer.Argument(help="Bundle to put in the detector's place.")],
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(help="Directory of an evaluation of both; the monitor's own when not given."),
+    ] = None,
+    require_evaluation: Annotated[
+        bool,
+        typer.Option(
+            "--require-evaluation", help="Refuse where none is finished, instead of making it."
+        ),
+    ] = False,
+    allow_undecided: Annotated[
+        bool, typer.Option("--allow-undecided", help="Promote where the rows are too few to tell.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Promote without an evaluation, for instance to go back."),
+    ] = False,
+) -> None:
+    """Replace the monitor's detector by a candidate; exit with 4 where that is refused."""
+    if force and (evaluation or require_evaluation):
+        raise typer.BadParameter("--force looks at no evaluation", param_hint="--force")
+    from drift_monitor.config import load_monitor
+    from drift_monitor.detectors.evaluate import evaluate_bundles, find_bundles
+    from drift_monitor.detectors.evaluation_record import (
+        check_evaluation,
+        compare_evaluated,
+        evaluation_directory,
+    )
+    from drift_monitor.detectors.promote import check_verdict
+    from drift_monitor.detectors.promote import promote as put_in_place
+    from drift_monitor.errors import EvaluationError, PromotionError
+
+    config = load_monitor(monitor)
+    bundles = find_bundles(config, candidate)
+    compared = "current" in bundles and not force
+    if not compared and not force:
+        typer.echo(f"{config.detector} is not there yet: nothing to compare with")
+    if compared and not (evaluation or require_evaluation):
+        evaluate_bundles(config, bundles, verbose=sys.stderr.isatty())
+    try:
+        if compared:
+            directory = evaluation or evaluation_directory(config, bundles)
+            check_evaluation(directory, config, bundles)
+            comparison = compare_evaluated(config, directory)
+            typer.echo(comparison.describe())
+            check_verdict(comparison, allow_undecided=allow_undecided)
+            typer.echo(comparison.reason)
+        done = put_in_place(config, bundles)
+    except (EvaluationError, PromotionError) as error:
+        typer.secho(f"Refused: {error}", fg="red", err=True)
+        raise typer.Exit(REFUSED_EXIT_CODE) from None
+    typer.echo(f"{config.detector} is now detector {done.fingerprint[:12]}")
+    if done.previous:
+        typer.echo(
+            f"The previous one is kept in {done.previous}; to go back:\n"
+            f"  drift-monitor promote {monitor} {done.previous} --force"
+        )

@@ -1,0 +1,229 @@
+"""The commands of `drift-monitor` about committed results, from `report` to `export`."""
+
+import sys
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adversarial.errors import DriftMonitorError
+from drift_monitor.cli.options import DATE_FORMATS, EndOption, MonitorFile, StartOption
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+ROWS_SHOWN = 20
+HEADINGS = {
+    "row_id": "id",
+    "prediction": "predicted",
+    "reconstruction_prediction": "rebuilt",
+    "corrected_prediction": "corrected",
+    "adversarial_score": "score",
+    "probability_correct": "p(right)",
+    "logged_prediction": "served",
+}
+"""Of columns on the terminal, where their own name is long."""
+
+
+class Outcome(StrEnum):
+    """Which rows `rows` lists."""
+
+    HARMFUL = "harmful"
+    HARMLESS = "harmless"
+
+
+def report(
+    monitor: MonitorFile,
+    date: Annotated[
+        datetime | None,
+        typer.Option(formats=DATE_FORMATS, help="Only this interval; all when not given."),
+    ] = None,
+) -> None:
+    """Write the HTML pages of committed intervals anew, without scoring."""
+    from drift_monitor.config import load_monitor
+    from drift_monitor.job.write import rerender, write_index
+    from drift_monitor.results.store import Store
+
+    config = load_monitor(monitor)
+    committed = Store(config.directory).committed()
+    for interval in [config.interval(date).id] if date else committed:
+        typer.echo(f"Wrote {rerender(config, interval)}")
+    typer.echo(f"Wrote {write_index(config)}")
+
+
+def labels(
+    monitor: MonitorFile,
+    labels: Annotated[str, typer.Option(help="Labels: Parquet file, directory, glob or URL.")],
+    start: StartOption,
+    end: EndOption,
+    id_column: Annotated[
+        str | None,
+        typer.Option("--id", help="Column with the rows' ids; data.row_id when not given."),
+    ] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option("--label", help="Column with the labels; data.label when not given."),
+    ] = None,
+) -> None:
+    """Judge committed intervals again with labels that have arrived since, without scoring."""
+    if end < start:
+        raise typer.BadParameter(f"{end:%Y-%m-%d} is before --start", param_hint="--end")
+    from drift_monitor.config import load_monitor
+    from drift_monitor.job.labelling import label_interval, plan_labelling
+    from drift_monitor.job.write import write_index
+
+    config = load_monitor(monitor)
+    intervals = config.intervals(start, end)
+    plan = plan_labelling(config, labels, intervals, id_column, label_column)
+    typer.echo(plan.describe())
+    failed = 0
+    for interval in plan.intervals:
+        try:
+            typer.echo(label_interval(config, interval, plan.labels).describe())
+        except (DriftMonitorError, OSError) as error:
+            failed += 1
+            typer.secho(f"{interval.id}: Error: {error}", fg="red", err=True)
+    typer.echo(f"Wrote {write_index(config)}")
+    if failed:
+        raise DriftMonitorError(
+            f"{failed} of {len(plan.intervals)} intervals failed and are as they were; the reasons "
+            "are above. Mend them and run the same command again"
+        )
+
+
+def rows(
+    monitor: MonitorFile,
+    date: Annotated[
+        datetime, typer.Option(formats=DATE_FORMATS, help="Date (or hour) of the interval.")
+    ],
+    outcome: Annotated[Outcome | None, typer.Option(help="Only rows of this outcome.")] = None,
+    flagged: Annotated[bool, typer.Option("--flagged", help="Only flagged rows.")] = False,
+    random: Annotated[
+        int | None,
+        typer.Option(min=1, help="So many of them drawn at random, for instance to be labelled."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"At most so many; {ROWS_SHOWN} on a terminal, all in a file."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write them to, .csv or .parquet.")
+    ] = None,
+) -> None:
+    """List the rows of a committed interval, the highest score first, or a random sample."""
+    from drift_monitor.config import load_monitor
+    from drift_monitor.results.read import read_result
+    from drift_monitor.results.row_list import list_rows
+    from drift_monitor.results.table_file import check_suffix, write_table
+
+    if output:
+        check_suffix(output)
+    config = load_monitor(monitor)
+    result = read_result(config.directory / config.interval(date).id)
+    found = list_rows(result.report, result.scores, outcome=outcome, flagged=flagged, random=random)
+    shown = found.slice(0, limit if limit or output else ROWS_SHOWN)
+    if output:
+        write_table(shown, output)
+        typer.echo(f"Wrote {output}: {len(shown):,} of {len(found):,} rows")
+        return
+    if len(shown):
+        _print_rows(shown)
+    typer.echo(f"{len(shown):,} of {len(found):,} rows")
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="Directory of an interval, or its report.json.")],
+    b: Annotated[Path, typer.Argument(help="The other, of which the differences are stated.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="File to write the comparison to, as JSON.")
+    ] = None,
+) -> None:
+    """Compare two committed intervals, or two detectors on the same interval: B minus A."""
+    from drift_monitor.analysis.interval_comparison import compare_results
+    from drift_monitor.cli.comparison_table import differences, on_same_rows, side_by_side
+    from drift_monitor.cli.terminal_table import print_table
+    from drift_monitor.results.read import read_result
+    from drift_monitor.results.table_file import write_text
+
+    found = compare_results(read_result(a), read_result(b))
+    print_table(["", "A", "B"], side_by_side(found))
+    print_table(["B minus A", "difference", "95 % interval", "p"], differences(found), right=3)
+    if same := found.same_rows:
+        typer.echo(
+            f"On the {same.n:,} rows that both hold ({same.only_in_a:,} only in A, "
+            f"{same.only_in_b:,} only in B), predictions agree on {same.same_prediction:.1%}:"
+        )
+        headings = ["", "rows", "agree", "only A", "only B", "points", "95 % interval", "McNemar p"]
+        print_table(headings, on_same_rows(found), right=7)
+    for note in found.notes:
+        typer.echo(f"Note: {note}")
+    if json_file:
+        write_text(found.to_json(), json_file)
+        typer.echo(f"Wrote {json_file}")
+
+
+def export(
+    monitor: MonitorFile,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for one row per interval, metric and part, .csv or .parquet; CSV on stdout "
+            "when neither file is given."
+        ),
+    ] = None,
+    prometheus: Annotated[
+        Path | None,
+        typer.Option(help="File (*.prom) for the latest interval in Prometheus' text form."),
+    ] = None,
+) -> None:
+    """Write the numbers of all committed intervals for a dashboard."""
+    from drift_monitor.config import load_monitor
+    from drift_monitor.results.export import history_table
+    from drift_monitor.results.read import read_reports
+    from drift_monitor.results.table_file import check_suffix, write_table
+
+    if output:
+        check_suffix(output)
+    config = load_monitor(monitor)
+    reports, unreadable = read_reports(config.directory)
+    for reason in unreadable:
+        typer.secho(f"Error: {reason}", fg="red", err=True)
+    if not reports:
+        raise DriftMonitorError(
+            f"{config.directory} has no committed interval that can be read: run one first "
+            "(drift-monitor run)"
+        )
+    if output:
+        write_table(history_table(reports), output)
+        typer.echo(f"Wrote {output}: {len(reports):,} intervals")
+    if prometheus:
+        from drift_monitor.results.prometheus import write_metrics
+
+        write_metrics(reports[-1], prometheus)
+        typer.echo(f"Wrote {prometheus}: {reports[-1].interval}")
+    if not output and not prometheus:
+        import pyarrow.csv
+
+        pyarrow.csv.write_csv(history_table(reports), sys.stdout.buffer)
+    if unreadable:
+        raise DriftMonitorError(
+            f"{len(unreadable)} of {len(reports) + len(unreadable)} intervals are left out; the "
+            "reasons are above"
+        )
+
+
+def _print_rows(table: "pa.Table") -> None:
+    from drift_monitor.cli.terminal_table import print_table
+
+    def text(value: object) -> str:
+        if value is None:
+            return ""
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    headings = [HEADINGS.get(name, name) for name in table.column_names]
+    print_table(headings, [[text(value) for value in row.values()] for row in table.to_pylist()])

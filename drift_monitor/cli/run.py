@@ -1,0 +1,183 @@
+"""The commands `run`, `backfill` and `validate`."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adversarial.errors import DriftMonitorError
+from drift_monitor.cli.options import DATE_FORMATS, EndOption, MonitorFile, StartOption
+
+if TYPE_CHECKING:
+    from drift_monitor.config import Interval, Monitor
+    from drift_monitor.job.run import Progress
+    from drift_monitor.results.report import Report
+
+FAIL_ON_EXIT_CODE = 3
+
+
+PROGRESS_LINE_SECONDS = 10
+
+
+DateOption = Annotated[
+    datetime, typer.Option(formats=DATE_FORMATS, help="Date (or hour) of the interval.")
+]
+
+
+class FailOn(StrEnum):
+    """Verdict that makes `run` and `backfill` exit with code 3."""
+
+    HARMFUL_DRIFT = "harmful_drift"
+
+
+FailOnOption = Annotated[
+    FailOn | None, typer.Option(help="Exit with code 3 where this is a verdict.")
+]
+
+
+def run(monitor: MonitorFile, date: DateOption, fail_on: FailOnOption = None) -> None:
+    """Score one interval, report on it and commit the result."""
+    from drift_monitor.config import load_monitor
+    from drift_monitor.job.run import run_interval
+
+    config = load_monitor(monitor)
+    interval = config.interval(date)
+    with _progress(interval) as progress:
+        report = run_interval(config, interval, progress=progress)
+    _print_verdict(config, report)
+    if fail_on and report.verdict.verdict == fail_on:
+        raise typer.Exit(FAIL_ON_EXIT_CODE)
+
+
+def backfill(
+    monitor: MonitorFile,
+    start: StartOption,
+    end: EndOption,
+    overwrite: Annotated[bool, typer.Option(help="Run committed intervals again.")] = False,
+    fail_on: FailOnOption = None,
+) -> None:
+    """Run many intervals, the committed ones excepted. One that fails does not stop the others."""
+    if end < start:
+        raise typer.BadParameter(f"{end:%Y-%m-%d} is before --start", param_hint="--end")
+    from drift_monitor.config import load_monitor
+    from drift_monitor.job.run import run_interval
+    from drift_monitor.results.store import Store
+
+    config = load_monitor(monitor)
+    store = Store(config.directory)
+    intervals = config.intervals(start, end)
+    todo = [i for i in intervals if overwrite or not store.is_committed(i.id)]
+    if len(todo) < len(intervals):
+        typer.echo(f"Skipping {len(intervals) - len(todo)} committed intervals (see --overwrite)")
+    if not todo:
+        return
+    from adversarial.detector.detector import AdversarialDetector
+
+    detector = AdversarialDetector.load(config.detector, config.trust)
+    failed = 0
+    harmful = False
+    for interval in todo:
+        try:
+            with _progress(interval) as progress:
+                report = run_interval(config, interval, detector=detector, progress=progress)
+        except (DriftMonitorError, OSError) as error:
+            failed += 1
+            typer.secho(f"{interval.id}: Error: {error}", fg="red", err=True)
+            continue
+        _print_verdict(config, report)
+        harmful |= report.verdict.verdict == fail_on
+    if failed:
+        raise DriftMonitorError(
+            f"{failed} of {len(todo)} intervals failed; the reasons are above. Mend them and run "
+            "the same command again: it goes on with what is missing"
+        )
+    if harmful:
+        raise typer.Exit(FAIL_ON_EXIT_CODE)
+
+
+def validate(
+    monitor: MonitorFile,
+    date: Annotated[
+        datetime | None, typer.Option(formats=DATE_FORMATS, help="Also check this batch's columns.")
+    ] = None,
+) -> None:
+    """Check a monitor's YAML file, its detector bundle and, with --date, one batch."""
+    from adversarial.bundle.read import read_bundle
+    from adversarial.bundle.trust import missing_from_bundle, refusal
+    from drift_monitor.config import STEPS, load_monitor
+    from drift_monitor.errors import ConfigError
+
+    config = load_monitor(monitor)
+    first, second = config.intervals(config.start_date, config.start_date + 7 * STEPS["day"])[:2]
+    if config.batch_path(first) == config.batch_path(second):
+        raise ConfigError(
+            f"{monitor}: data.path reads the same files for {first.id} and {second.id}: put the "
+            "interval into it, as {date} or {start:%Y-%m-%dT%H}"
+        )
+    typer.echo(f"{monitor}: monitor {config.name!r}, every {config.every}, {config.timezone}")
+    bundle = read_bundle(config.detector)
+    if missing := missing_from_bundle(bundle, config.trust):
+        raise ConfigError(f"{monitor}: {refusal(bundle.path, missing)}")
+    typer.echo(f"{config.detector}: detector {bundle.fingerprint[:12]}, all files unaltered")
+    if config.evaluation:
+        from drift_monitor.batches.labelled_rows import evaluation_batch
+        from drift_monitor.detectors.evaluate import make_experiment
+
+        spec = bundle.manifest.input
+        evaluated = evaluation_batch(config, spec)
+        make_experiment(config, spec)
+        typer.echo(f"{config.evaluation.path}: {evaluated.n_rows:,} rows to evaluate on")
+    if date:
+        from drift_monitor.batches.batch import Batch
+
+        path = config.batch_path(config.interval(date))
+        batch = Batch(path, config.data, bundle.manifest.input)
+        typer.echo(
+            f"{path}: {batch.n_rows:,} rows in {len(batch.files)} files, columns as declared"
+        )
+        if not batch.has_labels:
+            typer.echo(
+                f"  but no column {config.data.label!r} (data.label): without labels harm is "
+                "judged by the detector"
+            )
+
+
+def _print_verdict(monitor: "Monitor", report: "Report") -> None:
+    typer.echo(f"{report.interval}: {report.verdict.verdict}. {report.verdict.reason}")
+    typer.echo(f"  {monitor.directory / report.interval / 'report.html'}")
+
+
+@contextmanager
+def _progress(interval: "Interval") -> Iterator["Progress"]:
+    """Show rows done: a bar on a terminal, a plain line now and then elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with Progress(
+            *Progress.get_default_columns()[:2],
+            MofNCompleteColumn(),
+            TextColumn("rows"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        ) as bar:
+            task = bar.add_task(interval.id, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        return
+
+    from time import monotonic
+
+    last = monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        if monotonic() - last >= PROGRESS_LINE_SECONDS:
+            last = monotonic()
+            typer.echo(f"{interval.id}: {done:,} of {total:,} rows", err=True)
+
+    yield line

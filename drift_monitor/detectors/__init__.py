@@ -1,0 +1,1 @@
+"""Detector bundles made, evaluated and replaced."""

@@ -1,0 +1,198 @@
+"""Attack a monitor's detector, and a candidate to replace it on the same rows."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adversarial.bundle.manifest import InputSpec
+from adversarial.bundle.read import Bundle, read_bundle
+from adversarial.files import write_json
+from drift_monitor.batches.labelled_rows import evaluation_batch, evaluation_config, read_rows
+from drift_monitor.config import EvaluationConfig, Monitor
+from drift_monitor.detectors.candidate import CANDIDATE, CURRENT
+from drift_monitor.detectors.evaluation_record import (
+    EVALUATION,
+    EvaluatedDetector,
+    EvaluatedFile,
+    Evaluation,
+    evaluation_directory,
+    evaluation_settings,
+)
+from drift_monitor.errors import ConfigError, EvaluationError
+
+if TYPE_CHECKING:
+    from adversarial.detector.unit_range import UnitRange
+    from adversarial.evaluation.experiment import Experiment
+
+
+def find_bundles(monitor: Monitor, candidate: Path | None) -> dict[str, Bundle]:
+    """Return the bundles to evaluate: `current`, where the monitor has one, and `candidate`.
+
+    Raises
+    ------
+    BundleError
+        If a bundle is damaged, or there is none at all.
+    EvaluationError
+        If the candidate is the current detector, has other classes or takes other rows.
+    """
+    bundles = {}
+    if candidate is None or Path(monitor.detector).exists():
+        bundles[CURRENT] = read_bundle(monitor.detector)
+    if candidate is not None:
+        bundles[CANDIDATE] = read_bundle(candidate)
+    if len(bundles) == 2:
+        _check_compatible(bundles[CURRENT], bundles[CANDIDATE])
+    return bundles
+
+
+def make_experiment(monitor: Monitor, spec: InputSpec) -> "Experiment":
+    """Return what the `evaluation` section asks for. Needs TensorFlow.
+
+    Raises
+    ------
+    ConfigError
+        If an attack, threat model or corruption does not exist.
+    EvaluationError
+        If it does not apply to rows like these.
+    """
+    from adversarial.corruptions import name_corruptions
+    from adversarial.evaluation.experiment import Experiment
+    from adversarial.evaluation.threat_models import ExperimentError
+
+    config = evaluation_config(monitor)
+    is_image = len(spec.shape) == 3 and spec.shape[2] in (1, 3)
+    if config.corruptions and not is_image:
+        raise EvaluationError(
+            "evaluation.corruptions need images of one or three channels, but the detector takes "
+            f"rows of shape {spec.shape}: leave them out"
+        )
+    try:
+        return Experiment(
+            attacks=tuple(config.attacks),
+            threat_models=tuple(config.threat_models),
+            corruptions=name_corruptions(config.corruptions),
+            seed=config.seed,
+        )
+    except ExperimentError as error:
+        raise ConfigError(f"monitor {monitor.name!r}, section 'evaluation': {error}") from None
+
+
+def evaluate_bundles(
+    monitor: Monitor, bundles: Mapping[str, Bundle], *, verbose: bool = False
+) -> Path:
+    """Evaluate the monitor's detector, and a candidate on the same rows. Needs TensorFlow.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        With an `evaluation` section.
+    bundles : mapping
+        From `find_bundles`.
+    verbose : bool
+        Show progress.
+
+    Returns
+    -------
+    Path
+        The evaluation's directory. One that was killed is finished, one that is finished is left
+        as it is.
+
+    Raises
+    ------
+    DriftMonitorError
+        If the section is missing, names what does not exist or does not apply, or bundles or rows
+        cannot be read.
+    """
+    config = evaluation_config(monitor)
+    any_bundle = next(iter(bundles.values()))
+    batch = evaluation_batch(monitor, any_bundle.manifest.input)
+    directory = evaluation_directory(monitor, bundles, batch)
+    if (directory / EVALUATION).exists():
+        return directory
+
+    experiment = make_experiment(monitor, any_bundle.manifest.input)
+    from adversarial.detector.detector import AdversarialDetector
+    from adversarial.evaluation.experiment import same_classifier
+    from adversarial.evaluation.run import run
+
+    rows = read_rows(batch, any_bundle.manifest.class_names, config)
+    units = _unit_range(rows.x, any_bundle.manifest.input, config)
+    detectors = {}
+    for name, bundle in bundles.items():
+        detector = AdversarialDetector.load(bundle.path, monitor.trust)
+        if detector.fingerprint != bundle.fingerprint:
+            raise EvaluationError(f"{bundle.path} was replaced meanwhile: evaluate again")
+        detectors[name] = units.wrap(detector)
+    x = units.scale(rows.x)
+    shared = len(detectors) == 1 or same_classifier(*detectors.values(), x=x)
+    groups = {"": detectors} if shared else {name: {name: d} for name, d in detectors.items()}
+    for place, group in groups.items():
+        run(
+            experiment,
+            group,
+            x,
+            rows.y,
+            directory / place,
+            about={
+                "monitor": monitor.name,
+                "detectors": {name: bundles[name].fingerprint for name in group},
+                "data": [file.sha256 for file in batch.files],
+            },
+            verbose=verbose,
+        )
+    evaluation = Evaluation(
+        monitor=monitor.name,
+        settings=evaluation_settings(monitor),
+        data=[EvaluatedFile(**vars(file)) for file in batch.files],
+        rows=rows.counts,
+        detectors={
+            name: EvaluatedDetector(
+                fingerprint=bundle.fingerprint, threshold=bundle.manifest.threshold
+            )
+            for name, bundle in bundles.items()
+        },
+        shared_classifier=shared,
+    )
+    write_json(directory / EVALUATION, evaluation.model_dump(mode="json"))
+    return directory
+
+
+def _check_compatible(current: Bundle, candidate: Bundle) -> None:
+    if candidate.fingerprint == current.fingerprint:
+        raise EvaluationError(
+            f"{candidate.path} is the monitor's detector already ({current.fingerprint[:12]}): "
+            "name another bundle"
+        )
+    before, after = current.manifest, candidate.manifest
+    for what, had, has in (
+        ("classes", before.class_names, after.class_names),
+        *(
+            (f"input.{name}", getattr(before.input, name), getattr(after.input, name))
+            for name in InputSpec.model_fields
+        ),
+    ):
+        if had != has:
+            raise EvaluationError(
+                f"{candidate.path} cannot replace {current.path}: its {what} are {has}, not {had}; "
+                "fit a detector for the same classes and input, or make it another monitor's"
+            )
+
+
+def _unit_range(x: NDArray[np.float32], spec: InputSpec, config: EvaluationConfig) -> "UnitRange":
+    """Return the range in which rows are attacked."""
+    from adversarial.detector.unit_range import UnitRange
+
+    if config.bounds is None and len(spec.shape) == 1:
+        return UnitRange(x.min(axis=0), x.max(axis=0))
+    low, high = config.bounds or spec.value_range
+    if x.min() < low or x.max() > high:
+        found = f"{x.min():g} to {x.max():g}"
+        raise EvaluationError(
+            f"{config.path}: values range from {found}, beyond the {low:g} to {high:g} of "
+            f"{'evaluation.bounds' if config.bounds else 'the detector'}: set evaluation.bounds to "
+            "the smallest and the largest value that an input can have"
+        )
+    return UnitRange(low, high)

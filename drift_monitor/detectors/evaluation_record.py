@@ -1,0 +1,185 @@
+"""An evaluation on disk: what it is of, whether it is finished, and what it measured.
+
+`<reports>/<monitor>/evaluations/<fingerprints>-<settings>/` holds what
+`adversarial.evaluation.run` writes, for both detectors together where they share a classifier, else
+in `current/` and `candidate/`; and `evaluation.json`, put in place last: its presence means that
+the evaluation is finished.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from adversarial.bundle.read import Bundle
+from drift_monitor.batches.batch import Batch
+from drift_monitor.batches.labelled_rows import RowCounts, evaluation_batch, evaluation_config
+from drift_monitor.config import Monitor
+from drift_monitor.detectors.candidate import (
+    CANDIDATE,
+    CURRENT,
+    Comparison,
+    Measure,
+    Values,
+    compare,
+    measure,
+)
+from drift_monitor.errors import EvaluationError
+
+EVALUATION = "evaluation.json"
+ROWS = "rows.parquet"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class EvaluatedFile(_Part):
+    """One Parquet file of the rows."""
+
+    path: str
+    rows: int
+    sha256: str
+
+
+class EvaluatedDetector(_Part):
+    """Which detector, and where it draws the line."""
+
+    fingerprint: str
+    threshold: float
+
+
+class Evaluation(_Part):
+    """The content of `evaluation.json`.
+
+    Attributes
+    ----------
+    settings : dict
+        What the numbers depend on beside detectors and rows.
+    detectors : dict of str to EvaluatedDetector
+        `current`, `candidate` or both.
+    shared_classifier : bool
+        Whether the detectors have one classifier, and so met the same attacked rows.
+    """
+
+    schema_version: Literal["1"] = "1"
+    monitor: str
+    settings: dict[str, Any]
+    data: list[EvaluatedFile]
+    rows: RowCounts
+    detectors: dict[str, EvaluatedDetector]
+    shared_classifier: bool
+
+
+def evaluation_directory(
+    monitor: Monitor, bundles: Mapping[str, Bundle], batch: Batch | None = None
+) -> Path:
+    """Return where the evaluation of these bundles on the monitor's rows is, or will be."""
+    batch = batch or evaluation_batch(monitor, next(iter(bundles.values())).manifest.input)
+    depends_on = {
+        "settings": evaluation_settings(monitor),
+        "data": [file.sha256 for file in batch.files],
+        "detectors": {name: bundle.fingerprint for name, bundle in bundles.items()},
+    }
+    digest = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
+    name = "-".join([*(bundle.fingerprint[:12] for bundle in bundles.values()), digest[:8]])
+    return monitor.directory / "evaluations" / name
+
+
+def check_evaluation(directory: Path, monitor: Monitor, bundles: Mapping[str, Bundle]) -> None:
+    """Check that a directory holds a finished evaluation of these bundles, rows and settings.
+
+    Raises
+    ------
+    EvaluationError
+        If it does not; says what differs.
+    """
+    evaluation = read_evaluation(directory)
+    again = "make it again with 'drift-monitor evaluate'"
+    for name, bundle in bundles.items():
+        found = evaluation.detectors.get(name)
+        if found is None or found.fingerprint != bundle.fingerprint:
+            of = f"detector {found.fingerprint[:12]}" if found else "none"
+            raise EvaluationError(
+                f"{directory / EVALUATION}: its {name} is {of}, but {bundle.path} is detector "
+                f"{bundle.fingerprint[:12]}; {again}"
+            )
+    batch = evaluation_batch(monitor, next(iter(bundles.values())).manifest.input)
+    if [file.sha256 for file in batch.files] != [file.sha256 for file in evaluation.data]:
+        raise EvaluationError(
+            f"{directory / EVALUATION} is of other rows than {evaluation_config(monitor).path} "
+            f"(evaluation.path) now has; {again}"
+        )
+    settings = evaluation_settings(monitor)
+    if changed := [name for name in settings if evaluation.settings.get(name) != settings[name]]:
+        raise EvaluationError(
+            f"{directory / EVALUATION} was made with another evaluation.{changed[0]} "
+            f"({evaluation.settings.get(changed[0])!r}, now {settings[changed[0]]!r}); {again}"
+        )
+
+
+def read_evaluation(directory: Path) -> Evaluation:
+    """Read `evaluation.json`.
+
+    Raises
+    ------
+    EvaluationError
+        If the evaluation is not finished, or the file is damaged.
+    """
+    try:
+        text = (directory / EVALUATION).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        what = "is not there"
+        if (directory / "config.json").exists():
+            what = "is not finished, or not one of 'drift-monitor evaluate'"
+        raise EvaluationError(
+            f"the evaluation {directory} {what}: run 'drift-monitor evaluate' with the candidate"
+        ) from None
+    try:
+        return Evaluation.model_validate_json(text)
+    except ValidationError as error:
+        raise EvaluationError(
+            f"{directory / EVALUATION} is damaged ({error.errors()[0]['msg']}): remove "
+            f"{directory} and run 'drift-monitor evaluate' again"
+        ) from None
+
+
+def read_measures(directory: Path) -> dict[str, dict[Measure, Values]]:
+    """Return what was measured of each detector of a finished evaluation, by its name."""
+    evaluation = read_evaluation(directory)
+    found = {}
+    for name, detector in evaluation.detectors.items():
+        file = directory / ("" if evaluation.shared_classifier else name) / ROWS
+        try:
+            rows = pq.read_table(file)
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise EvaluationError(
+                f"{file} cannot be read ({reason}): remove {directory} and run 'drift-monitor "
+                "evaluate' again"
+            ) from None
+        found[name] = measure(rows, name, detector.threshold)
+    return found
+
+
+def compare_evaluated(monitor: Monitor, directory: Path) -> Comparison:
+    """Compare the candidate of a finished evaluation with the current detector."""
+    config = evaluation_config(monitor)
+    measures = read_measures(directory)
+    current, candidate = measures[CURRENT], measures[CANDIDATE]
+    if read_evaluation(directory).shared_classifier:  # what cannot differ is no test
+        del current[Measure("accuracy_clean")]
+    return compare(current, candidate, margin=config.margin, tolerance=config.tolerance)
+
+
+def evaluation_settings(monitor: Monitor) -> dict[str, Any]:
+    """Return what an evaluation depends on; not what a verdict or a schedule does."""
+    verdict = {"path", "margin", "tolerance", "schedule"}
+    settings = evaluation_config(monitor).model_dump(mode="json", exclude=verdict)
+    columns = monitor.data.model_dump(mode="json", include={"input", "shape", "label"})
+    return settings | columns

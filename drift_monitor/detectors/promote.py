@@ -1,0 +1,106 @@
+"""Put a candidate in the place of a monitor's detector: only where it is shown to be no worse."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from adversarial.bundle.manifest import Manifest
+from adversarial.bundle.read import Bundle, hold, read_bundle
+from adversarial.bundle.trust import missing_from_bundle, refusal
+from adversarial.bundle.write import write_bundle
+from drift_monitor.config import Monitor
+from drift_monitor.detectors.candidate import CURRENT, Comparison
+from drift_monitor.errors import ConfigError, PromotionError
+from drift_monitor.results.store import Store
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What a promotion did.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the bundle that is now the monitor's.
+    previous : Path or None
+        Where the bundle is kept that was before; None where there was none.
+    """
+
+    fingerprint: str
+    previous: Path | None
+
+
+def check_verdict(comparison: Comparison, *, allow_undecided: bool = False) -> None:
+    """Raise PromotionError unless the verdict allows the candidate to be promoted."""
+    if comparison.verdict == "worse":
+        raise PromotionError(f"{comparison.reason}; nothing has been changed")
+    if comparison.verdict == "undecided" and not allow_undecided:
+        raise PromotionError(
+            f"{comparison.reason}. Raise evaluation.limit, give more rows, or accept the doubt "
+            "with a higher evaluation.tolerance or --allow-undecided; nothing has been changed"
+        )
+
+
+def promote(monitor: Monitor, bundles: dict[str, Bundle]) -> Promotion:
+    """Put a candidate in the place of the monitor's detector, keeping the previous one beside it.
+
+    The previous bundle is copied first, so a kill at any moment leaves a whole bundle in place. A
+    job that is loading the detector is waited for; one that begins loads the one or the other.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        Whose `detector` is replaced.
+    bundles : dict
+        From `drift_monitor.detectors.evaluate.find_bundles`, with a candidate.
+
+    Raises
+    ------
+    BundleError
+        If a bundle is damaged, also one that has been kept before.
+    ConfigError
+        If the candidate needs an opt-in that the monitor does not give.
+    PromotionError
+        If the current bundle is no longer the one in `bundles`, or the candidate is changed while
+        it is copied.
+    """
+    candidate = bundles["candidate"]
+    if missing := missing_from_bundle(candidate, monitor.trust):
+        raise ConfigError(refusal(candidate.path, missing))
+    # Resolved, so that what a symbolic link points to is replaced, and not the link.
+    target = Path(monitor.detector).resolve()
+    monitor.directory.mkdir(parents=True, exist_ok=True)
+    with Store(monitor.directory).locked():
+        now = read_bundle(target) if target.exists() else None
+        before = bundles.get(CURRENT)
+        if (now and now.fingerprint) != (before and before.fingerprint):
+            raise PromotionError(
+                f"{target} has been replaced meanwhile: compare the candidate with what is there "
+                "now; nothing has been changed"
+            )
+        previous = None
+        if now is not None:
+            previous = target.with_name(f"{target.name}.{now.fingerprint[:12]}")
+            if previous.exists():
+                read_bundle(previous)
+            else:
+                _copy(now, previous)
+        _copy(candidate, target)
+    return Promotion(candidate.fingerprint, previous)
+
+
+def _copy(bundle: Bundle, target: Path) -> None:
+    def fill(directory: Path) -> None:
+        for name in bundle.manifest.sha256:
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.path / name, directory / name)
+
+    def describe(sha256: dict[str, str]) -> Manifest:
+        if sha256 != bundle.manifest.sha256:
+            raise PromotionError(
+                f"{bundle.path} was changed while it was copied; nothing has been changed"
+            )
+        return bundle.manifest
+
+    with hold(bundle.path):
+        write_bundle(target, fill, describe)

@@ -1,0 +1,1 @@
+"""One interval, from its batch to a committed result."""

@@ -1,0 +1,298 @@
+"""Give committed intervals the labels that have arrived since, without scoring again."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from adversarial.bundle.read import read_bundle
+from drift_monitor.batches.batch import Chunk
+from drift_monitor.batches.class_labels import class_indices
+from drift_monitor.batches.parquet_files import SourceFile, damaged, find_files, open_file, sha256
+from drift_monitor.config import Interval, Monitor
+from drift_monitor.errors import LabelError, StoreError
+from drift_monitor.formatting import percent
+from drift_monitor.job.late_labels import LabelRows, with_labels
+from drift_monitor.job.rejudge import Change, follow, rejudge
+from drift_monitor.results.read import read_scores
+from drift_monitor.results.report import Report
+from drift_monitor.results.score_columns import row_keys
+from drift_monitor.results.store import SCORES, Store
+
+ROW_ID = ("row_id",)
+FILE_AND_ROW = ("file", "row")
+
+
+@dataclass(frozen=True)
+class LabelFiles:
+    """Label files that have been read.
+
+    Attributes
+    ----------
+    files : list of SourceFile
+        In the order of their names.
+    rows : LabelRows
+        The labels in them.
+    class_names : tuple of str
+        What their class numbers stand for.
+    """
+
+    files: list[SourceFile]
+    rows: LabelRows
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What labels will change.
+
+    Attributes
+    ----------
+    labels : LabelFiles
+        The labels.
+    intervals : list of Interval
+        Committed intervals with rows that the labels name, in the order of time, and those of which
+        that cannot be told: trying them says why.
+    unnamed : list of Interval
+        Committed intervals of the range of which the labels name no row.
+    unmatched : int
+        Labels of rows that no committed interval of the range has scored.
+    """
+
+    labels: LabelFiles
+    intervals: list[Interval]
+    unnamed: list[Interval]
+    unmatched: int
+
+    def describe(self) -> str:
+        """Return what the files hold, and what of it is of no use."""
+        rows = self.labels.rows
+        text = f"{len(rows.label):,} labels in {', '.join(f.path for f in self.labels.files)}"
+        if rows.unlabelled:
+            text += f"; {rows.unlabelled:,} further rows have none"
+        if self.unmatched:
+            text += (
+                f"\n{self.unmatched:,} of them are of rows that no interval of the range has scored"
+            )
+        if self.unnamed:
+            names = ", ".join(interval.id for interval in self.unnamed)
+            text += f"\nNo row of {names} is labelled by them: left as they are"
+        return text
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An interval that has been given labels.
+
+    Attributes
+    ----------
+    interval : str
+        Its name.
+    named : int
+        Its rows that the labels name.
+    before, after : Report
+        Its report without and with them.
+    followers : list of str
+        Intervals that are compared with it and were judged again.
+    """
+
+    interval: str
+    named: int
+    before: Report
+    after: Report
+    followers: list[str]
+
+    def describe(self) -> str:
+        """Return what has changed in a line or two."""
+        before, after = self.before, self.after
+        verdicts = [report.verdict.verdict for report in (before, after)]
+        realised, estimated = after.accuracy.realised.current, after.accuracy.estimated
+        text = (
+            f"{self.interval}: {verdicts[0]} -> {verdicts[1]}\n"
+            f"  {after.counts.labelled:,} of {after.counts.scored:,} scored rows are labelled, "
+            f"{self.named:,} of them by these files\n"
+            f"  accuracy realised {percent(realised.rate if realised else None)}, estimated "
+            f"{percent(estimated.current.estimate if estimated else None)}"
+        )
+        if self.followers:
+            text += f"\n  judged again, being compared with it: {', '.join(self.followers)}"
+        return text
+
+
+def plan_labelling(
+    monitor: Monitor,
+    path: str,
+    intervals: Sequence[Interval],
+    id_column: str | None = None,
+    label_column: str | None = None,
+) -> Labelling:
+    """Read label files and find the intervals that they are about. Changes nothing.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        Whose intervals.
+    path : str
+        Parquet file, directory, glob or URL.
+    intervals : sequence of Interval
+        The range; those that are not committed are passed over.
+    id_column, label_column : str, optional
+        Columns of the files; `data.row_id` and `data.label` of the monitor when not given. Without
+        a row id in the monitor, the columns `file` and `row` say which row is meant.
+
+    Raises
+    ------
+    BatchError
+        If a file cannot be read, or a label is no class of the detector; names file and row.
+    LabelError
+        If a column is missing, two labels contradict each other, or none is of a row in the range.
+    StoreError
+        If no interval of the range is committed.
+    """
+    store = Store(monitor.directory)
+    committed = [interval for interval in intervals if store.is_committed(interval.id)]
+    if not committed:
+        raise StoreError(
+            f"{monitor.directory} has no committed interval from {intervals[0].id} to "
+            f"{intervals[-1].id}: run them first (drift-monitor backfill), or mend the dates"
+        )
+    label_column = label_column or monitor.data.label
+    if not label_column:
+        raise LabelError(
+            f"{monitor.file} names no label column: name that of {path} with --label, or in "
+            "data.label"
+        )
+    class_names = read_bundle(monitor.detector).manifest.class_names
+    labels = read_labels(path, class_names, _key_columns(monitor, id_column), label_column)
+    matched = np.zeros(len(labels.rows.label), bool)
+    named: list[Interval] = []
+    unnamed: list[Interval] = []
+    for interval in committed:
+        try:
+            within = labels.rows.within(_read_keys(monitor, interval))
+        except StoreError:
+            named.append(interval)
+            continue
+        matched |= within
+        (named if within.any() else unnamed).append(interval)
+    if not matched.any():
+        example = f" ({labels.rows.key[0].as_py()!r})" if len(matched) else ""
+        raise LabelError(
+            f"{path}: none of its {len(matched):,} labels is of a row of {committed[0].id} to "
+            f"{committed[-1].id}{example}; check the dates, and the column that names the row"
+        )
+    return Labelling(labels, named, unnamed, int(np.count_nonzero(~matched)))
+
+
+def label_interval(monitor: Monitor, interval: Interval, labels: LabelFiles) -> Labelled:
+    """Judge a committed interval again with labels, and the intervals that are compared with it.
+
+    The index is left as it is.
+
+    Raises
+    ------
+    StoreError
+        If the interval was scored by another detector than the monitor's, or cannot be read.
+    """
+    _read_keys(monitor, interval)
+    found: list[tuple[Report, int]] = []
+
+    def change(before: Report, scores: pa.Table) -> Change:
+        used = np.unique(labels.rows.source[labels.rows.within(scores)])
+        table, named = with_labels(scores, labels.rows, labels.class_names)
+        listed = [file.model_dump() for file in before.labels]
+        listed += [vars(labels.files[i]) for i in used if vars(labels.files[i]) not in listed]
+        found.append((before, named))
+        return table, listed
+
+    after = rejudge(monitor, interval, change)
+    [(before, named)] = found
+    return Labelled(interval.id, named, before, after, follow(monitor, interval))
+
+
+def read_labels(
+    path: str, class_names: tuple[str, ...], keys: dict[str, str], label: str
+) -> LabelFiles:
+    """Read label files.
+
+    Parameters
+    ----------
+    path : str
+        Parquet file, directory, glob or URL.
+    class_names : tuple of str
+        The detector's; a label is one of them or its number from 0, or null.
+    keys : dict of str to str
+        The columns that name a row, `row_id` or `file` and `row`, to those of the files.
+    label : str
+        Column of the labels.
+
+    Raises
+    ------
+    BatchError, LabelError
+        As `plan_labelling`.
+    """
+    path = path if "://" in path else os.path.abspath(path)  # noqa: PTH100 - keeps a glob's stars
+    files, key_parts, label_parts = [], [], []
+    for name in find_files(path):
+        table = _table(name, [*keys.values(), label])
+        files.append(SourceFile(name, len(table), sha256(name)))
+        chunk = Chunk(name, np.arange(len(table)), np.empty((len(table), 0), np.float32), table)
+        label_parts.append(class_indices(table[label], class_names, label, chunk))
+        key_parts.append(_keys(name, table, keys))
+    rows = LabelRows.of(key_parts, label_parts, [file.path for file in files])
+    return LabelFiles(files, rows, class_names)
+
+
+def _key_columns(monitor: Monitor, id_column: str | None) -> dict[str, str]:
+    if monitor.data.row_id:
+        return {"row_id": id_column or monitor.data.row_id}
+    if id_column:
+        raise LabelError(
+            f"{monitor.file} names no row id (data.row_id), so labels are joined by the columns "
+            f"'file' and 'row', not by {id_column!r}: leave --id out"
+        )
+    return {name: name for name in FILE_AND_ROW}
+
+
+def _table(file: str, columns: list[str]) -> pa.Table:
+    parquet = open_file(file)
+    names = parquet.schema_arrow.names
+    for column in columns:
+        if names.count(column) != 1:
+            found = "several columns" if column in names else "no column"
+            raise LabelError(
+                f"{file} has {found} {column!r}; it has {', '.join(names)}. Name the columns with "
+                "--id and --label, or mend the job that writes the file"
+            )
+    try:
+        return parquet.read(columns=list(dict.fromkeys(columns)))
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(file, error) from error
+
+
+def _keys(file: str, table: pa.Table, keys: dict[str, str]) -> pa.Array:
+    try:
+        return row_keys(pa.table({name: table[column] for name, column in keys.items()}))
+    except LabelError as error:
+        raise LabelError(f"{file}: {error}") from None
+    except pa.ArrowException as error:
+        types = ", ".join(f"{column!r} has type {table[column].type}" for column in keys.values())
+        raise LabelError(
+            f"{file}: {types} ({error}); expected ids that are text or numbers, or a file's name "
+            "and a row number"
+        ) from None
+
+
+def _read_keys(monitor: Monitor, interval: Interval) -> pa.Table:
+    """Return the columns of a committed score table that name its rows."""
+    directory = monitor.directory / interval.id
+    wanted = ROW_ID if monitor.data.row_id else FILE_AND_ROW
+    table = read_scores(directory, wanted)
+    if len(table.column_names) < len(wanted):
+        raise StoreError(
+            f"{directory / SCORES} has no {' and '.join(wanted)}: the monitor's data.row_id has "
+            "been changed since; run the interval again (drift-monitor run)"
+        )
+    return table

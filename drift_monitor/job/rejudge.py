@@ -1,0 +1,118 @@
+"""A committed interval judged again from its score table."""
+
+import json
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from adversarial.bundle.read import read_bundle
+from adversarial.errors import DriftMonitorError
+from drift_monitor.config import Interval, Monitor
+from drift_monitor.errors import StoreError
+from drift_monitor.job.write import _reference, _token, _write
+from drift_monitor.results.read import read_scores
+from drift_monitor.results.report import Report, read_report
+from drift_monitor.results.store import REJECTED, REPORT, RUN, Store
+from drift_monitor.scoring.reference_window import is_current
+from drift_monitor.verdict.build_report import Scoring
+
+Change = tuple[pa.Table, list[dict[str, Any]]]
+
+
+def rejudge(
+    monitor: Monitor, interval: Interval, change: Callable[[Report, pa.Table], Change] | None = None
+) -> Report:
+    """Write a committed interval's report anew from its `scores.parquet`, without scoring again.
+
+    Nobody else changes the interval meanwhile. The index is left as it is, and so are other
+    intervals.
+
+    Parameters
+    ----------
+    monitor, interval : Monitor, Interval
+        Of which report.
+    change : callable, optional
+        Given the committed report and score table, returns the table with other labels, and the
+        files by which labels have arrived so far.
+
+    Raises
+    ------
+    StoreError
+        If the interval is not committed, cannot be read, or was scored by another detector than the
+        monitor's.
+    """
+    directory = monitor.directory / interval.id
+    store = Store(monitor.directory)
+    if not store.is_committed(interval.id):
+        raise StoreError(f"{directory} is not committed: run the interval first")
+    with store.held(interval.id):
+        before = read_report(directory / REPORT)
+        scoring = Scoring.of(before)
+        bundle, window = _reference(monitor, interval)
+        if bundle.fingerprint != scoring.fingerprint:
+            raise StoreError(
+                f"{directory} was scored by the detector {scoring.fingerprint[:12]}, and "
+                f"{monitor.detector} is {bundle.fingerprint[:12]}: score it again (drift-monitor "
+                "backfill, --overwrite)"
+            )
+        table = read_scores(directory)
+        if change:
+            table, labels = change(before, table)
+            scoring = Scoring(**vars(scoring) | {"labels": labels})
+        staging = store.staging(interval.id, _token())
+        try:
+            shutil.copyfile(directory / REJECTED, staging / REJECTED)
+            run = json.loads((directory / RUN).read_text(encoding="utf-8"))
+            report = _write(staging, monitor, interval, bundle, window, table, scoring, run)
+            store.publish(staging, interval.id)
+        except BaseException:
+            store.discard(staging)
+            raise
+    return report
+
+
+def follow(monitor: Monitor, interval: Interval) -> list[str]:
+    """Judge again what a change of `interval` concerns, itself excepted where it is up to date.
+
+    With a fixed reference that is nothing. Reports that cannot be read are left to the index, which
+    names them.
+
+    Returns
+    -------
+    list of str
+        The intervals judged again.
+
+    Raises
+    ------
+    StoreError
+        If some cannot be judged again, after all others have been; names each with the reason.
+    """
+    if monitor.reference.kind == "fixed":
+        return []
+    fingerprint = read_bundle(monitor.detector).fingerprint
+    done, failed = [], []
+    for name in Store(monitor.directory).committed():
+        if name < interval.id:
+            continue
+        try:
+            report = read_report(monitor.directory / name / REPORT)
+        except StoreError:  # the index names it
+            continue
+        if report.detector.fingerprint != fingerprint:
+            continue
+        compared = interval.id in report.reference.intervals
+        if compared or not is_current(monitor, fingerprint, name, report.reference):
+            try:
+                rejudge(monitor, monitor.interval(report.data_interval.start))
+            except DriftMonitorError as error:
+                failed.append(f"{name}: {error}")
+            else:
+                done.append(name)
+    if failed:
+        raise StoreError(
+            f"{interval.id} is committed, but intervals that are compared with it could not be "
+            f"judged again: {'; '.join(failed)}"
+        )
+    return done

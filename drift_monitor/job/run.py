@@ -1,0 +1,227 @@
+"""The batch job: score an interval, report on it, publish the result; judge it again.
+
+The three steps hand files to each other through a staging directory, so that each can be a task of
+its own; only the first needs TensorFlow.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from adversarial.bundle.read import Bundle, hold, read_bundle
+from drift_monitor.batches.batch import Batch
+from drift_monitor.config import Interval, Monitor
+from drift_monitor.errors import StoreError
+from drift_monitor.job.late_labels import with_kept_labels
+from drift_monitor.job.rejudge import follow
+from drift_monitor.job.write import SCORING, _reference, _token, _write, write_index
+from drift_monitor.results.read import read_scores
+from drift_monitor.results.report import DataFile, Report, read_report
+from drift_monitor.results.store import REJECTED, REPORT, SCORES, Store
+from drift_monitor.scoring.examples import views
+from drift_monitor.scoring.score_table import BatchScores, rejected_table, score_batch
+from drift_monitor.verdict.build_report import Scoring
+
+if TYPE_CHECKING:
+    from adversarial.detector.detector import AdversarialDetector
+
+
+Progress = Callable[[int, int], None]
+
+
+def score_interval(
+    monitor: Monitor,
+    interval: Interval,
+    *,
+    token: str,
+    detector: "AdversarialDetector | None" = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Score the interval's batch into a staging directory. The one step that needs TensorFlow.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        The monitored model.
+    interval : Interval
+        Which batch.
+    token : str
+        Names the run; the same token gives the same staging directory.
+    detector : AdversarialDetector, optional
+        The monitor's detector, where it is loaded already; loaded again if the bundle has been
+        replaced since.
+    progress : callable, optional
+        Called with rows done and rows in all.
+
+    Returns
+    -------
+    Path
+        The staging directory, with `scores.parquet` (no outcomes yet), `rejected.parquet` and
+        what the report needs of the scoring.
+
+    Raises
+    ------
+    DriftMonitorError
+        If the batch or the bundle is missing or broken. Nothing is left behind.
+    """
+    started = time.monotonic()
+    with hold(monitor.detector):
+        bundle = read_bundle(monitor.detector)
+        # Before TensorFlow, because a batch that is missing should be said so at once.
+        batch = Batch(monitor.batch_path(interval), monitor.data, bundle.manifest.input)
+        if detector is None or detector.fingerprint != bundle.fingerprint:
+            from adversarial.detector.detector import AdversarialDetector
+
+            detector = AdversarialDetector.load(monitor.detector, monitor.trust)
+    store = Store(monitor.directory)
+    staging = store.staging(interval.id, token)
+    try:
+        scores = BatchScores()
+        _write_scores(staging / SCORES, detector, batch, scores, monitor, progress)
+        pq.write_table(rejected_table(scores.rejected), staging / REJECTED)
+        scoring = Scoring(
+            fingerprint=bundle.fingerprint,
+            files=[vars(file) for file in batch.files],
+            n_read=batch.n_rows,
+            views=views(detector, scores.examples, detector.feature_quantiles),
+        )
+        summary = {"scoring": vars(scoring), "seconds": time.monotonic() - started}
+        (staging / SCORING).write_text(json.dumps(summary), encoding="utf-8")
+    except BaseException:
+        store.discard(staging)
+        raise
+    return staging
+
+
+def write_report(monitor: Monitor, interval: Interval, staging: Path) -> Report:
+    """Judge the scores in a staging directory; complete them and add `report.json` and the page.
+
+    Labels that arrived after the batch of a committed result are kept (`with_kept_labels`).
+    """
+    if not (staging / SCORING).exists():
+        raise StoreError(
+            f"{staging} is gone: the interval has been published, or its run was cleaned up; score "
+            "it again (in Airflow, clear the run from score_batch on)"
+        )
+    summary = json.loads((staging / SCORING).read_text(encoding="utf-8"))
+    scoring = Scoring(**summary["scoring"])
+    bundle, window = _reference(monitor, interval)
+    if bundle.fingerprint != scoring.fingerprint:
+        raise StoreError(
+            f"{monitor.detector} has been replaced since {interval.id} was scored: score it again "
+            "(in Airflow, clear the run from score_batch on)"
+        )
+    scores, scoring = _with_late_labels(
+        monitor, interval, bundle, pq.read_table(staging / SCORES), scoring
+    )
+    run = {"scoring_seconds": round(summary["seconds"], 3)}
+    return _write(staging, monitor, interval, bundle, window, scores, scoring, run)
+
+
+def publish(monitor: Monitor, interval: Interval, staging: Path) -> Report:
+    """Commit what a staging directory holds and bring the monitor's index up to date.
+
+    Once done it may be called again: a retry finds the interval committed. Where the reference is
+    trailing, intervals that are compared with this one are judged again, so that reports are those
+    of a run in the order of time, whatever the order was.
+
+    Returns
+    -------
+    Report
+        The one that is committed: not the one that was written, if labels have arrived since.
+    """
+    store = Store(monitor.directory)
+    directory = monitor.directory / interval.id
+    if staging.exists():
+        with store.held(interval.id):
+            report = read_report(staging / REPORT)
+            if _labels(directory) != report.labels:
+                report = write_report(monitor, interval, staging)
+            (staging / SCORING).unlink(missing_ok=True)
+            store.publish(staging, interval.id)
+    elif store.is_committed(interval.id):
+        report = read_report(directory / REPORT)
+    else:
+        raise StoreError(f"{staging} is gone and {interval.id} is not committed: score it again")
+    try:
+        follow(monitor, interval)
+    finally:
+        write_index(monitor)
+    return report
+
+
+def run_interval(
+    monitor: Monitor,
+    interval: Interval,
+    *,
+    detector: "AdversarialDetector | None" = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Score, report and publish one interval. Errors as in `score_interval`."""
+    store = Store(monitor.directory)
+    staging = score_interval(
+        monitor, interval, token=_token(), detector=detector, progress=progress
+    )
+    try:
+        write_report(monitor, interval, staging)
+        return publish(monitor, interval, staging)
+    except BaseException:
+        store.discard(staging)
+        raise
+
+
+def _write_scores(
+    path: Path,
+    detector: "AdversarialDetector",
+    batch: Batch,
+    scores: BatchScores,
+    monitor: Monitor,
+    progress: Progress | None,
+) -> None:
+    writer: pq.ParquetWriter | None = None
+    try:
+        for table in score_batch(
+            detector,
+            batch,
+            scores,
+            batch_size=monitor.batch_size,
+            n_examples=monitor.examples,
+        ):
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table.cast(writer.schema))
+            if progress:
+                progress(scores.n_scored + len(scores.rejected), batch.n_rows)
+    finally:
+        if writer:
+            writer.close()
+
+
+def _with_late_labels(
+    monitor: Monitor, interval: Interval, bundle: Bundle, scores: pa.Table, scoring: Scoring
+) -> tuple[pa.Table, Scoring]:
+    directory = monitor.directory / interval.id
+    try:
+        before = read_report(directory / REPORT)
+        if not before.labels or tuple(before.detector.class_names) != bundle.manifest.class_names:
+            return scores, scoring
+        known = [file.model_dump() for file in before.data]
+        changed = {file["path"] for file in scoring.files if file not in known}
+        scores, kept = with_kept_labels(scores, read_scores(directory), changed)
+    except StoreError:  # not committed, or damaged: a new run is what mends it
+        return scores, scoring
+    labels = [file.model_dump() for file in before.labels] if kept else []
+    return scores, replace(scoring, labels=labels)
+
+
+def _labels(directory: Path) -> list[DataFile]:
+    """Return the files by which labels have arrived, of a report that may not be there."""
+    try:
+        return read_report(directory / REPORT).labels
+    except StoreError:
+        return []

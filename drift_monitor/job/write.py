@@ -1,0 +1,95 @@
+"""Writing an interval's files, its page and the index."""
+
+import json
+import os
+import platform
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from adversarial.bundle.read import Bundle, hold, read_bundle
+from drift_monitor.config import Interval, Monitor
+from drift_monitor.pages.html import render_index, render_report
+from drift_monitor.results.read import read_reports, read_scores
+from drift_monitor.results.report import Report, read_report
+from drift_monitor.results.store import PAGE, REJECTED, REPORT, RUN, SCORES, Store
+from drift_monitor.scoring.reference_window import ReferenceWindow, reference_window
+from drift_monitor.verdict.build_report import Scoring, judge
+
+SCORING = "scoring.json"
+"""What scoring leaves in the staging directory for the report; not published."""
+
+
+ROW_GROUP_ROWS = 65_536
+
+
+def rerender(monitor: Monitor, interval: str) -> Path:
+    """Write a committed interval's page anew from its `report.json` and `scores.parquet` alone."""
+    directory = monitor.directory / interval
+    report = read_report(directory / REPORT)
+    store = Store(monitor.directory)
+    store.write(directory / PAGE, render_report(report, read_scores(directory)))
+    return directory / PAGE
+
+
+def write_index(monitor: Monitor) -> Path:
+    """Write the monitor's `index.html` anew from its committed reports; names unreadable ones."""
+    store = Store(monitor.directory)
+    with store.locked():
+        page = render_index(monitor.name, *read_reports(monitor.directory))
+        store.write(monitor.directory / "index.html", page)
+    return monitor.directory / "index.html"
+
+
+def _reference(monitor: Monitor, interval: Interval) -> tuple[Bundle, ReferenceWindow]:
+    with hold(monitor.detector):
+        bundle = read_bundle(monitor.detector)
+        return bundle, reference_window(monitor, bundle, interval)
+
+
+def _write(
+    staging: Path,
+    monitor: Monitor,
+    interval: Interval,
+    bundle: Bundle,
+    window: ReferenceWindow,
+    scores: pa.Table,
+    scoring: Scoring,
+    run: dict[str, Any],
+) -> Report:
+    """Write everything but `rejected.parquet` into the staging directory, `report.json` last."""
+    started = time.monotonic()
+    rejected = Counter(pq.read_table(staging / REJECTED)["reason"].to_pylist())
+    report, scores = judge(monitor, interval, bundle, window, scores, rejected, scoring)
+    repeated = [
+        field.name
+        for field in scores.schema
+        if pa.types.is_string(field.type) and field.name != "row_id"
+    ]
+    pq.write_table(
+        scores,
+        staging / SCORES,
+        compression="zstd",
+        row_group_size=ROW_GROUP_ROWS,
+        use_dictionary=repeated,
+    )
+    (staging / PAGE).write_text(render_report(report, scores), encoding="utf-8")
+    run = run | {
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "host": platform.node(),
+        "process": os.getpid(),
+        "python": platform.python_version(),
+        "report_seconds": round(time.monotonic() - started, 3),
+    }
+    (staging / RUN).write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    (staging / REPORT).write_text(report.to_json(), encoding="utf-8")
+    return report
+
+
+def _token() -> str:
+    return uuid.uuid4().hex[:8]

@@ -1,0 +1,127 @@
+"""HTML pages from committed results: the report of one interval, and a monitor's index."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import jinja2
+import pyarrow as pa
+import yaml
+
+from drift_monitor import formatting as number_text
+from drift_monitor.pages import corrections, history_charts, localisation
+from drift_monitor.pages.calendar import blocks
+from drift_monitor.pages.ecdf import distribution_charts
+from drift_monitor.pages.history import FDR, summarise
+from drift_monitor.results.report import Report, TwoSampleTest
+
+VERDICTS = {
+    "insufficient_data": "Insufficient data",
+    "harmful_drift": "Harmful drift",
+    "harmless_drift": "Harmless drift",
+    "statistical_only": "Statistical only",
+    "no_drift": "No drift",
+}
+
+MEANINGS = {
+    "insufficient_data": "there is too little to judge by",
+    "harmful_drift": "predictions are harmed more often than in the reference",
+    "harmless_drift": "the data moved; predictions are not harmed more often",
+    "statistical_only": "the data moved by less than matters",
+    "no_drift": "nothing tells the batch from the reference",
+}
+
+
+CHARTED = 500
+"""Intervals drawn over time: the latest. More are too narrow to be told apart, or clicked."""
+
+
+def render_report(report: Report, scores: pa.Table) -> str:
+    """Return the page of one interval.
+
+    Parameters
+    ----------
+    report : Report
+        The content of `report.json`.
+    scores : pyarrow.Table
+        The content of `scores.parquet`.
+    """
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            charts=distribution_charts(report, scores),
+            corrections=corrections.summarise(report),
+            columns=localisation.by_column(report),
+            config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
+            alpha=report.config["policy"]["alpha"],
+        )
+    )
+
+
+def render_index(monitor: str, reports: Sequence[Report], unreadable: Sequence[str]) -> str:
+    """Return a monitor's index: its history, and its intervals with the latest first.
+
+    Parameters
+    ----------
+    monitor : str
+        Name of the monitor.
+    reports : sequence of Report
+        Committed reports in any order.
+    unreadable : sequence of str
+        Why other reports could not be read.
+    """
+    history = summarise(reports)
+    return (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            monitor=monitor,
+            history=history,
+            calendar=blocks(history),
+            charts=history_charts.charts(history.reports[-CHARTED:]) if history.entries else [],
+            charted=CHARTED,
+            unreadable=unreadable,
+            fdr=FDR,
+        )
+    )
+
+
+def decision(test: TwoSampleTest, alpha: float) -> str:
+    """Return what came of a test in words."""
+    if test.skipped is not None:
+        return "not made"
+    if not test.in_family:
+        return "does not count for drift"
+    if test.drift_detected:
+        return "drift"
+    if test.p_value_adjusted is not None and test.p_value_adjusted < alpha:
+        return "significant, effect below threshold"
+    return "not significant"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("drift_monitor.pages"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": number_text.percent,
+        "points": number_text.points,
+        "count": number_text.count,
+        "fixed": number_text.fixed,
+        "signed": number_text.signed,
+        "significant": number_text.significant,
+        "days": number_text.days,
+        "p": number_text.p_text,
+        "rounded": lambda share: number_text.DASH if share is None else f"{share:.0%}",
+        "whole_percent": lambda share: f"{100 * share:g}%",
+    }
+    named: dict[str, Any] = {"verdicts": VERDICTS, "meanings": MEANINGS, "decision": decision}
+    environment.globals |= named
+    return environment

@@ -1,0 +1,1 @@
+"""Committed intervals where they are kept."""

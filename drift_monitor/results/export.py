@@ -1,0 +1,174 @@
+"""Every number of a monitor's history in one long table, for a dashboard."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from drift_monitor.results.report import Difference, Estimate, Rate, Report
+
+TIME = pa.timestamp("us", "UTC")
+SCHEMA = pa.schema(
+    [
+        ("monitor", pa.string()),
+        ("interval", pa.string()),
+        ("start", TIME),
+        ("end", TIME),
+        ("detector", pa.string()),
+        ("verdict", pa.string()),
+        ("split", pa.string()),
+        ("metric", pa.string()),
+        ("by", pa.string()),
+        ("part", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("n", pa.int64()),
+        ("threshold", pa.float64()),
+    ]
+)
+"""Columns of the table (docs/files.md)."""
+
+METRICS = {
+    "rows_read": "Rows of the batch.",
+    "rows_scored": "Rows that could be scored.",
+    "rows_rejected": "Rows that could not be scored.",
+    "rows_flagged": "Scored rows above the threshold.",
+    "rows_labelled": "Scored rows with a label.",
+    "rows_non_finite": "Scored rows whose score, confidence or entropy is not a finite number.",
+    "flagged_share": "Share of the scored rows that is flagged.",
+    "flagged_share_reference": "Share of the reference's rows that is flagged.",
+    "harm_rate": "Share of harmful rows among those that the split judges.",
+    "harm_rate_reference": "Share of harmful rows in the reference.",
+    "harm_rate_difference": "Harm rate of the batch minus that of the reference.",
+    "harm_p_value": "Fisher's exact test, one-sided, that harm is not above the reference's.",
+    "row_share": "Share of the scored rows that have this class or value.",
+    "row_share_reference": "Share of the reference's rows that have this class or value.",
+    "accuracy_realised": "Share of right predictions among labelled rows.",
+    "accuracy_realised_reference": "The same share of the reference's labelled rows.",
+    "accuracy_realised_difference": "Realised accuracy of the batch minus that of the reference.",
+    "accuracy_estimated": "Accuracy estimated without labels.",
+    "accuracy_estimated_reference": "Accuracy of the reference estimated without labels.",
+    "accuracy_estimated_difference": "Estimated accuracy minus that of the reference.",
+    "test_effect": "Effect of a two-sample test: D, or the total variation distance.",
+    "test_p_value": "p of a two-sample test of the batch against the reference.",
+    "test_p_value_adjusted": "The same, adjusted for the number of the report's tests.",
+    "score_quantile": "Quantile of the adversarial scores, in nats.",
+    "corrections_proposed": "Flagged rows with another class after reconstruction.",
+    "corrections_offered": "Rows whose corrected prediction is that other class.",
+    "correction_gain_expected": "Change of accuracy expected from the corrections offered.",
+    "correction_gain_realised": "Change of accuracy by the corrections offered, by labels.",
+}
+"""What the values of the column `metric` mean."""
+
+
+class Measurement(NamedTuple):
+    """One number of one interval; the columns of that name. None where there is none."""
+
+    metric: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    threshold: float | None = None
+    by: str | None = None
+    part: str | None = None
+
+
+def history_table(reports: Sequence[Report]) -> pa.Table:
+    """Return the numbers of reports as a table with `SCHEMA`, intervals in the order of time."""
+    rows: list[dict[str, Any]] = []
+    for report in sorted(reports, key=lambda report: report.data_interval.start):
+        about = {
+            "monitor": report.monitor,
+            "interval": report.interval,
+            "start": report.data_interval.start,
+            "end": report.data_interval.end,
+            "detector": report.detector.fingerprint,
+            "verdict": report.verdict.verdict,
+            "split": report.harm.split,
+        }
+        rows += [about | found._asdict() for found in measurements(report)]
+    return pa.Table.from_pylist(rows, SCHEMA)
+
+
+def measurements(report: Report) -> Iterator[Measurement]:
+    """Yield the numbers of a report. Those that it lacks are left out, but for skipped tests."""
+    counts, health = report.counts, report.detector_health
+    for name in ("read", "scored", "rejected", "flagged", "labelled", "non_finite"):
+        yield Measurement(f"rows_{name}", getattr(counts, name))
+    if health.flagged_share_current is not None:
+        yield Measurement("flagged_share", health.flagged_share_current, n=counts.scored)
+    yield Measurement(
+        "flagged_share_reference", health.flagged_share_reference, n=report.reference.n
+    )
+    yield from _harm(report)
+    yield from _accuracy(report)
+    yield from _tests(report)
+    for quantile in report.score_quantiles:
+        yield Measurement(
+            "score_quantile", quantile.score, by="probability", part=f"{quantile.probability:g}"
+        )
+    gain = report.correction_gain
+    yield Measurement("corrections_proposed", gain.proposed)
+    yield Measurement("corrections_offered", gain.offered)
+    yield from _bounded("correction_gain_expected", gain.expected)
+    if gain.realised is not None:
+        yield Measurement("correction_gain_realised", gain.realised)
+
+
+def _harm(report: Report) -> Iterator[Measurement]:
+    harm = report.harm
+    yield from _bounded("harm_rate", harm.current)
+    yield from _bounded("harm_rate_reference", harm.reference)
+    yield from _bounded("harm_rate_difference", harm.difference, threshold=harm.margin)
+    if harm.p_value is not None:
+        yield Measurement("harm_p_value", harm.p_value)
+    for part in report.localisation:
+        where: dict[str, Any] = {"by": part.by, "part": part.value}
+        yield from _bounded("harm_rate", part.current, **where)
+        yield from _bounded("harm_rate_reference", part.reference, **where)
+        yield from _bounded("harm_rate_difference", part.difference, **where)
+        yield Measurement("row_share", part.share_current, n=report.counts.scored, **where)
+        if part.share_reference is not None:
+            yield Measurement(
+                "row_share_reference", part.share_reference, n=report.reference.n, **where
+            )
+
+
+def _accuracy(report: Report) -> Iterator[Measurement]:
+    for name, found in (
+        ("accuracy_realised", report.accuracy.realised),
+        ("accuracy_estimated", report.accuracy.estimated),
+    ):
+        if found:
+            yield from _bounded(name, found.current)
+            yield from _bounded(f"{name}_reference", found.reference)
+            yield from _bounded(f"{name}_difference", found.difference)
+
+
+def _tests(report: Report) -> Iterator[Measurement]:
+    for test in report.tests:
+        about: dict[str, Any] = {"n": test.n_current, "by": "test", "part": test.name}
+        yield Measurement(
+            "test_effect", test.effect, test.low, test.high, threshold=test.threshold, **about
+        )
+        yield Measurement("test_p_value", test.p_value, **about)
+        if test.in_family:
+            alpha = report.config["policy"]["alpha"]
+            yield Measurement(
+                "test_p_value_adjusted", test.p_value_adjusted, threshold=alpha, **about
+            )
+
+
+def _bounded(
+    metric: str,
+    found: Rate | Estimate | Difference | None,
+    threshold: float | None = None,
+    **where: Any,
+) -> Iterator[Measurement]:
+    if found is None:
+        return
+    value = found.rate if isinstance(found, Rate) else found.estimate
+    n = None if isinstance(found, Difference) else found.n
+    yield Measurement(metric, value, found.low, found.high, n, threshold, **where)

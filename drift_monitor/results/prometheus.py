@@ -1,0 +1,80 @@
+"""The numbers of one interval in Prometheus' text form, for node_exporter's textfile collector."""
+
+from pathlib import Path
+from typing import get_args
+
+from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+
+from drift_monitor.results.export import METRICS, Measurement, measurements
+from drift_monitor.results.report import Report, VerdictName
+
+PREFIX = "drift_monitor_"
+BOUNDS = {
+    "low": "Lower end of its interval.",
+    "high": "Upper end of its interval.",
+    "threshold": "What it is held against.",
+}
+
+
+def registry(report: Report) -> CollectorRegistry:
+    """Return the gauges of a report.
+
+    Each metric of `results.export` is one, named `drift_monitor_<metric>`, and so are the
+    ends of its interval (`…_low`, `…_high`) and its `…_threshold`. All have the label `monitor`.
+    Those about harm have `split`, so that rates of different meaning are not drawn as one line;
+    those of parts `by` and `part`, empty for the whole; tests have `test`, quantiles `quantile`.
+    """
+    found = CollectorRegistry()
+    gauges: dict[str, Gauge] = {}
+
+    def put(name: str, description: str, value: float, **labels: str) -> None:
+        labels = {"monitor": report.monitor, **labels}
+        if name not in gauges:
+            gauges[name] = Gauge(PREFIX + name, description, list(labels), registry=found)
+        gauges[name].labels(**labels).set(value)
+
+    interval = report.data_interval
+    put("interval_start_timestamp_seconds", "Start of the interval.", interval.start.timestamp())
+    put(
+        "interval_end_timestamp_seconds",
+        "End of the interval; old where no newer one is committed.",
+        interval.end.timestamp(),
+    )
+    put("detector_info", "The detector.", 1, fingerprint=report.detector.fingerprint)
+    for name in get_args(VerdictName):
+        holds = float(name == report.verdict.verdict)
+        put("verdict", "1 for the interval's verdict, 0 for others.", holds, verdict=name)
+    for measured in measurements(report):
+        labels = _labels(measured, report)
+        description = METRICS[measured.metric]
+        if measured.value is not None:
+            put(measured.metric, description, measured.value, **labels)
+        for bound, text in BOUNDS.items():
+            value = getattr(measured, bound)
+            if value is not None:
+                put(f"{measured.metric}_{bound}", f"{description} {text}", value, **labels)
+    return found
+
+
+def write_metrics(report: Report, path: Path) -> None:
+    """Write a report's numbers to a file, replaced in one step.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; an earlier file is then as it was.
+    """
+    write_to_textfile(str(path), registry(report))
+
+
+def _labels(measured: Measurement, report: Report) -> dict[str, str]:
+    part = measured.part or ""
+    if measured.metric.startswith("harm_rate"):
+        return {"split": report.harm.split, "by": measured.by or "", "part": part}
+    if measured.metric == "harm_p_value":
+        return {"split": report.harm.split}
+    if measured.metric.startswith("test_"):
+        return {"test": part}
+    if measured.metric == "score_quantile":
+        return {"quantile": part}
+    return {"by": measured.by, "part": part} if measured.by else {}

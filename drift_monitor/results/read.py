@@ -1,0 +1,92 @@
+"""Committed results read back: reports and score tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from drift_monitor.errors import StoreError
+from drift_monitor.results.report import Report, read_report
+from drift_monitor.results.store import REPORT, SCORES, Store
+
+
+@dataclass(frozen=True)
+class Result:
+    """A committed interval.
+
+    Attributes
+    ----------
+    directory : Path
+        Where it lies.
+    report : Report
+        Its report.
+    scores : pyarrow.Table
+        Its score table.
+    """
+
+    directory: Path
+    report: Report
+    scores: pa.Table
+
+
+def read_result(path: Path) -> Result:
+    """Read an interval's directory, or that of the `report.json` given.
+
+    Raises
+    ------
+    StoreError
+        If it is not committed, or a file cannot be read or does not belong to the other.
+    """
+    directory = path.parent if path.name == REPORT else path
+    report = read_report(directory / REPORT)
+    file = directory / SCORES
+    scores = read_scores(directory)
+    if len(scores) != report.counts.scored:
+        raise StoreError(
+            f"{file} has {len(scores):,} rows, but {REPORT} beside it counts "
+            f"{report.counts.scored:,}: run the interval again (drift-monitor run)"
+        )
+    return Result(directory, report, scores)
+
+
+def read_scores(directory: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the score table in an interval's directory.
+
+    Parameters
+    ----------
+    directory : Path
+        The interval's.
+    columns : sequence of str, optional
+        Those to read, all when not given; one that is not there is left out.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read; names it.
+    """
+    file = directory / SCORES
+    try:
+        return pq.ParquetFile(file).read(columns=None if columns is None else list(columns))
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(
+            f"{file} cannot be read ({error}): run the interval again (drift-monitor run)"
+        ) from None
+
+
+def read_reports(directory: Path) -> tuple[list[Report], list[str]]:
+    """Read a monitor's committed reports, in the order of time.
+
+    Returns
+    -------
+    list of Report, list of str
+        Those that can be read, and why others cannot: one damaged report must not stop the rest.
+    """
+    reports, unreadable = [], []
+    for name in Store(directory).committed():
+        try:
+            reports.append(read_report(directory / name / REPORT))
+        except StoreError as error:
+            unreadable.append(str(error))
+    return reports, unreadable

@@ -1,0 +1,61 @@
+"""The rows of an interval that a person is to look at: the highest score first."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from drift_monitor.results.report import Report
+from drift_monitor.results.score_columns import segment_column
+
+COLUMNS = (
+    "row_id",
+    "file",
+    "row",
+    "prediction",
+    "reconstruction_prediction",
+    "corrected_prediction",
+    "confidence",
+    "adversarial_score",
+    "probability_correct",
+    "flagged",
+    "outcome",
+    "logged_prediction",
+    "label",
+)
+"""What is said of a row, where the score table has it; then come the segments."""
+
+
+def list_rows(
+    report: Report,
+    scores: pa.Table,
+    *,
+    outcome: str | None = None,
+    flagged: bool = False,
+    random: int | None = None,
+) -> pa.Table:
+    """Return rows of an interval, the highest score first; scores that are not finite come last.
+
+    Parameters
+    ----------
+    report : Report
+        The interval's; names the segments.
+    scores : pyarrow.Table
+        Its score table.
+    outcome : {"harmful", "harmless"}, optional
+        Only rows of this outcome.
+    flagged : bool
+        Only flagged rows.
+    random : int, optional
+        So many of these drawn at random, in random order; the same ones each time.
+    """
+    if outcome:
+        scores = scores.filter(pc.equal(scores["outcome"], outcome))
+    if flagged:
+        scores = scores.filter(scores["flagged"])
+    score = pc.if_else(pc.is_finite(scores["adversarial_score"]), scores["adversarial_score"], None)
+    order = pc.array_sort_indices(score, order="descending")
+    segments = [segment_column(name) for name in report.config["data"].get("segments", [])]
+    shown = [name for name in (*COLUMNS, *segments) if name in scores.column_names]
+    if random is not None:
+        order = np.random.default_rng(0).permutation(len(scores))[:random]
+    return scores.select(shown).take(order)

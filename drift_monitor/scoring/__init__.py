@@ -1,0 +1,1 @@
+"""Score tables, and the reference window that they are compared with."""

@@ -1,0 +1,177 @@
+"""The rows of highest score as a reader sees them: pictures or fields, and probabilities."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from adversarial.bundle.manifest import InputSpec
+from drift_monitor.results.report import Example
+from drift_monitor.scoring.score_table import Example as ScoredExample
+
+if TYPE_CHECKING:
+    from adversarial.detector.detector import AdversarialDetector
+
+THUMBNAIL_PIXELS = 128
+FEATURES_SHOWN = 8
+CLASSES_SHOWN = 3
+"""Likeliest classes shown of M(x), and of M(AE(x))."""
+
+Views = list[dict[str, Any]]
+"""What is shown of rows beside their scores; fields of `drift_monitor.pages.model.Example`."""
+
+
+def views(
+    detector: "AdversarialDetector",
+    examples: Sequence[ScoredExample],
+    feature_quantiles: Mapping[str, Sequence[float]] | None,
+) -> Views:
+    """Return position, pictures or fields, and probabilities of rows, the highest score first.
+
+    Parameters
+    ----------
+    detector : AdversarialDetector
+        Reconstructs them.
+    examples : sequence of drift_monitor.scoring.score_table.Example
+        The rows.
+    feature_quantiles : mapping of str to sequence of float, optional
+        Quantiles of each field over the reference, at evenly spaced probabilities from 0 to 1.
+    """
+    if not examples:
+        return []
+    worst = sorted(examples, reverse=True)
+    x = np.stack([example.x for example in worst])
+    reconstructions = detector.reconstruct(x)
+    own, rebuilt = detector.probabilities(x)
+    spec = detector.input_spec
+    # Fields have units of their own: a change is large beside its field's spread.
+    spread = np.sqrt((x.var(axis=0) + reconstructions.var(axis=0)) / 2)
+    moves = np.abs(reconstructions - x) / np.where(spread > 0, spread, 1)
+    found = []
+    for i, example in enumerate(worst):
+        fields: dict[str, Any] = {
+            "position": -example.position,
+            "probabilities": _likeliest(own[i], rebuilt[i], detector.class_names),
+        }
+        if x[i].ndim == 3 and x[i].shape[2] in (1, 3, 4):
+            fields["image"] = _data_url(x[i], spec)
+            fields["reconstruction"] = _data_url(reconstructions[i], spec)
+        elif x[i].ndim == 1:
+            fields["values"] = _fields(x[i], reconstructions[i], moves[i], spec, feature_quantiles)
+        found.append(fields)
+    return found
+
+
+def views_of(examples: Sequence[Example]) -> Views:
+    """Return what is shown of the rows in a report, to show it again."""
+    shown = {"position", "image", "reconstruction", "probabilities", "values"}
+    return [example.model_dump(include=shown) for example in examples]
+
+
+def gallery(found: Views, scores: pa.Table) -> list[Example]:
+    """Join what is shown of rows with their scores.
+
+    Parameters
+    ----------
+    found : list of dict
+        From `views`.
+    scores : pyarrow.Table
+        The content of `scores.parquet`.
+    """
+    return [_example(fields, scores) for fields in found]
+
+
+def _example(fields: dict[str, Any], scores: pa.Table) -> Example:
+    row = scores.slice(fields["position"], 1).to_pylist()[0]
+    identity = ["row_id"] if "row_id" in row else ["file", "row"]
+    taken = (
+        "prediction",
+        "reconstruction_prediction",
+        "corrected_prediction",
+        "confidence",
+        "adversarial_score",
+        "flagged",
+        "outcome",
+    )
+    return Example.model_validate(
+        {
+            "row": {name: "(missing)" if row[name] is None else row[name] for name in identity},
+            "probability_correct": row.get("probability_correct"),
+            "label": row.get("label"),
+            "image": None,
+            "reconstruction": None,
+            "values": [],
+        }
+        | {name: row[name] for name in taken}
+        | fields
+    )
+
+
+def _likeliest(
+    own: NDArray[np.float32], rebuilt: NDArray[np.float32], names: Sequence[str]
+) -> list[dict[str, Any]]:
+    shown = dict.fromkeys(
+        int(i) for side in (own, rebuilt) for i in np.argsort(-side, kind="stable")[:CLASSES_SHOWN]
+    )
+    return [
+        {"name": names[i], "probability": float(own[i]), "reconstruction": float(rebuilt[i])}
+        for i in sorted(shown, key=lambda i: (-max(own[i], rebuilt[i]), i))
+    ]
+
+
+def _fields(
+    row: NDArray[np.float32],
+    reconstruction: NDArray[np.float32],
+    moves: NDArray[np.float32],
+    spec: InputSpec,
+    feature_quantiles: Mapping[str, Sequence[float]] | None,
+) -> list[dict[str, Any]]:
+    """Return the fields farthest from the reference's middle, or moved most by AE."""
+    names = spec.feature_names or tuple(map(str, range(len(row))))
+    quantile = np.full(len(row), np.nan)
+    median = np.full(len(row), np.nan)
+    distance = moves.astype(np.float64)
+    if feature_quantiles:
+        for i, name in enumerate(names):
+            known = np.asarray(feature_quantiles[name])
+            quantile[i] = _share_at_or_below(known, float(row[i]))
+            median[i] = np.interp(0.5, np.linspace(0, 1, len(known)), known)
+            # Beyond all rows of the reference, how far beyond tells more than that it is.
+            scale = (known[-1] - known[0]) or 1.0
+            beyond = max(0.0, known[0] - row[i], row[i] - known[-1]) / scale
+            distance[i] = abs(quantile[i] - 0.5) + beyond
+    farthest = np.argsort(-distance, kind="stable")[:FEATURES_SHOWN]
+    return [
+        {
+            "name": names[i],
+            "value": float(row[i]),
+            "reconstruction": float(reconstruction[i]),
+            "reference_median": float(median[i]) if feature_quantiles else None,
+            "reference_quantile": float(quantile[i]) if feature_quantiles else None,
+        }
+        for i in farthest
+    ]
+
+
+def _share_at_or_below(quantiles: NDArray[np.float64], value: float) -> float:
+    """Read a distribution function from evenly spaced quantiles; the middle of a flat piece."""
+    first = np.searchsorted(quantiles, value, side="left")
+    last = np.searchsorted(quantiles, value, side="right")
+    if first < last:  # equal to one or more of them
+        return float((first + last - 1) / 2 / (len(quantiles) - 1))
+    return float(np.interp(value, quantiles, np.linspace(0, 1, len(quantiles))))
+
+
+def _data_url(image: NDArray[np.float32], spec: InputSpec) -> str:
+    low, high = spec.value_range
+    pixels = np.clip((image - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    buffer = io.BytesIO()
+    picture.save(buffer, "png")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

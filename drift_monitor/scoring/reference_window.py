@@ -1,0 +1,123 @@
+"""Which rows a batch is compared with: the detector's own window, or the last good intervals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from adversarial.bundle.accuracy_map import AccuracyMap
+from adversarial.bundle.manifest import REFERENCE, BundleError
+from adversarial.bundle.read import Bundle
+from drift_monitor.config import Interval, Monitor
+from drift_monitor.errors import StoreError
+from drift_monitor.results.read import read_scores
+from drift_monitor.results.report import ReferenceInfo, read_report
+from drift_monitor.results.score_columns import IDENTITY
+from drift_monitor.results.store import REPORT, Store
+
+NEEDED = {"entropy", "reconstruction_prediction", "reconstruction_confidence"}
+"""Columns that windows of older versions lack."""
+
+UNFIT = ("harmful_drift", "insufficient_data")
+"""Verdicts that keep an interval out of a trailing window."""
+
+
+@dataclass(frozen=True)
+class ReferenceWindow:
+    """A reference window, and what else the bundle says of normal rows.
+
+    All of it is read while nobody replaces the bundle, so that it is of one detector.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        Its score table.
+    own_score : (n,) float64 array
+        Scores in the bundle's own window, in nats.
+    accuracy_map : AccuracyMap, optional
+        The bundle's, where it has one.
+    intervals : tuple of str
+        Those it consists of, the latest last; none where it is the detector's own.
+    note : str, optional
+        Why it is the detector's own where the monitor asks for a trailing one.
+    """
+
+    table: pa.Table
+    own_score: NDArray[np.float64]
+    accuracy_map: AccuracyMap | None = None
+    intervals: tuple[str, ...] = ()
+    note: str | None = None
+
+
+def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> ReferenceWindow:
+    """Return the window that the monitor's batch of `interval` is compared with.
+
+    Raises
+    ------
+    BundleError
+        If the bundle's own window lacks a column, or its accuracy map cannot be read: it was made
+        by another version.
+    StoreError
+        If the scores of an interval in a trailing window cannot be read.
+    """
+    own = bundle.reference()
+    own_score = own["adversarial_score"].to_numpy()
+    accuracy_map = bundle.accuracy_map()
+    if monitor.reference.kind == "fixed":
+        return ReferenceWindow(_checked(own, bundle), own_score, accuracy_map)
+    names = trailing_intervals(monitor, bundle.fingerprint, interval.id)
+    wanted = monitor.reference.intervals
+    if len(names) < wanted:
+        return ReferenceWindow(
+            _checked(own, bundle),
+            own_score,
+            accuracy_map,
+            note=f"the detector's own, because only {len(names)} of {wanted} intervals before "
+            "this one are committed, scored by this detector and not harmful",
+        )
+    tables = [read_scores(monitor.directory / name) for name in names]
+    table = pa.concat_tables(tables, promote_options="permissive")
+    return ReferenceWindow(
+        table.drop_columns([name for name in IDENTITY if name in table.column_names]),
+        own_score,
+        accuracy_map,
+        intervals=tuple(names),
+    )
+
+
+def _checked(table: pa.Table, bundle: Bundle) -> pa.Table:
+    if missing := NEEDED - set(table.column_names):
+        raise BundleError(
+            f"{bundle.path / REFERENCE} has no column {', '.join(sorted(missing))}: the bundle is "
+            "of an older version; make its reference anew with 'drift-monitor reference'"
+        )
+    return table
+
+
+def trailing_intervals(monitor: Monitor, fingerprint: str, before: str) -> list[str]:
+    """Return the last committed intervals before one that may be its reference.
+
+    At most as many as the monitor asks for; scored by the detector `fingerprint`, not harmful.
+    """
+    found: list[str] = []
+    for name in reversed(Store(monitor.directory).committed()):
+        if name >= before:
+            continue
+        if len(found) == monitor.reference.intervals:
+            break
+        try:
+            report = read_report(monitor.directory / name / REPORT)
+        except StoreError:  # the index names it; a window is made of those that can be read
+            continue
+        if report.detector.fingerprint == fingerprint and report.verdict.verdict not in UNFIT:
+            found.append(name)
+    return found[::-1]
+
+
+def is_current(monitor: Monitor, fingerprint: str, interval: str, used: ReferenceInfo) -> bool:
+    """Whether a report's reference is still what it would be compared with now."""
+    if monitor.reference.kind == "fixed":
+        return used.kind == "fixed"
+    names = trailing_intervals(monitor, fingerprint, interval)
+    return used.intervals == (names if len(names) == monitor.reference.intervals else [])

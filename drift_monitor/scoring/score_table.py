@@ -1,0 +1,129 @@
+"""Scores of a batch: one table row per input row, streamed, and the rows that stand out."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from drift_monitor.batches.batch import Batch, Chunk, Rejected
+from drift_monitor.batches.class_labels import class_indices
+from drift_monitor.config import DataConfig
+from drift_monitor.results.score_columns import REJECTED_SCHEMA, TIMESTAMP, segment_column
+
+if TYPE_CHECKING:
+    from adversarial.detector.detector import AdversarialDetector
+
+
+@dataclass(frozen=True, order=True)
+class Example:
+    """A row worth looking at; the higher its score, the greater it is.
+
+    Attributes
+    ----------
+    score : float
+        Adversarial score in nats.
+    position : int
+        Minus the row's position among the scored rows, so that of equal scores the first wins.
+    x : float32 array
+        The row, in the units the classifier takes.
+    """
+
+    score: float
+    position: int
+    x: NDArray[np.float32] = field(compare=False)
+
+
+@dataclass
+class BatchScores:
+    """What streaming over a batch leaves behind, filled as `score_batch` is consumed.
+
+    Attributes
+    ----------
+    n_scored : int
+        Rows scored.
+    rejected : list of Rejected
+        Rows that could not be.
+    examples : list of Example
+        The rows of highest score, at most as many as asked for; a heap while filling.
+    """
+
+    n_scored: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+
+
+def score_batch(
+    detector: "AdversarialDetector",
+    batch: Batch,
+    scores: BatchScores,
+    *,
+    batch_size: int = 512,
+    n_examples: int = 0,
+) -> Iterator[pa.Table]:
+    """Yield the score table of the batch chunk by chunk: the columns of `score_chunk`.
+
+    Memory does not grow with the batch, but for the list of rejected rows.
+    """
+    for chunk in batch.chunks(batch_size):
+        scores.rejected += chunk.rejected
+        table = score_chunk(detector, chunk, batch.data)
+        for row, score in enumerate(table["adversarial_score"].to_numpy() if n_examples else ()):
+            if not np.isfinite(score):
+                continue
+            if len(scores.examples) == n_examples and score <= scores.examples[0].score:
+                continue
+            example = Example(float(score), -(scores.n_scored + row), chunk.x[row].copy())
+            if len(scores.examples) < n_examples:
+                heapq.heappush(scores.examples, example)
+            else:
+                heapq.heappushpop(scores.examples, example)
+        scores.n_scored += len(chunk.x)
+        yield table
+
+
+def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig) -> pa.Table:
+    """Return the score table of one chunk.
+
+    Columns: the row id (or `file` and `row` where there is none), the timestamp if any,
+    `prediction`, `confidence`, `entropy`, `adversarial_score`, `flagged`, `corrected_prediction`,
+    `reconstruction_prediction`, `reconstruction_confidence`, and, where the monitor names them,
+    `logged_prediction`, `label`, `clean_prediction` and the segments.
+    Row ids are text, timestamps UTC. Classes are given by name. `prediction` is the classifier's
+    own, computed here.
+    """
+    result = detector.predict(chunk.x)
+    names = pa.array(detector.class_names, pa.string())
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
+    if data.row_id:
+        columns["row_id"] = chunk.columns[data.row_id].cast(pa.string())
+    else:
+        columns["file"] = pa.repeat(chunk.file, len(chunk.rows))
+        columns["row"] = pa.array(chunk.rows)
+    if data.timestamp:
+        columns["timestamp"] = chunk.columns[data.timestamp].cast(TIMESTAMP, safe=False)
+    scored = result.to_table(detector.class_names)
+    columns |= dict(zip(scored.column_names, scored.columns, strict=True))
+    for name, source in (
+        ("logged_prediction", data.prediction),
+        ("label", data.label),
+        ("clean_prediction", data.clean_prediction),
+    ):
+        if not source:
+            continue
+        if source not in chunk.columns.column_names:
+            columns[name] = pa.nulls(len(chunk.x), pa.string())
+            continue
+        classes = class_indices(chunk.columns[source], detector.class_names, source, chunk)
+        columns[name] = names.take(pa.array(classes, mask=classes < 0))
+    for segment in data.segments:
+        columns[segment_column(segment)] = chunk.columns[segment].cast(pa.string())
+    return pa.table(columns)
+
+
+def rejected_table(rejected: list[Rejected]) -> pa.Table:
+    """Return the content of `rejected.parquet`."""
+    return pa.Table.from_pylist([vars(r) for r in rejected], REJECTED_SCHEMA)

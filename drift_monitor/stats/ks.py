@@ -1,0 +1,126 @@
+"""The two-sample Kolmogorov-Smirnov test, with the effect size that makes it readable."""
+
+import math
+import sys
+import warnings
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+EXACT_UP_TO = 10_000
+"""Sample size up to which SciPy computes the p-value exactly."""
+
+POWER = 0.8
+"""Power at which the minimum detectable D is stated."""
+
+
+class KSResult(NamedTuple):
+    """Two-sample KS test of a current against a reference sample.
+
+    `statistic` is D, the largest vertical distance of the two empirical distribution functions,
+    found at `location`; `low` and `high` bound the D of the two populations. Where
+    `p_value_is_bound`, p is too small for a float, and `p_value` is the smallest one.
+    """
+
+    statistic: float
+    low: float
+    high: float
+    location: float
+    p_value: float
+    p_value_is_bound: bool
+    method: Literal["exact", "asymptotic"]
+    n_reference: int
+    n_current: int
+
+
+def ks_test(
+    reference: NDArray[np.float64], current: NDArray[np.float64], alpha: float = 0.05
+) -> KSResult:
+    """Test whether two samples come from one distribution (two-sided; `scipy.stats.ks_2samp`).
+
+    The interval for D comes from the Dvoretzky-Kiefer-Wolfowitz inequality with Massart's constant,
+    applied to each sample at α/2: it holds for any two distributions at any sample size, and is
+    wider than need be.
+
+    Parameters
+    ----------
+    reference, current : (n,), (m,) float64
+        Samples, finite, at least one value each.
+    alpha : float
+        1 − confidence of the interval for D.
+
+    Raises
+    ------
+    ValueError
+        If a sample is empty or holds a value that is not finite.
+
+    Examples
+    --------
+    >>> result = ks_test(np.arange(100.0), np.arange(100.0) + 30)
+    >>> round(result.statistic, 3), result.method, result.n_current
+    (0.3, 'exact', 100)
+    """
+    for name, sample in (("reference", reference), ("current", current)):
+        if not len(sample):
+            raise ValueError(f"the {name} sample is empty")
+        if not np.isfinite(sample).all():
+            raise ValueError(f"the {name} sample holds values that are not finite")
+    n, m = len(reference), len(current)
+    method: Literal["exact", "asymptotic"] = "exact" if max(n, m) <= EXACT_UP_TO else "asymptotic"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            result = stats.ks_2samp(
+                reference, current, method="exact" if method == "exact" else "asymp"
+            )
+        except RuntimeWarning:  # SciPy warns where it cannot finish the exact computation
+            method = "asymptotic"
+            result = stats.ks_2samp(reference, current, method="asymp")
+    p_value = float(result.pvalue)
+    if method == "asymptotic":
+        # Of all orderings of the two samples two have D = 1: no p-value can be smaller.
+        log_orderings = math.lgamma(n + m + 1) - math.lgamma(n + 1) - math.lgamma(m + 1)
+        p_value = max(p_value, 2 * math.exp(-log_orderings))
+    p_value, is_bound = above_underflow(p_value)
+    band = sum(math.sqrt(math.log(4 / alpha) / (2 * size)) for size in (n, m))
+    statistic = float(result.statistic)
+    return KSResult(
+        statistic=statistic,
+        low=max(0.0, statistic - band),
+        high=min(1.0, statistic + band),
+        location=float(result.statistic_location),
+        p_value=p_value,
+        p_value_is_bound=is_bound,
+        method=method,
+        n_reference=n,
+        n_current=m,
+    )
+
+
+def above_underflow(p_value: float) -> tuple[float, bool]:
+    """Return a p-value that is above zero, and whether it is a bound: smaller than a float can be.
+
+    Examples
+    --------
+    >>> above_underflow(0.03), above_underflow(0.0)
+    ((0.03, False), (2.2250738585072014e-308, True))
+    """
+    smallest = sys.float_info.min
+    return max(p_value, smallest), p_value < smallest
+
+
+def minimum_detectable_d(n: int, m: int, alpha: float = 0.05) -> float:
+    """Return the D of two populations that the test at level α finds with 80 % power.
+
+    The critical value of D, plus the 80 % quantile of the empirical distance at one point, whose
+    variance is at most (1/n + 1/m)/4: an upper bound, asymptotic in n and m; 1 where it exceeds 1.
+
+    Examples
+    --------
+    >>> round(minimum_detectable_d(5000, 5000), 3)
+    0.036
+    """
+    critical = float(stats.kstwobign.isf(alpha)) * math.sqrt((n + m) / (n * m))
+    return min(1.0, critical + float(stats.norm.ppf(POWER)) * math.sqrt((1 / n + 1 / m) / 4))

@@ -1,0 +1,1 @@
+"""From findings to the verdict, the next action and the report."""

@@ -1,0 +1,215 @@
+"""From the scores of an interval to its report: everything after scoring, without TensorFlow."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from adversarial.bundle.accuracy_map import AccuracyMap
+from adversarial.bundle.read import Bundle
+from drift_monitor import __version__
+from drift_monitor.analysis.findings import Findings, analyse
+from drift_monitor.analysis.harm import LEFT_OUT
+from drift_monitor.config import Interval, Monitor
+from drift_monitor.results.report import (
+    Counts,
+    DataFile,
+    DataInterval,
+    DetectorInfo,
+    ReferenceInfo,
+    Report,
+    ScoreQuantile,
+    VerdictInfo,
+)
+from drift_monitor.scoring.examples import Views, gallery, views_of
+from drift_monitor.scoring.reference_window import ReferenceWindow
+from drift_monitor.scoring.scored_rows import ScoredRows
+from drift_monitor.verdict.health import health
+from drift_monitor.verdict.next_action import next_action
+from drift_monitor.verdict.rules import decide
+
+SCORE_QUANTILES = np.linspace(0, 1, 501)
+OUTPUT_QUANTILES = np.linspace(0, 1, 101)
+"""Of confidence and entropy, of which D is tested and an overview drawn."""
+CURRENT_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What scoring an interval leaves beside its score table.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the detector that scored it.
+    files : list of dict
+        The batch's files: path, rows, sha256.
+    n_read : int
+        Rows in them.
+    views : list of dict
+        Of the rows of highest score (`drift_monitor.scoring.examples`).
+    labels : list of dict
+        Files by which labels arrived later.
+    """
+
+    fingerprint: str
+    files: list[dict[str, Any]]
+    n_read: int
+    views: Views
+    labels: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        """Return what a report says of the scoring of its interval."""
+        return cls(
+            fingerprint=report.detector.fingerprint,
+            files=[file.model_dump() for file in report.data],
+            n_read=report.counts.read,
+            views=views_of(report.examples),
+            labels=[file.model_dump() for file in report.labels],
+        )
+
+
+def judge(
+    monitor: Monitor,
+    interval: Interval,
+    bundle: Bundle,
+    window: ReferenceWindow,
+    scores: pa.Table,
+    rejected: Counter[str],
+    scoring: Scoring,
+) -> tuple[Report, pa.Table]:
+    """Return an interval's report, and its score table with estimates, corrections and outcomes.
+
+    Parameters
+    ----------
+    monitor, interval : Monitor, Interval
+        Of which batch.
+    bundle : Bundle
+        The detector that scored it.
+    window : ReferenceWindow
+        What it is compared with.
+    scores : pyarrow.Table
+        Its score table, complete or as scoring leaves it.
+    rejected : Counter of str
+        Reasons of the rows that could not be scored.
+    scoring : Scoring
+        What scoring leaves beside.
+
+    Raises
+    ------
+    ConfigError
+        If the policy demands a split for which labels are missing.
+    """
+    manifest = bundle.manifest
+    accuracy_map = window.accuracy_map
+    segments = monitor.data.segments
+    scores = with_estimates(scores, accuracy_map)
+    current = ScoredRows.of(scores, manifest.class_names, segments)
+    reference = ScoredRows.of(
+        with_estimates(window.table, accuracy_map), manifest.class_names, segments
+    )
+    findings = analyse(current, reference, manifest.class_names, monitor.policy, accuracy_map)
+    scores = _completed(scores, findings, manifest.class_names)
+    counts = Counts(
+        read=scoring.n_read,
+        scored=len(current),
+        rejected=rejected.total(),
+        flagged=int(np.count_nonzero(current.flagged)),
+        labelled=int(np.count_nonzero(current.label >= 0)),
+        non_finite=int(np.count_nonzero(~current.finite)),
+    )
+    decision = decide(counts, findings.harm, findings.accuracy, findings.tests, monitor.policy)
+    action, commands = next_action(
+        decision.verdict, counts, findings.harm, findings.accuracy, monitor, interval
+    )
+    report = Report(
+        drift_monitor_version=__version__,
+        monitor=monitor.name,
+        interval=interval.id,
+        data_interval=DataInterval(start=interval.start, end=interval.end),
+        detector=DetectorInfo(
+            path=str(monitor.detector),
+            fingerprint=bundle.fingerprint,
+            class_names=list(manifest.class_names),
+            threshold=manifest.threshold,
+            fpr=manifest.fpr,
+            temperature=manifest.temperature,
+        ),
+        data=[DataFile(**file) for file in scoring.files],
+        labels=[DataFile(**file) for file in scoring.labels],
+        reference=ReferenceInfo(
+            kind="trailing" if window.intervals else "fixed",
+            intervals=list(window.intervals),
+            note=window.note,
+            n=len(reference),
+            n_labelled=int(np.count_nonzero(reference.label >= 0)),
+            created=manifest.reference_created,
+            score_quantiles=_quantiles(reference.score[reference.finite], SCORE_QUANTILES),
+            confidence_quantiles=_quantiles(
+                reference.confidence[reference.finite], OUTPUT_QUANTILES
+            ),
+            entropy_quantiles=_quantiles(reference.entropy[reference.finite], OUTPUT_QUANTILES),
+        ),
+        counts=counts,
+        verdict=VerdictInfo(**decision._asdict(), next_action=action, commands=commands),
+        harm=findings.harm,
+        accuracy=findings.accuracy,
+        tests=findings.tests,
+        score_quantiles=[
+            ScoreQuantile(probability=p, score=score)
+            for p, score in zip(
+                CURRENT_QUANTILES,
+                _quantiles(current.score[current.finite], CURRENT_QUANTILES),
+                strict=False,
+            )
+        ],
+        localisation=findings.localisation,
+        corrections=findings.corrections,
+        correction_gain=findings.correction_gain,
+        examples=gallery(scoring.views, scores),
+        detector_health=health(
+            current, reference, window, manifest, counts, rejected, monitor.data, interval
+        ),
+        config=monitor.model_dump(mode="json"),
+    )
+    return report, scores
+
+
+def with_estimates(table: pa.Table, accuracy_map: AccuracyMap | None) -> pa.Table:
+    """Add the map's probabilities behind `reconstruction_confidence`; no map, no columns."""
+    names = ("probability_correct", "reconstruction_probability_correct")
+    table = table.drop_columns([name for name in names if name in table.column_names])
+    if accuracy_map is None:
+        return table
+    at = table.schema.get_field_index("reconstruction_confidence") + 1
+    for name, values in zip(reversed(names), reversed(accuracy_map.predict(table)), strict=True):
+        table = table.add_column(at, name, pa.array(values))
+    return table
+
+
+def _completed(scores: pa.Table, findings: Findings, class_names: tuple[str, ...]) -> pa.Table:
+    """Set the corrected prediction and the outcome."""
+    at = scores.schema.get_field_index("corrected_prediction")
+    corrected = pa.array(class_names, pa.string()).take(pa.array(findings.corrected))
+    scores = scores.set_column(at, "corrected_prediction", corrected)
+    codes = findings.outcome
+    words = pa.array(["harmless", "harmful"]).take(
+        pa.array(codes.astype(np.int64), mask=codes == LEFT_OUT)
+    )
+    if "outcome" in scores.column_names:  # it was judged before
+        scores = scores.drop_columns("outcome")
+    return scores.add_column(at + 1, "outcome", words)
+
+
+def _quantiles(
+    values: NDArray[np.float64], probabilities: NDArray[np.float64] | tuple[float, ...]
+) -> list[float]:
+    """Return quantiles of finite values, none where there are no values."""
+    if not len(values):
+        return []
+    found: list[float] = np.quantile(values, probabilities).tolist()
+    return found

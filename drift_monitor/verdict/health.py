@@ -1,0 +1,137 @@
+"""Whether detector, reference and data are fit for a verdict."""
+
+from collections import Counter
+from datetime import datetime
+
+from adversarial.bundle.manifest import Manifest
+from adversarial.bundle.threshold import false_positive_rate
+from drift_monitor.analysis.findings import is_selected
+from drift_monitor.config import DataConfig, Interval
+from drift_monitor.results.report import Counts, Health, SelfTest
+from drift_monitor.scoring.reference_window import ReferenceWindow
+from drift_monitor.scoring.scored_rows import ScoredRows
+from drift_monitor.stats.ks import ks_test
+
+REASONS_SHOWN = 3
+AGREEMENT_EXPECTED = 0.99
+SELF_ALPHA = 0.001
+"""Level at which the halves of a reference are said to differ: each report looks again."""
+
+SECONDS_PER_DAY = 24 * 3600
+
+
+def health(
+    current: ScoredRows,
+    reference: ScoredRows,
+    window: ReferenceWindow,
+    manifest: Manifest,
+    counts: Counts,
+    rejected: Counter[str],
+    data: DataConfig,
+    interval: Interval,
+) -> Health:
+    """Return the state of the detector, its reference and the data, with warnings in words."""
+    expected = false_positive_rate(window.own_score, manifest.threshold)
+    agreement = _logged_agreement(current)
+    self_test = _self_test(reference)
+    created = manifest.reference_created
+    return Health(
+        flagged_share_reference=float(reference.flagged.mean()),
+        flagged_share_current=counts.flagged / counts.scored if counts.scored else None,
+        new_rows_flagged_low=expected.low,
+        new_rows_flagged_high=expected.high,
+        logged_agreement=agreement,
+        rejected_share=counts.rejected / counts.read,
+        non_finite_share=counts.non_finite / counts.scored if counts.scored else 0.0,
+        reference_age_days=(
+            None if created is None or window.intervals else _days(created, interval.start)
+        ),
+        reference_self=self_test,
+        reference_against_fixed=(
+            ks_test(window.own_score, reference.score[reference.finite]).statistic
+            if window.intervals
+            else None
+        ),
+        warnings=[
+            *_agreement_warnings(agreement),
+            *_row_warnings(counts, rejected, data),
+            *_label_warnings(current, counts),
+            *_reference_warnings(self_test, window),
+        ],
+    )
+
+
+def _logged_agreement(rows: ScoredRows) -> float | None:
+    given = rows.logged >= 0
+    return float((rows.logged == rows.prediction)[given].mean()) if given.any() else None
+
+
+def _self_test(reference: ScoredRows) -> SelfTest | None:
+    """Compare the two halves of the reference, in its own order: it may drift itself."""
+    score = reference.score[reference.finite]
+    middle = len(score) // 2
+    if not middle:
+        return None
+    result = ks_test(score[:middle], score[middle:])
+    return SelfTest(statistic=result.statistic, p_value=result.p_value, n=len(score))
+
+
+def _days(earlier: datetime, later: datetime) -> float:
+    return (later - earlier).total_seconds() / SECONDS_PER_DAY
+
+
+def _agreement_warnings(agreement: float | None) -> list[str]:
+    if agreement is None or agreement >= AGREEMENT_EXPECTED:
+        return []
+    return [
+        f"The logged prediction is the detector's classifier's on only {agreement:.1%} of rows: "
+        "the bundle may not hold the model that is in production, or its input is prepared "
+        "differently there."
+    ]
+
+
+def _row_warnings(counts: Counts, rejected: Counter[str], data: DataConfig) -> list[str]:
+    warnings = []
+    if counts.rejected:
+        reasons = "; ".join(f"{why} ({n:,})" for why, n in rejected.most_common(REASONS_SHOWN))
+        warnings.append(
+            f"{counts.rejected:,} of {counts.read:,} rows could not be scored: {reasons}. "
+            "rejected.parquet lists them."
+        )
+    if counts.non_finite:
+        warnings.append(
+            f"{counts.non_finite:,} of {counts.scored:,} scored rows have no finite score; they "
+            "count in no test and no estimate."
+        )
+    if data.label and counts.scored and not counts.labelled:
+        warnings.append(
+            f"No row has a label in column {data.label!r} (data.label), so harm is judged "
+            "without them."
+        )
+    return warnings
+
+
+def _label_warnings(current: ScoredRows, counts: Counts) -> list[str]:
+    if not 0 < counts.labelled < counts.scored:
+        return []
+    share = f"{counts.labelled:,} of {counts.scored:,} rows have a label"
+    if is_selected(current):
+        return [
+            f"{share}, and their scores differ from the others': they are no random sample, and "
+            "realised accuracy is that of those rows only. Unless policy.split says 'labels', they "
+            "do not judge harm; label rows drawn at random (drift-monitor rows --random)."
+        ]
+    return [f"{share}: what is said by labels holds if those were drawn at random."]
+
+
+def _reference_warnings(self_test: SelfTest | None, window: ReferenceWindow) -> list[str]:
+    warnings = []
+    if self_test and self_test.p_value < SELF_ALPHA:
+        warnings.append(
+            f"The two halves of the reference differ from each other (D = "
+            f"{self_test.statistic:.3f}): it is no sample of one state; make it anew from rows "
+            "that are shuffled, or of one time."
+        )
+    if window.note:
+        warnings.append(f"The reference is {window.note}.")
+    return warnings

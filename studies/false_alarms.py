@@ -1,0 +1,293 @@
+"""How often a week without drift is called anything else, and how often drift is found.
+
+    python studies/false_alarms.py run [--weeks N] [--batches N]
+    python studies/false_alarms.py write
+
+`run` scores Fashion-MNIST's test images and corrupted copies of them with the quickstart's
+detector, draws batches, and writes `false_alarms.json`; `write` makes `false_alarms.md` of it.
+Scores are kept in build/false_alarms: remove it when the detector has changed.
+"""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from tables import table
+
+from adversarial import AdversarialDetector
+from adversarial.bundle.read import read_bundle
+from adversarial.corruptions import CORRUPTIONS, EXTRA, SEVERITIES, corrupt
+from drift_monitor.analysis.findings import analyse
+from drift_monitor.batches.batch import Batch
+from drift_monitor.config import DataConfig, Policy, SplitOption
+from drift_monitor.results.report import Counts
+from drift_monitor.scoring.scored_rows import ScoredRows
+from drift_monitor.stats.proportions import Rate, rate
+from drift_monitor.verdict.build_report import with_estimates
+from drift_monitor.verdict.rules import decide
+
+HERE = Path(__file__).parent
+RECORD = HERE / "false_alarms.json"
+SCRATCH = HERE.parent / "build" / "false_alarms"
+EXAMPLE = HERE.parent / "examples" / "fashion_mnist"
+
+SIZES = (200, 1000, 5000)
+SPLITS: tuple[SplitOption, ...] = ("labels", "detector")
+TRAILING = {200: 7, 1000: 7, 5000: 1}
+"""Intervals of the trailing window; of 5,000 rows the 10,000 test images make two."""
+CORRUPTED_ROWS = 5000
+SEED = 0
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Gives verdicts on batches of scored rows."""
+
+    bundle: Any
+    policy: Policy
+
+    def rows(self, scores: pa.Table) -> ScoredRows:
+        """Return scored rows with the accuracy map's estimates."""
+        estimated = with_estimates(scores, self.bundle.accuracy_map())
+        return ScoredRows.of(estimated, self.bundle.manifest.class_names, ())
+
+    def verdict(self, current: ScoredRows, reference: ScoredRows) -> str:
+        """Return the verdict on a batch."""
+        names = self.bundle.manifest.class_names
+        found = analyse(current, reference, names, self.policy, self.bundle.accuracy_map())
+        n = len(current)
+        counts = Counts(read=n, scored=n, rejected=0, flagged=0, labelled=n, non_finite=0)
+        return decide(counts, found.harm, found.accuracy, found.tests, self.policy).verdict
+
+
+def run(weeks: int, batches: int) -> None:
+    """Draw everything and write `false_alarms.json`."""
+    bundle = read_bundle(EXAMPLE / "detector")
+    clean = scored("clean", 10_000, lambda x: x)
+    null = [
+        {"reference": kind, "split": split, "n": n, "weeks": weeks}
+        | {"verdicts": dict(Counter(draw(Judge(bundle, Policy(split=split)), clean, n, weeks)))}
+        for kind, draw in (("fixed", fixed), ("drawn anew", drawn_anew), ("trailing", trailing))
+        for split in SPLITS
+        for n in SIZES
+    ]
+    judge = Judge(bundle, Policy(split="detector"))
+    reference = judge.rows(bundle.reference())
+    power = []
+    for name in (name for name in CORRUPTIONS if name not in EXTRA):
+        for severity in SEVERITIES:
+            table = scored(
+                f"{name}-{severity}",
+                CORRUPTED_ROWS,
+                partial(corrupt, name=name, severity=severity),
+            )
+            rows = judge.rows(table)
+            for n in SIZES:
+                rng = np.random.default_rng([SEED, severity, n])
+                found = Counter(
+                    judge.verdict(rows.take(drawn), reference)
+                    for drawn in draws(rng, len(rows), n, 1 if n == len(rows) else batches)
+                )
+                power.append(
+                    {
+                        "corruption": name,
+                        "severity": severity,
+                        "n": n,
+                        "accuracy": float(rows.right.mean()),
+                        "verdicts": dict(found),
+                    }
+                )
+            print(name, severity, power[-1]["verdicts"], flush=True)
+    accuracy = float(judge.rows(clean).right.mean())
+    record = {"alpha": judge.policy.alpha, "accuracy": accuracy, "null": null, "power": power}
+    RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def scored(
+    name: str, n: int, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> pa.Table:
+    """Return the score table of the first n test images, changed; kept in `SCRATCH`."""
+    kept = SCRATCH / f"{name}.parquet"
+    if not kept.exists():
+        x, labels, detector = _load()
+        found = detector.predict(change(x[:n])).to_table(detector.class_names)
+        names = pa.array(detector.class_names)
+        found = found.append_column("label", names.take(pa.array(labels[:n])))
+        SCRATCH.mkdir(parents=True, exist_ok=True)
+        pq.write_table(found, kept.with_suffix(".part"))
+        kept.with_suffix(".part").replace(kept)
+    return pq.read_table(kept)
+
+
+@cache
+def _load() -> tuple[NDArray[np.float32], NDArray[np.int64], AdversarialDetector]:
+    detector = AdversarialDetector.load(EXAMPLE / "detector")
+    data = DataConfig(path=str(EXAMPLE / "test.parquet"), input="image", label="label")
+    chunks = list(Batch(data.path, data, detector.input_spec).chunks(4096))
+    x = np.concatenate([chunk.x for chunk in chunks])
+    labels = np.concatenate([np.asarray(chunk.columns["label"]) for chunk in chunks])
+    return x, labels, detector
+
+
+def draws(rng: np.random.Generator, n_rows: int, n: int, times: int) -> Iterator[Rows]:
+    """Yield rows of `times` batches of n, each without replacement."""
+    for _ in range(times):
+        yield rng.permutation(n_rows)[:n]
+
+
+def fixed(judge: Judge, clean: pa.Table, n: int, weeks: int) -> Iterator[str]:
+    """Yield verdicts on batches against the detector's own window: one reference for all weeks."""
+    pool, reference = judge.rows(clean), judge.rows(judge.bundle.reference())
+    for rows in draws(np.random.default_rng([SEED, n]), len(pool), n, weeks):
+        yield judge.verdict(pool.take(rows), reference)
+
+
+def drawn_anew(judge: Judge, clean: pa.Table, n: int, weeks: int) -> Iterator[str]:
+    """Yield verdicts on batches against windows of 5,000 other test images, drawn each week."""
+    pool = judge.rows(clean)
+    for rows in draws(np.random.default_rng([SEED, n, 1]), len(pool), len(pool), weeks):
+        yield judge.verdict(pool.take(rows[:n]), pool.take(rows[n : n + 5000]))
+
+
+def trailing(judge: Judge, clean: pa.Table, n: int, weeks: int) -> Iterator[str]:
+    """Yield verdicts on a sequence of weeks, each against the last ones that were not harmful.
+
+    A week's rows are drawn from those that the window does not hold.
+    """
+    pool = judge.rows(clean)
+    rng = np.random.default_rng([SEED, n, 2])
+    window: list[Rows] = []
+    seen = 0
+    while seen < weeks:
+        held = np.concatenate([*window, np.array([], np.int64)])
+        rows = rng.permutation(np.setdiff1d(np.arange(len(pool)), held))[:n]
+        if len(window) == TRAILING[n]:
+            verdict = judge.verdict(pool.take(rows), pool.take(held))
+            seen += 1
+            yield verdict
+            if verdict == "harmful_drift":
+                continue
+        window = [*window, rows][-TRAILING[n] :]
+
+
+def write() -> None:
+    """Write `false_alarms.md`."""
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    alpha = record["alpha"]
+    lines = [
+        "# False alarms, and what is found",
+        "",
+        *(__doc__ or "").splitlines()[2:4],
+        "",
+        f"Quickstart's detector on Fashion-MNIST, accuracy {record['accuracy']:.3f} on the test "
+        f"images, α = {alpha:g}, default policy. Intervals are Wilson's, 95 %.",
+        "",
+        "## Weeks without drift",
+        "",
+        "Batches of clean test images. An alarm is any verdict but `no_drift`. References: "
+        "*fixed*, the detector's own 5,000 images, one draw for all weeks; *drawn anew*, 5,000 "
+        "test images drawn for each week, which is what α promises; *trailing*, the last "
+        f"{TRAILING[200]} weeks not harmful ({TRAILING[5000]} of 5,000 rows, since there are "
+        "10,000 images). Batches are drawn without replacement, so that those of 5,000 rows, half "
+        "of all images, are more alike than weeks in production would be: their lines flatter.",
+        "",
+        *table(
+            ["reference", "split", "n", "weeks", "alarms", "harmful", "harmless", "statistical"],
+            [_null_row(entry) for entry in record["null"]],
+        ),
+        *_judgement(record["null"], alpha),
+        "## Drift",
+        "",
+        "CIFAR-10-C's 15 corruptions of the first 5,000 test images, without labels (split "
+        "`detector`): share of batches called `harmful_drift`, and in brackets called any drift. "
+        "Of 5,000 rows there is one batch.",
+        "",
+        *table(
+            ["corruption", "severity", "accuracy", *(f"n = {n:,}" for n in SIZES)],
+            list(_power_rows(record["power"])),
+        ),
+    ]
+    text = "\n".join(lines).rstrip() + "\n"
+    (HERE / "false_alarms.md").write_text(text, encoding="utf-8")
+
+
+def _alarms(verdicts: dict[str, int], *, harmful: bool = False) -> Rate:
+    n = sum(verdicts.values())
+    count = verdicts.get("harmful_drift", 0) if harmful else n - verdicts.get("no_drift", 0)
+    found = rate(count, n)
+    if found is None:
+        raise ValueError("no batch was drawn")
+    return found
+
+
+def _null_row(entry: dict[str, Any]) -> list[str]:
+    verdicts = entry["verdicts"]
+    found = _alarms(verdicts)
+    shares = (
+        f"{verdicts.get(name, 0) / found.n:.1%}"
+        for name in ("harmful_drift", "harmless_drift", "statistical_only")
+    )
+    return [
+        entry["reference"],
+        entry["split"],
+        f"{entry['n']:,}",
+        f"{found.n:,}",
+        f"{found.rate:.1%} ({found.low:.1%} to {found.high:.1%})",
+        *shares,
+    ]
+
+
+def _judgement(null: Sequence[dict[str, Any]], alpha: float) -> Iterator[str]:
+    over = [
+        f"{entry['reference']}, {entry['split']}, n = {entry['n']:,}"
+        for entry in null
+        if _alarms(entry["verdicts"]).low > alpha
+    ]
+    yield (
+        f"Alarms beyond α and their sampling error: {'; '.join(over)}."
+        if over
+        else "In no row do alarms exceed α by more than their sampling error."
+    )
+    yield ""
+
+
+def _power_rows(power: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
+    cells: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
+    for entry in power:
+        cells.setdefault((entry["corruption"], entry["severity"]), {})[entry["n"]] = entry
+    for (name, severity), by_size in cells.items():
+        shares = []
+        for n in SIZES:
+            verdicts = by_size[n]["verdicts"]
+            harmful = _alarms(verdicts, harmful=True).rate
+            shares.append(f"{harmful:.0%} ({_alarms(verdicts).rate:.0%})")
+        yield [name, str(severity), f"{by_size[SIZES[0]]['accuracy']:.3f}", *shares]
+
+
+def main() -> None:
+    """Run the script."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    runner = commands.add_parser("run", help="score, draw and count")
+    runner.add_argument("--weeks", type=int, default=1000, help="weeks without drift of each kind")
+    runner.add_argument("--batches", type=int, default=50, help="batches of each corruption")
+    commands.add_parser("write", help="write false_alarms.md")
+    arguments = parser.parse_args()
+    if arguments.command == "run":
+        run(arguments.weeks, arguments.batches)
+    write()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,409 @@
+"""The command line: what it prints, leaves behind, and exits with."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from drift_monitor.config import DataConfig, load_monitor
+from tests.conftest import Invoke, MakeMonitor
+from tests.support.animals import CLASSES, make_images, write_batch
+
+DAY = "2026-11-20"
+
+
+def batch(monitor: Path, day: str = DAY, n: int = 150, seed: int = 4) -> Path:
+    return write_batch(monitor.parent / "batches" / f"{day}.parquet", *make_images(n, seed))
+
+
+def test_help_and_parsing_import_nothing_heavy() -> None:
+    code = (
+        "import sys, drift_monitor.cli.main; "
+        "heavy = {'tensorflow', 'keras', 'airflow', 'matplotlib', 'scipy', 'pandas', 'pyarrow', "
+        "'numpy', 'pydantic'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_run_prints_the_verdict_and_where_the_report_is(
+    invoke: Invoke, make_monitor: MakeMonitor
+) -> None:
+    monitor = make_monitor()
+    batch(monitor)
+    code, out, _ = invoke("run", monitor, "--date", DAY)
+    page = load_monitor(monitor).directory / DAY / "report.html"
+    assert code == 0
+    assert out.startswith(f"{DAY}: no_drift. ")
+    assert str(page) in out
+    assert page.exists()
+
+
+def no_input_column(monitor: Path) -> str:
+    path = batch(monitor)
+    pq.write_table(pq.read_table(path).drop_columns("image"), path)
+    return str(path)
+
+
+def cut_short(monitor: Path) -> str:
+    path = batch(monitor)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return str(path)
+
+
+def no_rows(monitor: Path) -> str:
+    path = batch(monitor)
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    return str(path)
+
+
+def no_file(monitor: Path) -> str:
+    return str(monitor.parent / "batches" / f"{DAY}.parquet")
+
+
+def flipped_byte(monitor: Path) -> str:
+    batch(monitor)
+    copy = monitor.parent / "detector"
+    shutil.copytree(load_monitor(monitor).detector, copy)
+    model = copy / "classifier.keras"
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    model.write_bytes(data)
+    text = monitor.read_text()
+    monitor.write_text(re.sub(r"detector: .*", "detector: detector", text))
+    return str(model)
+
+
+def no_bundle(monitor: Path) -> str:
+    batch(monitor)
+    monitor.write_text(re.sub(r"detector: .*", "detector: nowhere", monitor.read_text()))
+    return str(monitor.parent / "nowhere")
+
+
+def misspelt_field(monitor: Path) -> str:
+    monitor.write_text(monitor.read_text() + "polcy: {}\n")
+    return str(monitor)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "remedy"),
+    [
+        (no_input_column, "Name the right column"),
+        (cut_short, "write it again"),
+        (no_rows, "check the job that writes it"),
+        (no_file, "has run"),
+        (flipped_byte, "restore the bundle"),
+        (no_bundle, "restore the bundle"),
+        (misspelt_field, "polcy"),
+    ],
+)
+def test_bad_input_is_one_paragraph_that_names_file_and_remedy(
+    invoke: Invoke, make_monitor: MakeMonitor, prepare: Callable[[Path], str], remedy: str
+) -> None:
+    monitor = make_monitor()
+    file = prepare(monitor)
+    before = sorted(monitor.parent.rglob("*"))
+    code, _, err = invoke("run", monitor, "--date", DAY)
+    assert code == 1
+    assert file in err
+    assert remedy in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
+    assert sorted(monitor.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run",),
+        ("run", "m.yaml", "--date", "yesterday"),
+        ("backfill", "m.yaml", "--start", "2026-11-20", "--end", "2026-11-19"),
+        ("fit", "--fpr", "1.5", "--classifier", "c", "--data", "d", "--output", "o"),
+        ("unheard-of",),
+        ("threshold", "detector"),
+        ("threshold", "detector", "--fpr", "0"),
+        ("reference", "detector"),
+        ("reference", "detector", "--data", "d", "--fpr", "0"),
+        ("reference", "detector", "--data", "d", "--input", ","),
+        ("fit", "--input", ",", "--classifier", "c", "--data", "d", "--output", "o"),
+        ("fit", "--input", "@nothing.txt", "--classifier", "c", "--data", "d", "--output", "o"),
+        ("fit", "--shape", "3x1", "--classifier", "c", "--data", "d", "--output", "o"),
+    ],
+)
+def test_wrong_usage_exits_with_2(invoke: Invoke, words: tuple[str, ...]) -> None:
+    assert invoke(*words)[0] == 2
+
+
+def test_harmful_drift_exits_with_3_only_where_asked(
+    invoke: Invoke, make_monitor: MakeMonitor
+) -> None:
+    monitor = make_monitor()
+    images, labels = make_images(150, seed=4)
+    path = monitor.parent / "batches" / f"{DAY}.parquet"
+    write_batch(path, images, (labels + 1) % 3)
+    code, out, _ = invoke("run", monitor, "--date", DAY)
+    assert (code, out.split(".")[0]) == (0, f"{DAY}: harmful_drift")
+    assert invoke("run", monitor, "--date", DAY, "--fail-on", "harmful_drift")[0] == 3
+    words = ("--start", DAY, "--end", DAY, "--fail-on", "harmful_drift")
+    assert invoke("backfill", monitor, *words, "--overwrite")[0] == 3
+    write_batch(path, images, labels)
+    assert invoke("run", monitor, "--date", DAY, "--fail-on", "harmful_drift")[0] == 0
+
+
+def test_backfill_runs_what_is_missing_and_goes_on_after_a_failure(
+    invoke: Invoke, make_monitor: MakeMonitor
+) -> None:
+    monitor = make_monitor()
+    days = [str(date(2026, 11, 18) + timedelta(days=n)) for n in range(4)]
+    for day in days:
+        batch(monitor, day)
+    gap = monitor.parent / "batches" / f"{days[1]}.parquet"
+    gap.rename(gap.with_suffix(".late"))
+    words = ("backfill", monitor, "--start", days[0], "--end", days[3])
+
+    code, out, err = invoke(*words)
+    assert code == 1
+    assert [line[:10] for line in out.splitlines() if "no_drift" in line] == [days[0], *days[2:]]
+    assert f"{days[1]}: Error: " in err
+    assert "1 of 4 intervals failed" in err
+
+    gap.with_suffix(".late").rename(gap)
+    code, out, _ = invoke(*words)
+    assert code == 0
+    assert "Skipping 3 committed intervals" in out
+    assert [line[:10] for line in out.splitlines() if "no_drift" in line] == [days[1]]
+
+    assert invoke(*words)[1].splitlines() == ["Skipping 4 committed intervals (see --overwrite)"]
+    code, out, _ = invoke(*words, "--overwrite")
+    assert out.count("no_drift") == 4
+
+
+def test_an_interval_run_alone_and_in_a_backfill_gives_the_same_report(
+    invoke: Invoke, make_monitor: MakeMonitor
+) -> None:
+    monitor = make_monitor()
+    batch(monitor)
+    invoke("run", monitor, "--date", DAY)
+    report = load_monitor(monitor).directory / DAY / "report.json"
+    alone = report.read_bytes()
+    invoke("backfill", monitor, "--start", DAY, "--end", DAY, "--overwrite")
+    assert report.read_bytes() == alone
+
+
+def test_report_writes_the_pages_again(invoke: Invoke, make_monitor: MakeMonitor) -> None:
+    monitor = make_monitor()
+    batch(monitor)
+    invoke("run", monitor, "--date", DAY)
+    directory = load_monitor(monitor).directory
+    pages = [directory / DAY / "report.html", directory / "index.html"]
+    before = [page.read_bytes() for page in pages]
+    for page in pages:
+        page.unlink()
+    assert invoke("report", monitor)[0] == 0
+    assert [page.read_bytes() for page in pages] == before
+    code, _, err = invoke("report", monitor, "--date", "2026-11-19")
+    assert code == 1
+    assert "run it first" in err
+
+
+def test_validate_checks_config_bundle_and_batch(invoke: Invoke, make_monitor: MakeMonitor) -> None:
+    monitor = make_monitor()
+    batch(monitor)
+    code, out, _ = invoke("validate", monitor, "--date", DAY)
+    assert code == 0
+    assert "150 rows in 1 files, columns as declared" in out
+    write_batch(batch(monitor), make_images(150, seed=4)[0])
+    assert "no column 'label' (data.label)" in invoke("validate", monitor, "--date", DAY)[1]
+    no_input_column(monitor)
+    code, _, err = invoke("validate", monitor, "--date", DAY)
+    assert code == 1
+    assert "'image'" in err
+
+
+def test_fit_writes_a_bundle_that_run_can_use(
+    invoke: Invoke, make_monitor: MakeMonitor, classifier_file: Path, tmp_path: Path
+) -> None:
+    train = write_batch(tmp_path / "train.parquet", *make_images(400, seed=1))
+    reference = write_batch(tmp_path / "reference.parquet", *make_images(200, seed=2))
+    code, out, err = invoke(
+        *("fit", "--classifier", classifier_file, "--data", train),
+        *("--reference-data", reference, "--label", "label", "--segments", "site"),
+        *("--class-names", ",".join(CLASSES), "--output", tmp_path / "detector"),
+        *("--epochs", 2, "--latent-dim", 4, "--fpr", 0.1, "--temperature", 0.8, "--seed", 3),
+    )
+    assert code == 0, err
+    assert str(tmp_path / "detector") in out
+    assert "ε_FPR 0.1: flags 20 of 200 normal rows; 6.62% to 15.02% of new ones" in out
+    from adversarial import read_bundle
+
+    found = read_bundle(tmp_path / "detector")
+    assert (found.manifest.fpr, found.manifest.temperature) == (0.1, 0.8)
+    assert found.manifest.class_names == CLASSES
+    assert found.manifest.training["seed"] == 3
+    table = found.reference()
+    assert len(table) == 200
+    assert sum(table["flagged"].to_pylist()) == 20
+    assert {"label", "site", "adversarial_score"} <= set(table.column_names)
+
+    monitor = make_monitor()
+    monitor.write_text(re.sub(r"detector: .*", "detector: detector", monitor.read_text()))
+    batch(monitor)
+    assert invoke("run", monitor, "--date", DAY)[0] == 0
+
+
+def test_a_saved_model_is_fitted_validated_and_run_with_its_opt_in(
+    invoke: Invoke, make_monitor: MakeMonitor, classifier_file: Path, tmp_path: Path
+) -> None:
+    import keras
+
+    model = keras.saving.load_model(classifier_file)
+    keras.Model(model.inputs, model.layers[-1].output).export(tmp_path / "saved", verbose=False)
+    train = write_batch(tmp_path / "train.parquet", *make_images(200, seed=1))
+    words = (
+        *("fit", "--classifier", tmp_path / "saved", "--data", train, "--epochs", 1),
+        *("--class-names", ",".join(CLASSES), "--output", tmp_path / "detector"),
+    )
+    code, _, err = invoke(*words, "--output-kind", "logits")
+    assert code == 1
+    assert "declared as logits, but it ends in softmax" in err
+    code, out, err = invoke(*words, "--output-kind", "softmax")
+    assert code == 0, err
+    assert "needs trust: [SavedModel]" in out
+
+    monitor = make_monitor()
+    monitor.write_text(re.sub(r"detector: .*", "detector: detector", monitor.read_text()))
+    batch(monitor)
+    for command in (("validate", monitor), ("run", monitor, "--date", DAY)):
+        code, _, err = invoke(*command)
+        assert code == 1
+        assert "trust: [SavedModel]" in err
+    monitor.write_text(monitor.read_text() + "trust: [SavedModel]\n")
+    assert invoke("validate", monitor)[0] == 0
+    assert invoke("run", monitor, "--date", DAY)[0] == 0
+    code, _, err = invoke("backfill", monitor, "--start", DAY, "--end", DAY, "--overwrite")
+    assert code == 0, err
+
+
+def test_without_reference_data_a_part_of_the_training_rows_is_held_out(
+    invoke: Invoke, classifier_file: Path, tmp_path: Path
+) -> None:
+    from adversarial import read_bundle
+
+    train = write_batch(tmp_path / "train.parquet", *make_images(400, seed=1))
+    words = ("fit", "--classifier", classifier_file, "--data", train, "--epochs", 1)
+    assert invoke(*words, "--output", tmp_path / "detector")[0] == 0
+    training = read_bundle(tmp_path / "detector").manifest.training
+    assert (training["rows"], training["reference_rows"]) == (320, 80)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("a, b,,c", ["a", "b", "c"]), ("@names.txt", ["a", "b, in mm", "c"])],
+)
+def test_names_are_given_by_commas_or_in_a_file(
+    invoke: Invoke,
+    text: str,
+    names: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "names.txt").write_text("a\r\n b, in mm\n\nc", encoding="utf-8-sig")
+    asked: dict[str, object] = {}
+
+    def fit(_: Path, data: DataConfig, output: Path, **options: object) -> Path:
+        asked.update(input=data.input, segments=data.segments, classes=options["classes"])
+        return output
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("drift_monitor.detectors.fit.fit", fit)
+    invoke(
+        *("fit", "--classifier", "c", "--data", "d", "--output", "o"),
+        *("--input", text, "--segments", text, "--class-names", text),
+    )
+    assert asked == {"input": names, "segments": names, "classes": names}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"--classifier": "nothing.keras"}, "nothing.keras"),
+        ({"--data": "nothing.parquet"}, "nothing.parquet"),
+        ({"--input": "picture"}, "'picture'"),
+        ({"--label": "truth"}, "'truth'"),
+        ({"--class-names": "a,b"}, "2 class names"),
+        ({"--label": "site"}, "pass --class-names"),
+        ({"--fpr": "0.0001"}, "10000 normal rows"),
+    ],
+)
+def test_a_fit_that_cannot_be_done_says_why_and_writes_nothing(
+    invoke: Invoke, classifier_file: Path, tmp_path: Path, change: dict[str, str], message: str
+) -> None:
+    train = write_batch(tmp_path / "train.parquet", *make_images(100, seed=1))
+    options = {
+        "--classifier": str(classifier_file),
+        "--data": str(train),
+        "--output": str(tmp_path / "detector"),
+        "--epochs": "1",
+    } | change
+    code, _, err = invoke("fit", *(word for pair in options.items() for word in pair))
+    assert code == 1
+    assert message in err
+    assert [p.name for p in tmp_path.iterdir()] == ["train.parquet"]
+
+
+def test_adversarial_inspect_describes_a_bundle(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from adversarial import read_bundle
+    from adversarial.cli.main import main as adversarial
+
+    monkeypatch.setattr(sys, "argv", ["adversarial", "inspect", str(bundle)])
+    with pytest.raises(SystemExit) as stopped:
+        adversarial()
+    out = capsys.readouterr().out
+    assert not stopped.value.code
+    assert read_bundle(bundle).fingerprint in out
+    assert "cat, dog, owl" in out
+    assert "(ε_FPR 0.05: flags 8 of 160 normal rows; 2.60% to 9.61% of new ones, 95%" in out
+
+
+def test_validate_finds_a_path_that_is_the_same_for_every_interval(
+    invoke: Invoke, make_monitor: MakeMonitor
+) -> None:
+    code, _, err = invoke("validate", make_monitor(data={"path": "batches/all.parquet"}))
+    assert code == 1
+    assert "data.path reads the same files" in err
+
+
+def test_a_run_that_is_terminated_leaves_nothing_behind(make_monitor: MakeMonitor) -> None:
+    monitor = make_monitor(batch_size=1)
+    batch(monitor, n=20_000)
+    command = [str(Path(sys.executable).with_name("drift-monitor")), "run", str(monitor)]
+    process = subprocess.Popen([*command, "--date", DAY], stderr=subprocess.DEVNULL)
+    directory = load_monitor(monitor).directory
+    while process.poll() is None and not list(directory.glob(".staging-*/scores.parquet")):
+        time.sleep(0.1)
+    process.terminate()
+    assert process.wait(60) == 143
+    assert not directory.exists()
+
+
+def test_reference_says_what_the_new_window_gives(
+    invoke: Invoke, bundle: Path, tmp_path: Path
+) -> None:
+    data = write_batch(tmp_path / "new.parquet", *make_images(100, seed=8))
+    code, out, err = invoke(
+        *("reference", bundle, "--data", data, "--label", "label", "--segments", "site"),
+        *("--fpr", "0.1", "--output", tmp_path / "renewed"),
+    )
+    assert code == 0, err
+    assert f"Wrote the detector bundle {tmp_path / 'renewed'}" in out
+    assert "flags 10 of 100 normal rows" in out
+    assert "by a map fitted on 100 labelled rows" in out

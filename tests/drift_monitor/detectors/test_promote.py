@@ -1,0 +1,194 @@
+"""Promotion: what is put in the detector's place, what is kept, and when nothing is changed."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from adversarial import AdversarialDetector, read_bundle
+from adversarial.bundle.read import hold
+from adversarial.errors import DriftMonitorError
+from drift_monitor.config import Monitor, load_monitor
+from drift_monitor.detectors import promote as promotion
+from drift_monitor.detectors.candidate import Comparison, Verdict
+from drift_monitor.detectors.evaluate import find_bundles
+from drift_monitor.detectors.promote import check_verdict, promote
+from drift_monitor.detectors.reference import rethreshold
+from drift_monitor.errors import PromotionError
+from tests.conftest import MakeMonitor
+
+
+@pytest.fixture
+def monitor(make_monitor: MakeMonitor, bundle: Path, tmp_path: Path) -> Monitor:
+    """A monitor with a copy of the bundle of its own."""
+    shutil.copytree(bundle, tmp_path / "detector")
+    return load_monitor(make_monitor(detector="detector"))
+
+
+@pytest.fixture
+def candidate(bundle: Path, tmp_path: Path) -> Path:
+    return rethreshold(bundle, 0.3, tmp_path / "candidate")
+
+
+def content(directory: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes()
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
+def bundles_beside(monitor: Monitor) -> list[str]:
+    return sorted(p.name for p in Path(monitor.detector).parent.iterdir() if "detector" in p.name)
+
+
+def test_the_candidate_takes_the_place_and_the_previous_bundle_is_kept(
+    monitor: Monitor, candidate: Path
+) -> None:
+    target = Path(monitor.detector)
+    before, new = content(target), content(candidate)
+    first = read_bundle(target).fingerprint
+    done = promote(monitor, find_bundles(monitor, candidate))
+    assert content(target) == new == content(candidate)
+    assert done.fingerprint == read_bundle(candidate).fingerprint
+    assert done.previous == target.with_name(f"detector.{first[:12]}")
+    assert content(done.previous) == before
+
+    back = promote(monitor, find_bundles(monitor, done.previous))
+    assert content(target) == before
+    assert back.previous == target.with_name(f"detector.{done.fingerprint[:12]}")
+    # And once more: what is kept already is left as it is.
+    assert promote(monitor, find_bundles(monitor, candidate)).previous == done.previous
+    assert len(bundles_beside(monitor)) == 3
+
+
+def test_where_there_is_no_detector_yet_the_candidate_becomes_it(
+    monitor: Monitor, candidate: Path
+) -> None:
+    shutil.rmtree(monitor.detector)
+    done = promote(monitor, find_bundles(monitor, candidate))
+    assert done.previous is None
+    assert content(Path(monitor.detector)) == content(candidate)
+    assert bundles_beside(monitor) == ["detector"]
+
+
+def test_a_link_to_the_detector_stays_a_link(monitor: Monitor, candidate: Path) -> None:
+    link = Path(monitor.detector).with_name("link")
+    link.symlink_to("detector")
+    linked = monitor.model_copy(update={"detector": str(link)})
+    promote(linked, find_bundles(linked, candidate))
+    assert link.is_symlink()
+    assert read_bundle(link).fingerprint == read_bundle(candidate).fingerprint
+
+
+@pytest.mark.parametrize("killed_after", [1, 2])
+def test_a_kill_leaves_a_whole_detector_in_place(
+    monitor: Monitor, candidate: Path, tmp_path: Path, killed_after: int
+) -> None:
+    """Killed before the n-th file system change that moves a bundle, and after the one before."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from adversarial.bundle import write\n"
+        "from drift_monitor.config import load_monitor; "
+        "from drift_monitor.detectors.evaluate import find_bundles; "
+        "from drift_monitor.detectors.promote import promote\n"
+        "moves = 0\n"
+        "def killing(change):\n"
+        "    def changed(*arguments):\n"
+        "        global moves\n"
+        "        moves += 1\n"
+        "        if moves == int(sys.argv[3]): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return change(*arguments)\n"
+        "    return changed\n"
+        "Path.rename = killing(Path.rename); write._exchange = killing(write._exchange)\n"
+        "monitor = load_monitor(sys.argv[1])\n"
+        "promote(monitor, find_bundles(monitor, Path(sys.argv[2])))"
+    )
+    before = content(Path(monitor.detector))
+    words = [str(tmp_path / "animals.yaml"), str(candidate), str(killed_after)]
+    done = subprocess.run([sys.executable, "-c", code, *words], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert content(Path(monitor.detector)) == before
+    promote(monitor, find_bundles(monitor, candidate))
+    assert content(Path(monitor.detector)) == content(candidate)
+
+
+def test_a_job_that_is_loading_the_detector_is_waited_for(
+    monitor: Monitor, candidate: Path
+) -> None:
+    bundles = find_bundles(monitor, candidate)
+    writer = threading.Thread(target=promote, args=(monitor, bundles))
+    with hold(monitor.detector):
+        writer.start()
+        writer.join(0.5)
+        assert writer.is_alive()
+        found = AdversarialDetector.load(monitor.detector).fingerprint
+    writer.join(20)
+    assert found == bundles["current"].fingerprint
+    assert read_bundle(monitor.detector).fingerprint == bundles["candidate"].fingerprint
+
+
+def test_a_detector_that_was_replaced_meanwhile_is_not_overwritten(
+    monitor: Monitor, candidate: Path
+) -> None:
+    bundles = find_bundles(monitor, candidate)
+    rethreshold(Path(monitor.detector), 0.2)
+    before = content(Path(monitor.detector))
+    with pytest.raises(PromotionError, match="has been replaced meanwhile"):
+        promote(monitor, bundles)
+    assert content(Path(monitor.detector)) == before
+    assert bundles_beside(monitor) == ["detector"]
+
+
+def test_a_candidate_that_is_changed_while_it_is_copied_is_not_promoted(
+    monitor: Monitor, candidate: Path
+) -> None:
+    bundles = find_bundles(monitor, candidate)
+    rethreshold(candidate, 0.1)
+    before = content(Path(monitor.detector))
+    with pytest.raises(PromotionError, match="was changed while it was copied"):
+        promote(monitor, bundles)
+    assert content(Path(monitor.detector)) == before
+
+
+def test_a_candidate_that_the_monitor_does_not_trust_is_refused(
+    monitor: Monitor, candidate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(promotion, "missing_from_bundle", lambda *_: ["SavedModel"])
+    with pytest.raises(DriftMonitorError, match=re.escape("trust: [SavedModel]")):
+        promote(monitor, find_bundles(monitor, candidate))
+    assert bundles_beside(monitor) == ["detector"]
+
+
+def test_a_kept_bundle_that_is_damaged_is_not_counted_on(monitor: Monitor, candidate: Path) -> None:
+    kept = Path(f"{monitor.detector}.{read_bundle(monitor.detector).fingerprint[:12]}")
+    shutil.copytree(monitor.detector, kept)
+    (kept / "autoencoder.keras").unlink()
+    before = content(Path(monitor.detector))
+    with pytest.raises(DriftMonitorError, match=r"autoencoder.keras is missing"):
+        promote(monitor, find_bundles(monitor, candidate))
+    assert content(Path(monitor.detector)) == before
+
+
+@pytest.mark.parametrize(
+    ("verdict", "allowed", "refused"),
+    [
+        ("better", False, None),
+        ("equal", False, None),
+        ("worse", False, "why it is; nothing has been changed"),
+        ("worse", True, "why it is; nothing has been changed"),
+        ("undecided", False, "why it is. Raise evaluation.limit"),
+        ("undecided", True, None),
+    ],
+)
+def test_a_verdict_allows_or_refuses(verdict: Verdict, allowed: bool, refused: str | None) -> None:
+    comparison = Comparison(verdict, "why it is", [], 100)
+    if refused is None:
+        check_verdict(comparison, allow_undecided=allowed)
+    else:
+        with pytest.raises(PromotionError, match=refused):
+            check_verdict(comparison, allow_undecided=allowed)

@@ -1,0 +1,368 @@
+"""Labels that arrive after the batch: what committed intervals become of them."""
+
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from adversarial.errors import DriftMonitorError
+from drift_monitor.config import Monitor, load_monitor
+from drift_monitor.detectors.reference import rethreshold
+from drift_monitor.errors import BatchError, LabelError, MissingBatchError, StoreError
+from drift_monitor.job.labelling import Labelled, label_interval, plan_labelling
+from drift_monitor.job.rejudge import rejudge
+from drift_monitor.job.run import publish, run_interval, score_interval, write_report
+from drift_monitor.results.report import Report, read_report
+from tests.conftest import MakeMonitor
+from tests.support.animals import CLASSES, make_images, write_batch
+
+DAYS = [date(2026, 11, 16) + timedelta(days=i) for i in range(3)]
+ROWS = 120
+
+
+def prepare(make_monitor: MakeMonitor, name: str = "animals", **fields: object) -> Monitor:
+    """Run three days without labels; ids are of one day only."""
+    return commit(make_monitor(name, **{"examples": 0} | fields), labelled=False)
+
+
+def commit(path: Path, *, labelled: bool) -> Monitor:
+    monitor = load_monitor(path)
+    for day in DAYS:
+        images, labels = rows_of(day)
+        batch = path.parent / "batches" / f"{day}.parquet"
+        write_batch(batch, images, labels if labelled else None, prefix=f"{day}/")
+        run_interval(monitor, monitor.interval(day))
+    return monitor
+
+
+def rows_of(day: date) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of a day; on the second day every label is another than predicted."""
+    images, labels = make_images(ROWS, seed=day.day)
+    return images, (labels + 1) % 3 if day == DAYS[1] else labels
+
+
+def write_labels(
+    path: Path, days: Sequence[date], rows: slice = slice(None), *, names: bool = False
+) -> Path:
+    keys = [f"{day}/{i}" for day in days for i in range(ROWS)][rows]
+    numbers = np.concatenate([rows_of(day)[1] for day in days])[rows]
+    values = pa.array([CLASSES[i] for i in numbers]) if names else pa.array(numbers)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"id": keys, "label": values}), path)
+    return path
+
+
+def label(monitor: Monitor, path: Path | str, days: Sequence[date] = DAYS) -> list[Labelled]:
+    intervals = monitor.intervals(days[0], days[-1])
+    plan = plan_labelling(monitor, str(path), intervals)
+    return [label_interval(monitor, interval, plan.labels) for interval in plan.intervals]
+
+
+def report(monitor: Monitor, day: date) -> Report:
+    return read_report(monitor.directory / f"{day}" / "report.json")
+
+
+def results(monitor: Monitor) -> dict[str, bytes]:
+    return {
+        f"{day}/{name}": (monitor.directory / f"{day}" / name).read_bytes()
+        for day in DAYS
+        for name in ("scores.parquet", "rejected.parquet", "report.json", "report.html")
+    }
+
+
+@pytest.mark.parametrize("kind", ["fixed", "trailing"])
+def test_labels_that_arrive_late_give_the_findings_of_labels_in_the_batch(
+    make_monitor: MakeMonitor, kind: str
+) -> None:
+    reference = {"kind": kind, "intervals": 1}
+    late = prepare(make_monitor, "late", reference=reference)
+    label(late, write_labels(late.directory.parent / "labels.parquet", DAYS))
+    timely = commit(make_monitor("timely", examples=0, reference=reference), labelled=True)
+    told_apart = {"monitor", "config", "data", "labels", "verdict"}
+    for day in DAYS:
+        mine, other = report(late, day), report(timely, day)
+        assert mine.model_dump(exclude=told_apart) == other.model_dump(exclude=told_apart)
+        assert mine.verdict.reason == other.verdict.reason
+        scores = [pq.read_table(m.directory / f"{day}/scores.parquet") for m in (late, timely)]
+        assert scores[0].equals(scores[1])
+
+
+def test_in_two_steps_as_at_once_but_for_the_files(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor)
+    label(monitor, write_labels(tmp_path / "first.parquet", DAYS, slice(0, 150)))
+    label(monitor, write_labels(tmp_path / "second.parquet", DAYS, slice(100, None)))
+    steps = results(monitor), report(monitor, DAYS[1])
+    shutil.rmtree(monitor.directory)
+    again = prepare(make_monitor)
+    label(again, write_labels(tmp_path / "all.parquet", DAYS))
+    once = results(again), report(again, DAYS[1])
+    assert [Path(file.path).name for file in steps[1].labels] == ["first.parquet", "second.parquet"]
+    assert [file.rows for file in once[1].labels] == [3 * ROWS]
+    assert steps[1].model_dump(exclude={"labels"}) == once[1].model_dump(exclude={"labels"})
+    scores = f"{DAYS[1]}/scores.parquet"
+    assert steps[0][scores] == once[0][scores]
+
+
+def test_the_same_labels_again_give_the_same_bytes(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor)
+    labels = write_labels(tmp_path / "labels.parquet", DAYS, names=True)
+    label(monitor, labels)
+    first = results(monitor)
+    label(monitor, labels)
+    assert results(monitor) == first
+    assert len(report(monitor, DAYS[0]).labels) == 1
+    rejudge(monitor, monitor.interval(DAYS[0]))
+    assert results(monitor) == first
+
+
+def test_a_new_run_of_the_interval_keeps_the_labels(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor)
+    # Those of the second day replace others, which its batch has.
+    images, labels = rows_of(DAYS[1])
+    batch = monitor.directory.parents[1] / "batches" / f"{DAYS[1]}.parquet"
+    write_batch(batch, images, (labels + 1) % 3, prefix=f"{DAYS[1]}/")
+    run_interval(monitor, monitor.interval(DAYS[1]))
+    before = results(monitor)
+    label(monitor, write_labels(tmp_path / "labels.parquet", DAYS))
+    labelled = results(monitor)
+    assert labelled != before
+    for day in DAYS:
+        run_interval(monitor, monitor.interval(day))
+    assert results(monitor) == labelled
+
+
+def test_in_a_batch_that_has_changed_its_own_labels_come_first(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor)
+    label(monitor, write_labels(tmp_path / "labels.parquet", DAYS[:1], slice(10, ROWS)))
+    images, labels = rows_of(DAYS[0])
+    batch = monitor.directory.parents[1] / "batches" / f"{DAYS[0]}.parquet"
+    write_batch(batch, images[:100], None, prefix=f"{DAYS[0]}/")
+    table = pq.read_table(batch)
+    own = [CLASSES[(labels[i] + 1) % 3] if i < 20 else None for i in range(100)]
+    pq.write_table(table.append_column("label", pa.array(own, pa.string())), batch)
+    found = run_interval(monitor, monitor.interval(DAYS[0]))
+    scores = pq.read_table(monitor.directory / f"{DAYS[0]}" / "scores.parquet")
+    late = [CLASSES[labels[i]] for i in range(20, 100)]
+    assert scores["label"].to_pylist() == own[:20] + late
+    assert found.counts.labelled == 100
+    assert [Path(file.path).name for file in found.labels] == ["labels.parquet"]
+
+
+def test_without_row_ids_labels_of_a_file_that_has_changed_are_dropped(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    path = make_monitor(data={"row_id": None, "path": "batches/{date}/*.parquet"}, examples=0)
+    monitor = load_monitor(path)
+    images, labels = make_images(60, seed=1)
+    files = [path.parent / "batches" / f"{DAYS[0]}" / f"{name}.parquet" for name in "ab"]
+    for file, rows in zip(files, (slice(0, 30), slice(30, 60)), strict=True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_batch(file, images[rows], None)
+    run_interval(monitor, monitor.interval(DAYS[0]))
+    late = {"file": [str(f) for f in files for _ in range(30)], "row": [*range(30)] * 2}
+    pq.write_table(pa.table(late | {"label": labels}), tmp_path / "labels.parquet")
+    label(monitor, tmp_path / "labels.parquet", DAYS[:1])
+    write_batch(files[0], images[:29], None)
+    run_interval(monitor, monitor.interval(DAYS[0]))
+    scores = pq.read_table(monitor.directory / f"{DAYS[0]}" / "scores.parquet")
+    assert scores["label"].to_pylist() == [None] * 29 + [CLASSES[i] for i in labels[30:]]
+
+
+def test_labels_that_arrive_while_the_interval_is_run_again_are_kept(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor)
+    interval = monitor.interval(DAYS[0])
+    staging = score_interval(monitor, interval, token="a")
+    write_report(monitor, interval, staging)
+    label(monitor, write_labels(tmp_path / "labels.parquet", DAYS[:1]))
+    labelled = results(monitor)
+    committed = publish(monitor, interval, staging)
+    assert results(monitor) == labelled
+    assert committed == report(monitor, DAYS[0])
+
+
+def test_what_is_told_of_an_interval(make_monitor: MakeMonitor, tmp_path: Path) -> None:
+    monitor = prepare(make_monitor)
+    first, second = label(monitor, write_labels(tmp_path / "l.parquet", DAYS, slice(20, 240)))
+    assert (first.interval, second.interval) == tuple(f"{day}" for day in DAYS[:2])
+    assert (first.named, first.after.counts.labelled, second.named) == (100, 100, 120)
+    assert second.before.counts.labelled == 0
+    assert second.after.verdict.verdict == "harmful_drift"
+    text = second.describe()
+    assert f"{DAYS[1]}: {second.before.verdict.verdict} -> harmful_drift" in text
+    assert "120 of 120 scored rows are labelled, 120 of them by these files" in text
+    assert "accuracy realised 0.0%, estimated 9" in text
+
+
+def test_intervals_that_are_compared_with_it_are_judged_again(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor, reference={"kind": "trailing", "intervals": 1})
+    assert report(monitor, DAYS[2]).reference.intervals == [f"{DAYS[1]}"]
+    first, second = label(monitor, write_labels(tmp_path / "labels.parquet", DAYS[:2]))
+    assert first.followers == [f"{DAYS[1]}"]
+    assert second.followers == [f"{DAYS[2]}"]
+    assert "judged again, being compared with it: 2026-11-18" in second.describe()
+    assert report(monitor, DAYS[2]).reference.intervals == [f"{DAYS[0]}"]
+
+
+def test_only_files_that_label_one_of_its_rows_are_listed(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor)
+    for day in DAYS:
+        write_labels(tmp_path / "labels" / f"{day}.parquet", [day])
+    label(monitor, tmp_path / "labels")
+    listed = [[Path(file.path).name for file in report(monitor, day).labels] for day in DAYS]
+    assert listed == [[f"{day}.parquet"] for day in DAYS]
+    label(monitor, str(tmp_path / "labels" / "*.parquet"))
+    assert [len(report(monitor, day).labels) for day in DAYS] == [1, 1, 1]
+    label(monitor, f"file://{tmp_path}/labels/{DAYS[0]}.parquet")
+    assert report(monitor, DAYS[0]).labels[-1].path.startswith("file://")
+
+
+def test_what_names_no_row_is_counted_and_other_days_are_left(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor)
+    before = results(monitor)
+    path = write_labels(tmp_path / "labels.parquet", DAYS[:1])
+    table = pa.table({"id": ["nobody", None], "label": pa.array([1, None], pa.int64())})
+    pq.write_table(pa.concat_tables([pq.read_table(path), table]), path)
+    plan = plan_labelling(monitor, str(path), monitor.intervals(DAYS[0], DAYS[1]))
+    assert [interval.id for interval in plan.intervals] == [f"{DAYS[0]}"]
+    assert (plan.unmatched, plan.labels.rows.unlabelled) == (1, 1)
+    assert plan.describe().splitlines() == [
+        f"121 labels in {path}; 1 further rows have none",
+        "1 of them are of rows that no interval of the range has scored",
+        f"No row of {DAYS[1]} is labelled by them: left as they are",
+    ]
+    assert results(monitor) == before
+
+
+def test_a_monitor_without_a_label_column_takes_labels_by_the_column_given(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor, data={"label": None})
+    path = write_labels(tmp_path / "labels.parquet", DAYS)
+    with pytest.raises(LabelError, match=r"names no label column: name that of .* with --label"):
+        plan_labelling(monitor, str(path), monitor.intervals(DAYS[0], DAYS[2]))
+    pq.write_table(pq.read_table(path).rename_columns(["request", "truth"]), path)
+    plan = plan_labelling(
+        monitor, str(path), monitor.intervals(DAYS[0], DAYS[2]), "request", "truth"
+    )
+    done = label_interval(monitor, plan.intervals[1], plan.labels)
+    assert done.after.harm.split == "labels"
+    columns = pq.read_table(monitor.directory / done.interval / "scores.parquet").column_names
+    assert columns[-2:] == ["label", "site"]
+
+
+def test_without_row_ids_file_and_row_say_which(make_monitor: MakeMonitor, tmp_path: Path) -> None:
+    monitor = prepare(make_monitor, data={"row_id": None})
+    file = monitor.batch_path(monitor.interval(DAYS[0]))
+    path = tmp_path / "labels.parquet"
+    pq.write_table(pa.table({"file": [file] * 2, "row": [7, 3], "label": ["owl", "cat"]}), path)
+    (done,) = label(monitor, path)
+    labels = pq.read_table(monitor.directory / done.interval / "scores.parquet")["label"]
+    assert {i: x for i, x in enumerate(labels.to_pylist()) if x} == {7: "owl", 3: "cat"}
+    with pytest.raises(LabelError, match=r"no row id \(data.row_id\).*leave --id out"):
+        plan_labelling(monitor, str(path), monitor.intervals(DAYS[0], DAYS[0]), "id")
+
+
+def table(**columns: object) -> pa.Table:
+    return pa.table({"id": [f"{DAYS[0]}/0", f"{DAYS[0]}/1"], "label": [0, 1]} | columns)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        (table(id=["x", "y"]), LabelError, r"none of its 2 labels is of a row of .*\('x'\)"),
+        (table(label=[None, None]), LabelError, r"none of its 0 labels"),
+        (table(label=[0, 3]), BatchError, r"labels\.parquet, row 1: column 'label' is 3"),
+        (table(label=["cat", "cow"]), BatchError, r"labels\.parquet, row 1: .* 'cow'"),
+        (table(id=["a", "a"]), LabelError, r"row 0 and .*, row 1: 'a' has two labels"),
+        (table(id=[[1], [2]]), LabelError, r"'id' has type list"),
+        (table().drop_columns("id"), LabelError, r"has no column 'id'; it has label"),
+        (table().drop_columns("label"), LabelError, r"has no column 'label'; it has id"),
+    ],
+)
+def test_labels_that_cannot_be_used_change_nothing(
+    make_monitor: MakeMonitor,
+    tmp_path: Path,
+    labels: pa.Table,
+    error: type[DriftMonitorError],
+    message: str,
+) -> None:
+    monitor = prepare(make_monitor)
+    before = results(monitor)
+    pq.write_table(labels, tmp_path / "labels.parquet")
+    with pytest.raises(error, match=message):
+        label(monitor, tmp_path / "labels.parquet")
+    assert results(monitor) == before
+
+
+def test_missing_and_damaged_files_and_empty_ranges_are_named(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor)
+    with pytest.raises(MissingBatchError, match="nowhere not found"):
+        label(monitor, tmp_path / "nowhere")
+    path = write_labels(tmp_path / "labels.parquet", DAYS)
+    with pytest.raises(StoreError, match="no committed interval from 2026-12-01 to 2026-12-02"):
+        label(monitor, path, [date(2026, 12, 1), date(2026, 12, 2)])
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(BatchError, match=r"labels\.parquet cannot be read as Parquet"):
+        label(monitor, path)
+
+
+def test_an_interval_of_another_detector_is_left_as_it_is(
+    make_monitor: MakeMonitor, bundle: Path, tmp_path: Path
+) -> None:
+    rethreshold(bundle, 0.1, tmp_path / "detector")
+    monitor = prepare(make_monitor, detector="detector")
+    before = results(monitor)
+    rethreshold(tmp_path / "detector", 0.2)
+    with pytest.raises(StoreError, match=r"was scored by the detector .* score it again"):
+        label(monitor, write_labels(tmp_path / "labels.parquet", DAYS))
+    assert results(monitor) == before
+
+
+def test_an_interval_that_cannot_be_read_is_tried_so_that_it_says_why(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor)
+    (monitor.directory / f"{DAYS[0]}" / "scores.parquet").write_bytes(b"cut short")
+    path = write_labels(tmp_path / "labels.parquet", DAYS)
+    plan = plan_labelling(monitor, str(path), monitor.intervals(DAYS[0], DAYS[2]))
+    assert [interval.id for interval in plan.intervals] == [f"{day}" for day in DAYS]
+    with pytest.raises(StoreError, match=r"scores\.parquet cannot be read"):
+        label_interval(monitor, plan.intervals[0], plan.labels)
+    assert label_interval(monitor, plan.intervals[1], plan.labels).named == ROWS
+
+
+def test_labels_that_arrive_at_once_are_all_kept(make_monitor: MakeMonitor, tmp_path: Path) -> None:
+    monitor = prepare(make_monitor)
+    halves = [slice(0, ROWS // 2), slice(ROWS // 2, ROWS)]
+    files = [
+        write_labels(tmp_path / f"half{i}.parquet", DAYS[:1], rows) for i, rows in enumerate(halves)
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda file: label(monitor, file, DAYS[:1]), files))
+    found = report(monitor, DAYS[0])
+    assert found.counts.labelled == ROWS
+    assert {file.path for file in found.labels} == {str(file) for file in files}

@@ -1,0 +1,293 @@
+"""What the pages say beyond the first screen, that they are small, and that data stays text."""
+
+import doctest
+import re
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from drift_monitor import formatting as number_text
+from drift_monitor.pages import chart
+from drift_monitor.pages.html import decision, render_index, render_report
+from drift_monitor.results.report import Report
+from tests.support.report_cases import CASES, MARKUP, SMALL
+from tests.support.reports import history, make
+
+ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
+
+
+def section(page: str, name: str) -> str:
+    """Return the page from the heading with that id to the next heading of its level."""
+    return page.split(f'<h2 id="{name}"')[1].split("<h2 ", maxsplit=1)[0]
+
+
+def page_of(case: str) -> str:
+    return render_report(*make(CASES[case]))
+
+
+@pytest.mark.parametrize("module", [number_text, chart])
+def test_the_examples_in_the_docstrings_hold(module: object) -> None:
+    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_page_is_small_and_asks_for_nothing(case: str) -> None:
+    page = page_of(case)
+    pictures = re.sub(r"data:image/png;base64,[^\"]*", "", page)
+    assert len(page.encode()) < 300_000
+    assert len(pictures.encode()) < 120_000
+    assert_self_contained(page)
+
+
+def assert_self_contained(page: str) -> None:
+    assert "<script" not in page
+    assert "@import" not in page
+    assert "url(" not in page
+    links = re.findall(r"(?:src|href)=\"([^\"#]*)\"", page)
+    assert all(not re.match(r"[a-z]+:(?!image/png|,)", link) for link in links)
+
+
+@pytest.mark.parametrize("case", ["hostile", "hostile, flat"])
+def test_markup_in_the_data_is_text_in_every_section(case: str) -> None:
+    page = page_of(case)
+    assert MARKUP not in page
+    parts = {
+        "title": page.split("<title>")[1].split("</title>")[0],
+        "heading": page.split("<h1>")[1].split("</h1>")[0],
+        "first screen": page.split('<div class="lead">')[1].split("<h2 id=")[0],
+        "warnings": page.split('<ul class="warnings"')[1].split("</ul>")[0],
+        **{
+            name: section(page, name)
+            for name in ("tests", "where", "corrections", "rows", "provenance")
+        },
+    }
+    assert [name for name, text in parts.items() if ESCAPED not in text] == []
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r'<th scope="row">{}country',  # a segment's value
+        r"<h3>By {}country",  # a segment's name
+        r'<th scope="row"><span>{}Trouser',  # a class in the corrections
+        r'<a href="#row-\d+">{}r\d+',  # a row's id
+        r"<code>s3://bucket/predictions/{}",  # a file's path
+        r'aria-label="By {}country',  # an attribute
+        r"<pre>name: {}",  # the configuration
+        r"<code><span>drift-monitor</span> <span>rows</span> <span>monitors/{}",  # a command
+    ],
+)
+def test_markup_is_text_wherever_a_name_comes_from_outside(pattern: str) -> None:
+    assert re.search(pattern.format(re.escape(ESCAPED)), page_of("hostile"))
+
+
+def test_markup_in_a_file_s_name_is_text_where_rows_have_no_id() -> None:
+    assert re.search(
+        rf'<a href="#row-\d+">{re.escape(ESCAPED)}part-0.parquet, row \d+', page_of("hostile, flat")
+    )
+
+
+def test_markup_is_text_on_the_index_and_in_its_drawings() -> None:
+    reports = [
+        report.model_copy(update={"interval": f"{MARKUP}{report.interval}"})
+        for report in history(3)
+    ]
+    page = render_index(MARKUP, reports, [f"{MARKUP} is broken"])
+    assert MARKUP not in page
+    assert re.search(rf"<title>{re.escape(ESCAPED)}.*?: harm", page)
+    assert f"<li>{ESCAPED} is broken" in page
+    assert 'href="%3Cscript%3Ealert%281%29%3C/script%3E2026-11-20/report.html"' in page
+
+
+def test_the_tests_say_what_was_compared_with_what_result() -> None:
+    report, scores = make(CASES["harmful, labels"])
+    text = section(render_report(report, scores), "tests")
+    assert "adjusted by Holm over the 7 tests" in text
+    for test in report.tests:
+        row = re.search(rf'<th scope="row">{re.escape(test.compares)}(.*?)</tr>', text, re.DOTALL)
+        assert row
+        assert decision(test, 0.05) in row[1]
+        assert f"{test.effect:.3f}" in row[1]
+        assert f"{test.n_current:,}" in row[1]
+    assert "&lt; 1e-12" in text
+
+
+def test_a_p_of_0_is_never_said() -> None:
+    report, scores = make(CASES["harmful"])
+    zero = {"p_value": 0.0, "p_value_adjusted": 0.0, "p_value_is_bound": False}
+    tests = [test.model_copy(update=zero) for test in report.tests]
+    text = section(render_report(report.model_copy(update={"tests": tests}), scores), "tests")
+    assert text.count('<td class="n">&lt; 1e-300') == 2 * len(tests)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"drift_detected": True}, "drift"),
+        ({"p_value_adjusted": 0.01}, "significant, effect below threshold"),
+        ({"p_value_adjusted": 0.05}, "not significant"),
+        ({"in_family": False, "p_value_adjusted": None}, "does not count for drift"),
+        ({"skipped": "too few rows"}, "not made"),
+    ],
+)
+def test_decisions(changes: dict[str, object], words: str) -> None:
+    plain = make(CASES["no drift"])[0].test("score")
+    test = plain.model_copy(update={"drift_detected": False, **changes})
+    assert decision(test, 0.05) == words
+
+
+def test_a_skipped_test_says_why() -> None:
+    text = section(page_of("no row scored"), "tests")
+    assert text.count("0 rows in the batch, fewer than 10") == 5
+
+
+def test_few_classes_have_a_matrix_of_corrections_and_many_a_list() -> None:
+    report, scores = make(CASES["harmful"])
+    text = section(render_report(report, scores), "corrections")
+    pair = report.corrections[0]
+    assert f"{pair.offered} of {pair.n}<small>41% → 63%" in text
+    many, scores = make(CASES["200 classes"])
+    text = section(render_report(many, scores), "corrections")
+    assert text.count('<tr><th scope="row">') == 12
+    assert f"{len(many.corrections) - 12} other pairs in report.json" in text
+
+
+def test_the_gain_of_the_corrections_is_said_in_words() -> None:
+    report, scores = make(CASES["harmful, labels"])
+    text = section(render_report(report, scores), "corrections")
+    gain = report.correction_gain
+    for words in (
+        f"{gain.proposed} flagged rows",
+        f"for {gain.offered} of them",
+        "gain 13 right predictions: +0.9 points of accuracy (95% interval +0.4 to +1.4)",
+        "every proposal instead: −0.2 points",
+        "By the labels, the offered corrections changed accuracy by +0.7 points",
+    ):
+        assert words in text
+    assert "Without an accuracy map" in section(page_of("no accuracy map"), "corrections")
+
+
+def test_a_loss_is_called_one() -> None:
+    report, scores = make(CASES["harmful"])
+    expected = report.correction_gain.expected
+    assert expected
+    worse = expected.model_copy(update={"estimate": -0.01, "low": -0.02, "high": -0.001})
+    gain = report.correction_gain.model_copy(update={"expected": worse})
+    page = render_report(report.model_copy(update={"correction_gain": gain}), scores)
+    assert "lose 14 right predictions: −1.0 points" in page
+
+
+def test_the_parts_are_ranked_by_both_contributions() -> None:
+    report, scores = make(CASES["40 segments"])
+    text = section(render_report(report, scores), "where")
+    by_country = text.split("<h3>By country</h3>")[1].split("<h3>")[0]
+    parts = [part for part in report.localisation if part.by == "country"]
+    by_harm = sorted(parts, key=lambda part: -(part.harm_contribution or 0))
+    by_drift = sorted(parts, key=lambda part: -(part.drift_contribution or 0))
+    rows = re.findall(r'<tr[^>]*><th scope="row">([^<]*)<.*?</tr>', by_country, re.DOTALL)
+    assert by_harm[0].value in rows
+    assert {part.value for part in by_drift[:3]} <= set(rows)
+    assert f"{len(parts) - len(rows)} others in report.json" in by_country
+
+
+def test_a_part_that_is_too_small_says_so() -> None:
+    report, scores = make(CASES["harmful"])
+    small = [part.model_copy(update={"too_small": True}) for part in report.localisation[:1]]
+    changed = report.model_copy(update={"localisation": [*small, *report.localisation[1:]]})
+    text = section(render_report(changed, scores), "where")
+    assert text.count("too few rows to judge") == 1
+
+
+def test_a_row_says_where_it_is_and_what_the_classifier_says_of_it() -> None:
+    report, scores = make(CASES["harmful"])
+    text = section(render_report(report, scores), "rows")
+    example = report.examples[0]
+    card = text.split(f'<li id="row-{example.position}">')[1].split("</li>")[0]
+    assert f'<a href="#row-{example.position}">{example.row["row_id"]}</a>' in card
+    assert card.count("data:image/png;base64,") == 2
+    assert card.count('class="level') == 2 * len(example.probabilities)
+    assert f"{example.probability_correct:.1%}" in card
+    flat = section(page_of("flat rows"), "rows")
+    for words in ("worst area", "551", "100.0%", "99.94%"):
+        assert words in flat
+
+
+def test_the_page_of_a_million_rows_takes_a_second() -> None:
+    report, scores = make(CASES["harmful"])
+    many = pa.concat_tables([scores] * 715).combine_chunks()
+    assert len(many) > 1_000_000
+    started = time.perf_counter()
+    page = render_report(report, many)
+    assert time.perf_counter() - started < 3
+    assert len(page) < 300_000
+
+
+def test_a_score_that_is_not_finite_does_not_spoil_the_page() -> None:
+    report, scores = make(CASES["harmful"])
+    spoiled = scores["adversarial_score"].to_numpy().copy()
+    spoiled[:3] = np.nan, np.inf, -np.inf
+    place = scores.column_names.index("adversarial_score")
+    page = render_report(report, scores.set_column(place, "adversarial_score", pa.array(spoiled)))
+    assert "batch, 1,397 rows" in page
+    assert not re.search(r"<path [^>]*(nan|inf)", page)
+
+
+def test_the_index_of_500_intervals_is_quick_and_small() -> None:
+    reports = history(500)
+    started = time.perf_counter()
+    page = render_index("m", reports, [])
+    assert time.perf_counter() - started < 3
+    assert len(page.encode()) < 1_000_000
+    assert_self_contained(page)
+
+
+def test_every_interval_is_linked_from_calendar_charts_and_table() -> None:
+    reports = history(20, missing=[5])
+    page = render_index("m", reports, [])
+    for report in reports:
+        assert page.count(f'href="{report.interval}/report.html"') >= 6
+    assert "2026-11-25/report.html" not in page
+    assert "2026-11-25" in section(page, "missing")
+
+
+def test_the_table_has_the_latest_interval_first() -> None:
+    text = section(render_index("m", history(20), []), "intervals")
+    found = re.findall(r'<th scope="row"><a [^>]*>([^<]*)</a>', text)
+    assert found == sorted(found, reverse=True)
+    assert len(found) == 20
+
+
+def test_the_index_does_not_depend_on_the_order_of_the_runs() -> None:
+    reports = history(60, missing=[7])
+    shuffled = [reports[i] for i in np.random.default_rng(0).permutation(len(reports))]
+    assert render_index("m", shuffled, []) == render_index("m", reports, [])
+
+
+def test_the_index_names_what_cannot_be_read() -> None:
+    page = render_index("m", [], ["reports/2026-11-01/report.json: not JSON"])
+    assert "reports/2026-11-01/report.json: not JSON" in page
+    assert "No interval has been committed yet" in page
+
+
+@pytest.mark.parametrize(
+    ("length", "title", "cells"),
+    [
+        (timedelta(hours=1), "Fri 20 Nov 2026", 30),
+        (timedelta(days=1), "November 2026", 30),
+        (timedelta(weeks=1), "Weeks of 2026", 30),
+    ],
+)
+def test_the_calendar_has_a_cell_for_each_interval(
+    length: timedelta, title: str, cells: int
+) -> None:
+    reports: list[Report] = history(
+        cells + 1, case=replace(SMALL, length=length), missing=[cells // 2]
+    )
+    text = section(render_index("m", reports, []), "calendar")
+    assert f"<h3>{title}</h3>" in text
+    assert text.count("/report.html") == cells
+    assert text.count('class="missing"') == 1

@@ -1,0 +1,298 @@
+"""The verdict: every rule, their order, and what the reason says."""
+
+from typing import Any
+
+import pytest
+
+from drift_monitor.config import Policy
+from drift_monitor.results.report import Accuracy, Counts, Difference, Harm, Rate, TwoSampleTest
+from drift_monitor.verdict.rules import Decision, decide
+
+POLICY = Policy(alpha=0.05, min_effect=0.1, harm_margin=0.01, min_rows=100, max_rejected=0.1)
+
+
+def counts(scored: int = 1000, rejected: int = 0, non_finite: int = 0) -> Counts:
+    return Counts(
+        read=scored + rejected,
+        scored=scored,
+        rejected=rejected,
+        flagged=0,
+        labelled=scored,
+        non_finite=non_finite,
+    )
+
+
+def rate(value: float) -> Rate:
+    return Rate(count=round(1000 * value), n=1000, rate=value, low=value, high=value)
+
+
+def harm(estimate: float = 0.0, low: float = -0.01, **fields: Any) -> Harm:
+    """Return a harm rate that lies `estimate` above a reference of 5 %, at least `low`."""
+    found: dict[str, Any] = {
+        "split": "labels",
+        "definition": "harmful where it is",
+        "margin": POLICY.harm_margin,
+        "confidence": 1 - POLICY.alpha,
+        "left_out": 0,
+        "current": rate(0.05 + estimate),
+        "reference": rate(0.05),
+        "difference": Difference(estimate=estimate, low=low, high=2 * estimate - low),
+        "p_value": 0.2,
+    }
+    return Harm.model_validate(found | fields)
+
+
+def accuracy(drop: float | None = None, low: float = 0.0, *, decides: bool = True) -> Accuracy:
+    """Return an estimated accuracy that lies `drop`, at least `low`, below 90 %; or none."""
+    estimated = None
+    if drop is not None:
+        share = {"low": 0.0, "high": 1.0, "n": 1000}
+        estimated = {
+            "current": share | {"estimate": 0.9 - drop},
+            "reference": share | {"estimate": 0.9},
+            "difference": {"estimate": -drop, "low": low - 2 * drop, "high": -low},
+            "p_value": 0.1,
+            "decides": decides,
+        }
+    nothing = {"current": None, "reference": None, "difference": None}
+    return Accuracy.model_validate(
+        {"realised": nothing, "estimated": estimated, "estimated_missing": None}
+    )
+
+
+def ks(
+    d: float | None,
+    p_adjusted: float | None,
+    name: str = "score",
+    *,
+    in_family: bool = True,
+    policy: Policy = POLICY,
+) -> TwoSampleTest:
+    detected = d is not None and p_adjusted is not None
+    return TwoSampleTest.model_validate(
+        {
+            "name": name,
+            "kind": "ks",
+            "effect": d,
+            "p_value_is_bound": False,
+            "degrees_of_freedom": None,
+            "compares": f"rows of {name}",
+            "in_family": in_family,
+            "skipped": None if d is not None else "one of the two samples is empty",
+            "statistic": d,
+            "low": d,
+            "high": d,
+            "location": d,
+            "p_value": p_adjusted,
+            "p_value_adjusted": p_adjusted if in_family else None,
+            "method": None if d is None else "exact",
+            "n_reference": 1000,
+            "n_current": 1000,
+            "minimum_detectable": d,
+            "threshold": policy.min_effect,
+            "drift_detected": in_family
+            and detected
+            and (p_adjusted or 0) < policy.alpha
+            and (d or 0) >= policy.min_effect,
+        }
+    )
+
+
+NOTHING = ks(0.02, 0.9)
+SMALL = ks(0.05, 1e-6)
+LARGE = ks(0.4, 1e-80)
+HARMED = harm(0.02, 0.004)
+
+
+CASES: dict[str, tuple[Counts, Harm, list[TwoSampleTest], str, str]] = {
+    # counts, harm, tests, verdict, a part of the rule
+    "nothing": (counts(), harm(), [NOTHING], "no_drift", "no test is significant"),
+    "no test at all": (counts(), harm(), [], "no_drift", "no test is significant"),
+    "all tests skipped": (counts(), harm(), [ks(None, None)], "no_drift", "no test"),
+    "at alpha": (counts(), harm(), [ks(0.4, 0.05)], "no_drift", "no test"),
+    "outside the family": (
+        counts(),
+        harm(),
+        [ks(0.9, 1e-90, "separation", in_family=False)],
+        "no_drift",
+        "no test",
+    ),
+    "significant, small": (counts(), harm(), [SMALL], "statistical_only", "below the minimum"),
+    "large, not significant": (
+        counts(),
+        harm(),
+        [ks(0.4, 0.2), SMALL],
+        "statistical_only",
+        "below the minimum",
+    ),
+    "significant, large": (
+        counts(),
+        harm(),
+        [LARGE],
+        "harmless_drift",
+        "the minimum effect or more",
+    ),
+    "at the minimum effect": (counts(), harm(), [ks(0.1, 1e-6)], "harmless_drift", "or more"),
+    "one of several": (
+        counts(),
+        harm(),
+        [NOTHING, ks(0.3, 1e-3, "score_harmful"), SMALL],
+        "harmless_drift",
+        "or more",
+    ),
+    "harm fell": (counts(), harm(-0.04, -0.05), [LARGE], "harmless_drift", "not above"),
+    "harm, tests silent": (counts(), HARMED, [NOTHING], "harmful_drift", "beyond its interval"),
+    "harm, no tests": (counts(), HARMED, [], "harmful_drift", "beyond its interval"),
+    "harm and drift": (counts(), HARMED, [LARGE], "harmful_drift", "beyond its interval"),
+    "harm at the margin": (counts(), harm(0.01, 0.001), [], "harmful_drift", "and the margin"),
+    "harm within the margin": (counts(), harm(0.009, 0.005), [NOTHING], "no_drift", "not above"),
+    "harm within its interval": (
+        counts(),
+        harm(0.05, -0.001),
+        [LARGE],
+        "harmless_drift",
+        "minimum effect",
+    ),
+    "the interval begins at zero": (counts(), harm(0.05, 0.0), [NOTHING], "no_drift", "not above"),
+    "few rows": (counts(99), HARMED, [LARGE], "insufficient_data", "min_rows"),
+    "just enough rows": (counts(100), HARMED, [LARGE], "harmful_drift", "margin"),
+    "no rows": (counts(0, 10), HARMED, [], "insufficient_data", "max_rejected"),
+    "many rejected": (counts(899, 101), HARMED, [LARGE], "insufficient_data", "max_rejected"),
+    "just not too many rejected": (counts(900, 100), HARMED, [LARGE], "harmful_drift", "margin"),
+    "rejected before few": (counts(50, 50), HARMED, [LARGE], "insufficient_data", "max_rejected"),
+    "batch without rows under the split": (
+        counts(),
+        harm(current=None, difference=None),
+        [LARGE],
+        "insufficient_data",
+        "no row under the split",
+    ),
+    "reference without rows under the split": (
+        counts(),
+        harm(reference=None, difference=None),
+        [LARGE],
+        "insufficient_data",
+        "no row under the split",
+    ),
+    "few before no rows under the split": (
+        counts(50),
+        harm(current=None, difference=None),
+        [],
+        "insufficient_data",
+        "min_rows",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_first_rule_that_holds_gives_the_verdict(case: str) -> None:
+    found_counts, found_harm, tests, verdict, rule = CASES[case]
+    decided = decide(found_counts, found_harm, accuracy(), tests, POLICY)
+    assert decided.verdict == verdict
+    assert rule in decided.rule
+    assert decided.reason
+
+
+@pytest.mark.parametrize(
+    ("estimated", "verdict", "words"),
+    [
+        (accuracy(0.07, 0.03), "harmful_drift", "83.0% against 90.0% (−7.0 points, −11.0 to −3.0)"),
+        (accuracy(0.01, 0.001), "harmful_drift", "below the reference by more than the 1-point"),
+        (accuracy(0.009, 0.005), "no_drift", "within the 1-point margin"),
+        (accuracy(0.07, -0.001), "no_drift", "not distinguishable from none"),
+        (accuracy(-0.02, -0.03), "no_drift", "not below"),
+        (accuracy(0.07, 0.03, decides=False), "no_drift", "not above."),
+    ],
+)
+def test_estimated_accuracy_that_falls_is_harm_where_no_labels_decide(
+    estimated: Accuracy, verdict: str, words: str
+) -> None:
+    decided = decide(counts(), harm(), estimated, [NOTHING], POLICY)
+    assert decided.verdict == verdict
+    assert words in decided.reason
+    assert ("estimated accuracy" in decided.rule) == (verdict == "harmful_drift")
+
+
+@pytest.mark.parametrize(("non_finite", "verdict"), [(10, "no_drift"), (11, "insufficient_data")])
+def test_too_many_rows_without_a_finite_score_are_no_data(non_finite: int, verdict: str) -> None:
+    decided = decide(counts(non_finite=non_finite), harm(), accuracy(), [NOTHING], POLICY)
+    assert decided.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("evidence", "estimated", "tests", "p_value"),
+    [
+        (harm(p_value=0.004), accuracy(), [NOTHING], 0.008),  # half of α is for harm
+        (harm(p_value=0.004), accuracy(0.0), [NOTHING], 0.016),  # two rules share it
+        (harm(), accuracy(0.0), [ks(0.2, 0.003)], 0.003),  # adjusted already
+        (harm(p_value=0.8), accuracy(), [ks(0.9, 1e-9, in_family=False)], 1.0),
+        (harm(current=None, difference=None), accuracy(), [NOTHING], None),
+    ],
+)
+def test_the_p_value_of_an_interval_is_the_smallest_adjusted_for_its_number(
+    evidence: Harm, estimated: Accuracy, tests: list[TwoSampleTest], p_value: float | None
+) -> None:
+    found = decide(counts(), evidence, estimated, tests, POLICY).p_value
+    assert found == (None if p_value is None else pytest.approx(p_value))
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdict"),
+    [
+        ({}, "harmful_drift"),
+        ({"harm_margin": 0.03}, "harmless_drift"),
+        ({"harm_margin": 0.03, "min_effect": 0.5}, "statistical_only"),
+        ({"harm_margin": 0.03, "min_effect": 0.5, "alpha": 1e-90}, "no_drift"),
+        ({"min_rows": 2000}, "insufficient_data"),
+    ],
+)
+def test_the_policy_moves_every_limit(policy: dict[str, Any], verdict: str) -> None:
+    changed = Policy(**policy)
+    test = ks(0.4, 1e-80, policy=changed)
+    evidence = harm(0.02, 0.004, margin=changed.harm_margin)
+    assert decide(counts(), evidence, accuracy(), [test], changed).verdict == verdict
+
+
+def reason(
+    found_counts: Counts | None = None,
+    evidence: Harm | None = None,
+    tests: tuple[TwoSampleTest, ...] = (),
+) -> Decision:
+    return decide(found_counts or counts(), evidence or harm(), accuracy(), list(tests), POLICY)
+
+
+@pytest.mark.parametrize(
+    ("found", "figures"),
+    [
+        (reason(counts(12)), ["12 rows", "100"]),
+        (reason(counts(8000, 2345)), ["2,345 of 10,345", "10%", "rejected.parquet"]),
+        (
+            reason(evidence=harm(current=None, difference=None)),
+            ["labels", "batch", "harmful where"],
+        ),
+        (reason(evidence=harm(reference=None, difference=None)), ["in the reference"]),
+        (
+            reason(evidence=harm(0.1234, 0.0567)),
+            [
+                "17.3%",
+                "5.0%",
+                "+12.3 points",
+                "95%",
+                "+5.7 to +19.0",
+                "above the reference by more than",
+            ],
+        ),
+        (reason(evidence=harm(0.009, 0.005)), ["+0.9", "+0.5 to +1.3", "within the "]),
+        (reason(evidence=harm(0.03, -0.002)), ["+3.0", "−0.2 to +6.2", "not distinguishable"]),
+        (reason(evidence=harm(-0.02, -0.03)), ["3.0%", "−2.0", "−3.0 to −1.0", "not above"]),
+        (reason(tests=(SMALL,)), ["D = 0.050", "rows of score", "p = 1e-6", "0.1", "5.0%"]),
+        (reason(tests=(LARGE,)), ["D = 0.400", "p = 1e-80", "5.0%"]),
+        (
+            reason(tests=(ks(0.2, 1e-9), ks(0.6, 0.004, "score_harmless"), ks(0.9, 0.3))),
+            ["D = 0.600", "rows of score_harmless", "p = 0.004"],
+        ),
+        (reason(tests=(ks(0.4, 0.0),)), ["p < 1e-300"]),
+    ],
+)
+def test_the_reason_holds_the_figures(found: Decision, figures: list[str]) -> None:
+    assert [figure for figure in figures if figure not in found.reason] == []
