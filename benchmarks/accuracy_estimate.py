@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from peers import nannyml_python
 from record import verdict, write_record
 
-from adversarial.bundle.accuracy_map import ATTACKS
+from adversarial.bundle.accuracy_estimator import ATTACKS
 from adversarial.corruptions import corrupt
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.training.accuracy_rows import calibration_rows

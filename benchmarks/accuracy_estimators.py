@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from adversarial.bundle.accuracy_map import AccuracyMap
+from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 
 
 class Estimate(NamedTuple):
@@ -23,7 +23,7 @@ Estimator = Callable[[pa.Table], Estimate]
 
 def with_map(reference: pa.Table, changed: pa.Table, class_names: tuple[str, ...]) -> Estimator:
     """Return this project's estimator, fitted on normal and changed rows."""
-    fitted = AccuracyMap.fit(reference, changed, class_names)
+    fitted = AccuracyEstimator.fit(reference, changed, class_names)
     before = float(fitted.predict(reference)[0].mean())
 
     def estimate(table: pa.Table) -> Estimate:

@@ -26,6 +26,7 @@ from tables import table
 from adversarial import AdversarialDetector
 from adversarial.bundle.read import read_bundle
 from adversarial.corruptions import CORRUPTIONS, EXTRA, SEVERITIES, corrupt
+from adversarial.files import replace_file
 from drift_monitor.analysis.findings import analyse
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import DataConfig, Policy, SplitOption
@@ -58,14 +59,14 @@ class Judge:
     policy: Policy
 
     def rows(self, scores: pa.Table) -> ScoredRows:
-        """Return scored rows with the accuracy map's estimates."""
-        estimated = with_estimates(scores, self.bundle.accuracy_map())
+        """Return scored rows with the accuracy estimator's estimates."""
+        estimated = with_estimates(scores, self.bundle.accuracy_estimator())
         return ScoredRows.of(estimated, self.bundle.manifest.class_names, ())
 
     def verdict(self, current: ScoredRows, reference: ScoredRows) -> str:
         """Return the verdict on a batch."""
         names = self.bundle.manifest.class_names
-        found = analyse(current, reference, names, self.policy, self.bundle.accuracy_map())
+        found = analyse(current, reference, names, self.policy, self.bundle.accuracy_estimator())
         n = len(current)
         counts = Counts(read=n, scored=n, rejected=0, flagged=0, labelled=n, non_finite=0)
         return decide(counts, found.harm, found.accuracy, found.tests, self.policy).verdict
@@ -125,8 +126,8 @@ def scored(
         names = pa.array(detector.class_names)
         found = found.append_column("label", names.take(pa.array(labels[:n])))
         SCRATCH.mkdir(parents=True, exist_ok=True)
-        pq.write_table(found, kept.with_suffix(".part"))
-        kept.with_suffix(".part").replace(kept)
+        with replace_file(kept) as scratch:
+            pq.write_table(found, scratch)
     return pq.read_table(kept)
 
 

@@ -1,6 +1,6 @@
-"""The logistic model behind an accuracy map: which of two classes is right, if either.
+"""The logistic model behind an accuracy estimator: which of two classes is right, if either.
 
-Pure functions of score tables' columns (`accuracy_map` says what is modelled, and why).
+Pure functions of score tables' columns (`accuracy_estimator` says what is modelled, and why).
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def read_rows(table: pa.Table, class_names: Sequence[str], first: int = 0) -> Ro
             row = found.is_valid().index(False).as_py()
             raise ModelError(
                 f"row {first + row}: {name} is {table[name][row].as_py()!r}, which is no class of "
-                f"the accuracy map ({', '.join(class_names)}): give rows that its detector scored"
+                f"the accuracy estimator ({', '.join(class_names)}): give rows that its "
+                "detector scored"
             )
         indices: Classes = found.to_numpy().astype(np.int64)
         return indices

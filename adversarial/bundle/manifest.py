@@ -1,7 +1,6 @@
 """`detector.json`, the manifest of a bundle, and the names of its files."""
 
 import hashlib
-import json
 from typing import Any, Literal
 
 from pydantic import (
@@ -13,33 +12,24 @@ from pydantic import (
 )
 
 from adversarial.errors import DriftMonitorError
+from adversarial.files import to_json
 
 MANIFEST = "detector.json"
-
-
 CLASSIFIER = "classifier.keras"
-
 
 SAVED_CLASSIFIER = "classifier"
 """Directory of a classifier that is a SavedModel, in place of `classifier.keras`."""
 
-
 AUTOENCODER = "autoencoder.keras"
-
-
 REFERENCE = "reference.parquet"
 
-
 ACCURACY = "accuracy.json"
-"""The map from outputs to the probability that a prediction is right; not in every bundle."""
-
+"""The estimator of the probability that a prediction is right; not in every bundle."""
 
 FEATURE_QUANTILES = "feature_quantiles.json"
 """Quantiles of each feature over the reference rows; only of flat rows, not in every bundle."""
 
-
 QUANTILE_PROBABILITIES = tuple(i / 100 for i in range(101))
-
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]
 """What a classifier gives: probabilities, unnormalised log-probabilities, or a single unit's p."""
@@ -114,13 +104,10 @@ class Manifest(BaseModel):
     def to_json(self) -> str:
         """Return the text of `detector.json`, its own SHA-256 in the last field."""
         body = self.model_dump(mode="json")
-        digest = hashlib.sha256(_dumps(body).encode()).hexdigest()
-        return _dumps(body | {"manifest_sha256": digest})
+        digest = hashlib.sha256(to_json(body).encode()).hexdigest()
+        return to_json(body | {"manifest_sha256": digest})
 
 
-def _reasons(error: ValidationError) -> str:
+def validation_reasons(error: ValidationError) -> str:
+    """Return which fields are wrong, and why, in one line."""
     return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-
-
-def _dumps(body: dict[str, Any]) -> str:
-    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"

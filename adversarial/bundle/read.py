@@ -4,13 +4,9 @@ Reading a bundle's description and its reference window needs no TensorFlow; loa
 `adversarial.detector.detector`'s work.
 """
 
-import ctypes
-import fcntl
 import hashlib
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,12 +27,13 @@ from adversarial.bundle.manifest import (
     REFERENCE,
     BundleError,
     Manifest,
-    _reasons,
+    validation_reasons,
 )
 from adversarial.bundle.threshold import describe_threshold
+from adversarial.files import lock_directory, sha256
 
 if TYPE_CHECKING:
-    from adversarial.bundle.accuracy_map import AccuracyMap
+    from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 
 
 _QUANTILES = TypeAdapter(
@@ -66,8 +63,8 @@ class Bundle:
         """Return the reference window: scores and outputs of rows known to be good."""
         return pq.read_table(self.path / REFERENCE)
 
-    def accuracy_map(self) -> "AccuracyMap | None":
-        """Return the map to the probability that a prediction is right; None where there is none.
+    def accuracy_estimator(self) -> "AccuracyEstimator | None":
+        """Return the estimator of accuracy; None where there is none.
 
         Raises
         ------
@@ -76,14 +73,16 @@ class Bundle:
         """
         if ACCURACY not in self.manifest.sha256:
             return None
-        from adversarial.bundle.accuracy_map import AccuracyMap  # needs SciPy; DAG files are parsed
+        from adversarial.bundle.accuracy_estimator import (
+            AccuracyEstimator,  # needs SciPy; DAG files are parsed
+        )
 
         try:
-            return AccuracyMap.model_validate_json((self.path / ACCURACY).read_bytes())
+            return AccuracyEstimator.model_validate_json((self.path / ACCURACY).read_bytes())
         except ValidationError as error:
             raise BundleError(
-                f"{self.path / ACCURACY} cannot be read ({_reasons(error)}): it was written by "
-                "another version; make it again with 'drift-monitor reference'"
+                f"{self.path / ACCURACY} cannot be read ({validation_reasons(error)}): it "
+                "was written by another version; make it again with 'drift-monitor reference'"
             ) from None
 
     def feature_quantiles(self) -> dict[str, list[float]] | None:
@@ -102,8 +101,8 @@ class Bundle:
             return _QUANTILES.validate_json((self.path / FEATURE_QUANTILES).read_bytes())
         except ValidationError as error:
             raise BundleError(
-                f"{self.path / FEATURE_QUANTILES} cannot be read ({_reasons(error)}): it was "
-                "written by another version; make it again with 'drift-monitor reference'"
+                f"{self.path / FEATURE_QUANTILES} cannot be read ({validation_reasons(error)}): it "
+                "was written by another version; make it again with 'drift-monitor reference'"
             ) from None
 
     def describe_threshold(self) -> str:
@@ -121,7 +120,7 @@ def read_bundle(path: str | Path) -> Bundle:
         If the directory is not a bundle, or a file in it is missing, extra or altered. The message
         names the file.
     """
-    with hold(path):
+    with bundle_lock(path):
         return _read_bundle(Path(path))
 
 
@@ -141,7 +140,7 @@ def _read_bundle(path: Path) -> Bundle:
         fields.pop("manifest_sha256", None)
         manifest = Manifest.model_validate(fields)
     except (json.JSONDecodeError, AttributeError, TypeError, ValidationError) as error:
-        reason = _reasons(error) if isinstance(error, ValidationError) else str(error)
+        reason = validation_reasons(error) if isinstance(error, ValidationError) else str(error)
         raise BundleError(f"{path / MANIFEST} cannot be read ({reason}); {remedy}") from None
     if manifest.to_json() != text:
         raise BundleError(
@@ -158,7 +157,7 @@ def _read_bundle(path: Path) -> Bundle:
             "it); remove it"
         )
     for name, expected in sorted(manifest.sha256.items()):
-        if _sha256(path / name) != expected:
+        if sha256(path / name) != expected:
             raise BundleError(
                 f"{path / name} has been altered since the bundle was saved (SHA-256 differs from "
                 f"the one in detector.json); {remedy}"
@@ -166,8 +165,7 @@ def _read_bundle(path: Path) -> Bundle:
     return Bundle(path, manifest, hashlib.sha256(text.encode()).hexdigest())
 
 
-@contextmanager
-def hold(path: str | Path, *, exclusive: bool = False) -> Iterator[None]:
+def bundle_lock(path: str | Path, *, exclusive: bool = False) -> AbstractContextManager[None]:
     """Keep the bundle at `path` from being replaced while several of its files are read.
 
     Parameters
@@ -177,35 +175,4 @@ def hold(path: str | Path, *, exclusive: bool = False) -> Iterator[None]:
     exclusive : bool
         Wait until nobody reads the bundle, and let nobody begin to: for `write_bundle`.
     """
-    while True:
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            yield
-            return
-        try:
-            with suppress(OSError):  # some network file systems have no locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-            # Whoever had to wait may by now hold what the path no longer leads to.
-            if Path(path).exists() and os.path.samestat(os.fstat(descriptor), Path(path).stat()):
-                yield
-                return
-        finally:
-            os.close(descriptor)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Let two directories change places in one step, so that no kill leaves neither in its place.
-
-    Returns False where the system or its file system cannot.
-    """
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
-    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
-    return renameat2 is not None and not renameat2(
-        here, os.fsencode(one), here, os.fsencode(other), exchange
-    )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return lock_directory(Path(path), shared=not exclusive)

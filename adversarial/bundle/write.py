@@ -17,12 +17,12 @@ from adversarial.bundle.manifest import (
     REFERENCE,
     BundleError,
     Manifest,
-    _dumps,
 )
+from adversarial.bundle.read import Bundle, bundle_lock
+from adversarial.files import exchange_directories, sha256, write_json
 
 if TYPE_CHECKING:
-    from adversarial.bundle.accuracy_map import AccuracyMap
-from adversarial.bundle.read import _exchange, _sha256, hold
+    from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 
 
 def autoencoder_files(n: int) -> list[str]:
@@ -33,16 +33,15 @@ def autoencoder_files(n: int) -> list[str]:
 def write_reference(
     directory: Path,
     window: pa.Table,
-    accuracy_map: "AccuracyMap | None",
+    accuracy_estimator: "AccuracyEstimator | None",
     feature_quantiles: dict[str, list[float]] | None,
 ) -> None:
     """Write the files of a bundle that describe its reference window, but for what is None."""
     pq.write_table(window, directory / REFERENCE, compression="zstd")
-    if accuracy_map is not None:
-        text = _dumps(accuracy_map.model_dump(mode="json"))
-        (directory / ACCURACY).write_text(text, encoding="utf-8")
+    if accuracy_estimator is not None:
+        write_json(directory / ACCURACY, accuracy_estimator.model_dump(mode="json"))
     if feature_quantiles is not None:
-        (directory / FEATURE_QUANTILES).write_text(_dumps(feature_quantiles), encoding="utf-8")
+        write_json(directory / FEATURE_QUANTILES, feature_quantiles)
 
 
 def write_bundle(
@@ -51,7 +50,7 @@ def write_bundle(
     """Write a bundle to the directory `path`, whole or not at all.
 
     The files are written to a directory beside it, which is then renamed. A bundle that is already
-    there is replaced, once nobody reads it (`hold`); anything else is not.
+    there is replaced, once nobody reads it (`bundle_lock`); anything else is not.
 
     Parameters
     ----------
@@ -76,12 +75,12 @@ def write_bundle(
         made.mkdir()
         fill(made)
         files = sorted(p for p in made.rglob("*") if p.is_file())
-        manifest = describe({p.relative_to(made).as_posix(): _sha256(p) for p in files})
+        manifest = describe({p.relative_to(made).as_posix(): sha256(p) for p in files})
         (made / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-        with hold(path, exclusive=True):
+        with bundle_lock(path, exclusive=True):
             if not path.exists():
                 made.rename(path)
-            elif not _exchange(made, path):
+            elif not exchange_directories(made, path):
                 path.rename(scratch / "old")
                 made.rename(path)
     finally:
@@ -102,3 +101,53 @@ def check_replaceable(path: Path) -> None:
         raise BundleError(
             f"{path} exists and is not a detector bundle; name another directory or remove it"
         )
+
+
+def rewrite_bundle(
+    bundle: Bundle,
+    path: str | Path,
+    *,
+    replaced: frozenset[str] = frozenset(),
+    fill: Callable[[Path], None] | None = None,
+    **changes: object,
+) -> None:
+    """Write a bundle again, there or elsewhere: files copied but for some, fields changed.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The bundle as it was read.
+    path : str or Path
+        The directory to make. What a symbolic link points to is replaced, and not the link.
+    replaced : frozenset of str
+        Names of files that are not copied.
+    fill : callable, optional
+        Given a directory, writes the files that take the place of those.
+    **changes
+        Fields of the manifest.
+
+    Raises
+    ------
+    BundleError
+        If a file that is copied is no longer what it was when the bundle was read, or `path` is
+        something else than a bundle.
+    """
+    kept = {name: sha for name, sha in bundle.manifest.sha256.items() if name not in replaced}
+
+    def copy_and_fill(directory: Path) -> None:
+        for name in kept:
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.path / name, directory / name)
+        if fill:
+            fill(directory)
+
+    def describe(digests: dict[str, str]) -> Manifest:
+        for name, expected in kept.items():
+            if digests[name] != expected:
+                raise BundleError(
+                    f"{bundle.path / name} has been replaced while the bundle was in use: nothing "
+                    "has been changed; run the command again"
+                )
+        return bundle.manifest.model_copy(update=changes | {"sha256": digests})
+
+    write_bundle(Path(path).resolve(), copy_and_fill, describe)

@@ -12,7 +12,6 @@ from adversarial.cli.train import cache_directory
 QUICKSTART = Path("examples/fashion_mnist")
 """A detector and test images in a checkout of this project."""
 
-
 HEADLINES = {
     "accuracy_clean",
     "accuracy_attacked",
@@ -24,7 +23,6 @@ HEADLINES = {
     "score_ratio",
 }
 """Metrics that `evaluate` prints; all are in its output."""
-
 
 HEADLINE_FPR = 0.05
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import special
 
-from adversarial.bundle.accuracy_map import AccuracyMap
+from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from adversarial.bundle.manifest import InputSpec, Manifest
-from adversarial.bundle.read import hold, read_bundle
+from adversarial.bundle.read import bundle_lock, read_bundle
 from adversarial.bundle.threshold import apply_threshold, threshold_from_scores
 from adversarial.bundle.write import autoencoder_files, write_bundle, write_reference
 from adversarial.detector.ensemble import check_weights, combine_scores, vote
@@ -120,7 +120,7 @@ class AdversarialDetector:
         The reference window, kept in the bundle.
     reference_created : datetime, optional
         When the reference window was scored, UTC.
-    accuracy_map : AccuracyMap, optional
+    accuracy_estimator : AccuracyEstimator, optional
         From outputs to the probability that a prediction is right, kept in the bundle.
     feature_quantiles : dict of str to list of float, optional
         Of each feature over the reference rows (`drift_monitor.detectors.reference`), kept in the
@@ -154,7 +154,7 @@ class AdversarialDetector:
         training: Mapping[str, Any] | None = None,
         reference: pa.Table | None = None,
         reference_created: datetime | None = None,
-        accuracy_map: AccuracyMap | None = None,
+        accuracy_estimator: AccuracyEstimator | None = None,
         feature_quantiles: dict[str, list[float]] | None = None,
         runtime: Runtime | None = None,
     ) -> None:
@@ -172,7 +172,7 @@ class AdversarialDetector:
         self.training = dict(training or {})
         self.reference = reference
         self.reference_created = reference_created
-        self.accuracy_map = accuracy_map
+        self.accuracy_estimator = accuracy_estimator
         self.feature_quantiles = feature_quantiles
         self.fingerprint: str | None = None
         if len(self.class_names) != n_classes:
@@ -216,8 +216,10 @@ class AdversarialDetector:
         prediction = outputs.probabilities.argmax(axis=1)
         score = combine_scores(outputs.scores, self.weights)
         flagged = score > self.threshold
-        reconstructed = vote(outputs.probabilities, outputs.corrected_probabilities, self.weights)
-        corrected = self._mean(outputs.corrected_probabilities)
+        reconstructed = vote(
+            outputs.probabilities, outputs.reconstruction_probabilities, self.weights
+        )
+        corrected = self._mean(outputs.reconstruction_probabilities)
         return Prediction(
             score=score,
             flagged=flagged,
@@ -237,7 +239,7 @@ class AdversarialDetector:
         Parameters and errors as in `score`.
         """
         outputs = self._outputs(x, batch_size)
-        return outputs.probabilities, self._mean(outputs.corrected_probabilities)
+        return outputs.probabilities, self._mean(outputs.reconstruction_probabilities)
 
     def reconstruct(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return AE(x), (n, *input_shape); of an ensemble that of the greatest weight."""
@@ -318,7 +320,7 @@ class AdversarialDetector:
             ):
                 (directory / name).parent.mkdir(exist_ok=True)
                 without_optimizer(autoencoder).save(directory / name)
-            write_reference(directory, reference, self.accuracy_map, self.feature_quantiles)
+            write_reference(directory, reference, self.accuracy_estimator, self.feature_quantiles)
 
         def describe(sha256: dict[str, str]) -> Manifest:
             return Manifest(
@@ -355,7 +357,7 @@ class AdversarialDetector:
         ModelError
             If a model cannot be loaded, or not without an opt-in; names the file and the opt-in.
         """
-        with hold(path):
+        with bundle_lock(path):
             bundle = read_bundle(path)
             manifest = bundle.manifest
             detector = cls(
@@ -373,7 +375,7 @@ class AdversarialDetector:
                 training=manifest.training,
                 reference=bundle.reference(),
                 reference_created=manifest.reference_created,
-                accuracy_map=bundle.accuracy_map(),
+                accuracy_estimator=bundle.accuracy_estimator(),
                 feature_quantiles=bundle.feature_quantiles(),
             )
         detector.fingerprint = bundle.fingerprint
@@ -394,6 +396,8 @@ class AdversarialDetector:
         check_finite(x)
         if not len(x):  # oneDNN's convolutions do not take zero rows
             one = self._runtime(np.zeros((1, *x.shape[1:]), np.float32))
-            return Outputs(one.probabilities[:0], one.corrected_probabilities[:0], one.scores[:0])
+            return Outputs(
+                one.probabilities[:0], one.reconstruction_probabilities[:0], one.scores[:0]
+            )
         parts = [self._runtime(x[i : i + batch_size]) for i in range(0, len(x), batch_size)]
         return Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))

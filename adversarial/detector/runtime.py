@@ -21,7 +21,7 @@ class Outputs(NamedTuple):
 
     probabilities: NDArray[np.float32]
     """M(x), (n, n_classes)."""
-    corrected_probabilities: NDArray[np.float32]
+    reconstruction_probabilities: NDArray[np.float32]
     """M(AE_j(x)) of m autoencoders, (n, m, n_classes)."""
     scores: NDArray[np.float64]
     """D_KL(M(x) ‖ M(AE_j(x))) in nats, (n, m); Eq. 6."""

@@ -45,10 +45,9 @@ from adversarial.evaluation.write import (
     write_original,
     write_results,
 )
-from adversarial.training.checkpoints import digest
+from adversarial.files import arrays_digest
 
 Detectors = Mapping[str, AdversarialDetector]
-
 
 WEIGHT_STEPS = 6
 """Weights tried, row by row, where several criteria must be met at once."""
@@ -108,7 +107,7 @@ def run(
             {
                 **asdict(experiment),
                 "n": len(x),
-                "rows": digest(x, y),
+                "rows": arrays_digest(x, y),
                 "fprs": _fprs(detectors),
                 "class_names": first[1].class_names,
                 "hyper_parameters": {name: repr(make_attack(name)) for name in experiment.attacks},

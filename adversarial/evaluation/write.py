@@ -20,7 +20,7 @@ from adversarial.detector.detector import Prediction
 from adversarial.errors import DriftMonitorError
 from adversarial.evaluation.estimates import Metric
 from adversarial.evaluation.schemas import METRICS, PLACE, ROWS
-from adversarial.files import describe_changes, write_json
+from adversarial.files import describe_changes, replace_file, write_json
 
 Rows = NDArray[np.float32]
 Record = dict[str, Any]
@@ -55,7 +55,8 @@ def claim(output: Path, config: Record) -> None:
     file = output / "config.json"
     if not file.exists():
         if output.is_file() or (
-            output.exists() and {p.name.removesuffix(".new") for p in output.iterdir()} - OWN
+            output.exists()
+            and {p.name for p in output.iterdir() if not p.name.startswith(".")} - OWN
         ):
             raise RunError(f"{output} holds no evaluation: give another --output")
         try:
@@ -131,9 +132,8 @@ def write_images(output: Path, name: str, images: Mapping[str, Rows]) -> None:
     """Keep the pictures of one case: an array (k, height, width, channels) for each key."""
     directory = output / "images"
     directory.mkdir(exist_ok=True)
-    scratch = directory / "new.npz"
-    np.savez_compressed(scratch, allow_pickle=False, **images)
-    scratch.replace(directory / f"{name.replace('/', '_')}.npz")
+    with replace_file(directory / f"{name.replace('/', '_')}.npz") as scratch:
+        np.savez_compressed(scratch, allow_pickle=False, **images)
 
 
 def write_original(output: Path, x: Rows) -> None:
@@ -150,7 +150,6 @@ def write_results(
     table = pa.Table.from_pylist(list(records), METRICS)
     parts = {"rows.parquet": pa.concat_tables(rows), "metrics.parquet": table}
     for name, part in parts.items():
-        scratch = output / f"{name}.new"
-        pq.write_table(part, scratch, compression="zstd")
-        scratch.replace(output / name)
+        with replace_file(output / name) as scratch:
+            pq.write_table(part, scratch, compression="zstd")
     write_json(output / "metrics.json", {"config": config, "metrics": table.to_pylist()})

@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.errors import ModelError
+from adversarial.files import arrays_digest
 from adversarial.models.classifiers import load_model
 from adversarial.paper.datasets import Dataset, scale
 from adversarial.paper.recipes import N_REFERENCE, find_recipe
-from adversarial.training.checkpoints import Checkpoints, checkpoint_dir, digest, fit
+from adversarial.training.checkpoints import Checkpoints, checkpoint_dir, fit
 from adversarial.training.members import Plan, train_members
 from adversarial.training.mixed_precision import bfloat16_is_fast, mixed_copy
 
@@ -73,7 +74,7 @@ def train_classifier(
         "learning_rate": recipe.learning_rate,
         "precision": "bfloat16" if bfloat16_is_fast() else "float32",
         "seed": seed,
-        "data": digest(dataset.x_train, dataset.y_train),
+        "data": arrays_digest(dataset.x_train, dataset.y_train),
     }
     saved, summary_file = directory / "classifier.keras", directory / "classifier.json"
     if saved.exists() and summary_file.exists():

@@ -14,6 +14,7 @@ import jinja2
 from adversarial.evaluation.drift_metrics import SeveritySummary, by_severity
 from adversarial.evaluation.read import Case, Record, Results, case_of, read_results, read_rows
 from adversarial.evaluation.schemas import ANY, STRONGEST
+from adversarial.files import write_text
 from adversarial.reporting.formatting import describe, number_name, number_text, rate_text
 
 SHARES = ("accuracy", "success", "detection_rate", "flagged", "undetected_error", "masking")
@@ -101,9 +102,7 @@ def write_report(directory: Path) -> Path:
             svg = to_inline(drawing.figure, f"f{len(shown)}")
             shown.append(InlineFigure(drawing.kind, drawing.caption, drawing.alt, svg))
     page = directory / "report.html"
-    scratch = directory / "report.html.new"
-    scratch.write_text(render_report(results, severities, shown), encoding="utf-8")
-    scratch.replace(page)
+    write_text(page, render_report(results, severities, shown))
     return page
 
 

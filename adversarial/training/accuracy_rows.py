@@ -1,4 +1,4 @@
-"""Rows to fit an accuracy map on: labelled normal rows, corrupted and attacked in many ways.
+"""Rows to fit an accuracy estimator on: labelled normal rows, corrupted and attacked in many ways.
 
 Every way is made of values in [0, 1] (`detector.unit_range`): an image's between the ends of its
 value range, a flat row's between the least and the greatest of each feature. Nothing leaves them.
@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from adversarial.attacks import DDN, FGSM, PGD
-from adversarial.bundle.accuracy_map import ATTACKS
+from adversarial.bundle.accuracy_estimator import ATTACKS
 from adversarial.corruptions import CORRUPTIONS, corrupt
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.detector.unit_range import UnitRange

@@ -6,7 +6,6 @@ states of layers such as Dropout. Here the order of epoch k and the random state
 follow from the seed and k alone; a checkpoint holds the weights and the optimiser.
 """
 
-import hashlib
 import itertools
 import json
 import math
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.errors import DriftMonitorError
-from adversarial.files import describe_changes, write_json
+from adversarial.files import describe_changes, replace_file, write_json
 
 STATE = "state.json"
 WEIGHTS = "epoch-{:04d}.weights.h5"
@@ -106,9 +105,8 @@ class Checkpoints:
         """Commit one more epoch: its weights first, then the state that names it."""
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
-        scratch = self.directory / f"new-{WEIGHTS.format(0)}"
-        model.save_weights(scratch)
-        scratch.replace(self._weights(self.epochs))
+        with replace_file(self._weights(self.epochs)) as scratch:
+            model.save_weights(scratch)
         state = {"settings": self.settings, "history": self.history}
         write_json(self.directory / STATE, state)
         kept = {self._weights(epoch) for epoch in (*self.chosen(), self.epochs)}
@@ -277,14 +275,6 @@ def fit(
 def checkpoint_dir(output: Path) -> Path:
     """Return where the checkpoints of a detector lie until its bundle is written: beside it."""
     return output.with_name(f"{output.name}.training")
-
-
-def digest(*arrays: NDArray[Any]) -> str:
-    """Return a short SHA-256 of arrays: names the data that a run was made from."""
-    sha256 = hashlib.sha256()
-    for array in arrays:
-        sha256.update(np.ascontiguousarray(array).data)
-    return sha256.hexdigest()[:16]
 
 
 def _batches(

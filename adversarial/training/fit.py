@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.errors import ModelError
+from adversarial.files import arrays_digest
 from adversarial.models.checks import check_finite
 from adversarial.models.folding import fold_batch_normalization
 from adversarial.training.augmentation import Augmentation
-from adversarial.training.checkpoints import Checkpoints, History, digest, fit
+from adversarial.training.checkpoints import Checkpoints, History, fit
 from adversarial.training.matching import PredictionMatcher, Targets, with_hidden
 from adversarial.training.mixed_precision import (
     bfloat16_is_fast,
@@ -187,8 +188,8 @@ def fit_autoencoder(
                 "precision": chosen,
                 "seed": seed,
                 # Not the targets: their last bits may differ from one process to the next.
-                "rows and classifier": digest(x, *classifier.get_weights()),
-                "initial weights": digest(*initial),
+                "rows and classifier": arrays_digest(x, *classifier.get_weights()),
+                "initial weights": arrays_digest(*initial),
             },
             resume=resume,
             keep=snapshots,

@@ -11,11 +11,11 @@ from drift_monitor.scoring.scored_rows import ScoredRows
 from drift_monitor.stats.proportions import Rate, rate
 
 
-class MapError(Protocol):
-    """What an estimate asks of the accuracy map beside its probabilities."""
+class DropErrorModel(Protocol):
+    """What an estimate asks of the accuracy estimator beside its probabilities."""
 
     def drop_error(self, drop: float) -> float:
-        """Return the standard deviation of the map's own error at an estimated drop."""
+        """Return the standard deviation of the estimator's own error at an estimated drop."""
         ...
 
 
@@ -52,22 +52,22 @@ def realised_accuracy(rows: ScoredRows, alpha: float = 0.05) -> Rate | None:
 def estimated_accuracy(
     current: NDArray[np.float64],
     reference: NDArray[np.float64],
-    accuracy_map: MapError,
+    accuracy_estimator: DropErrorModel,
     alpha: float = 0.05,
 ) -> AccuracyEstimate:
     """Estimate accuracy from the probabilities that each prediction is right.
 
     The estimate is their mean. Its interval is that of the accuracy realised on the same rows,
-    whose variance about the estimate is Σ p(1 − p)/n², and of the map's own error, which grows
-    with the drop below the reference. The difference compares two populations: its variance is
-    that of the two means, and again the map's own error; on a batch like the reference that error
-    vanishes, so the test keeps its level there.
+    whose variance about the estimate is Σ p(1 − p)/n², and of the estimator's own error, which
+    grows with the drop below the reference. The difference compares two populations: its variance
+    is that of the two means, and again the estimator's own error; on a batch like the reference
+    that error vanishes, so the test keeps its level there.
 
     Parameters
     ----------
     current, reference : (n,), (m,) float64
         Probabilities that a row's prediction is right, finite, at least one each.
-    accuracy_map : AccuracyMap
+    accuracy_estimator : AccuracyEstimator
         Gives its own error.
     alpha : float
         1 − confidence of the intervals (normal).
@@ -75,7 +75,7 @@ def estimated_accuracy(
     z = float(stats.norm.isf(alpha / 2))
     here, there = float(current.mean()), float(reference.mean())
     drop = there - here
-    own_error = accuracy_map.drop_error(drop)
+    own_error = accuracy_estimator.drop_error(drop)
     spread = math.sqrt(current.var() / len(current) + reference.var() / len(reference))
     error = math.hypot(spread, own_error)
     return AccuracyEstimate(

@@ -1,7 +1,7 @@
 """Corrections: where the class of M(AE(x)) is offered in the prediction's place, and what it gains.
 
-A correction is not always an improvement, so it is offered only where the accuracy map holds it for
-the likelier of the two classes.
+A correction is not always an improvement, so it is offered only where the accuracy estimator
+holds it for the likelier of the two classes.
 """
 
 import math
@@ -23,7 +23,7 @@ def proposed(rows: ScoredRows) -> NDArray[np.bool_]:
 def offered(rows: ScoredRows) -> NDArray[np.bool_]:
     """Return which proposed rows have the likelier class after reconstruction, (n,) bool.
 
-    Without an accuracy map every proposed one is offered, as in the paper (Figure 2).
+    Without an accuracy estimator every proposed one is offered, as in the paper (Figure 2).
     """
     found = proposed(rows)
     if rows.probability_correct is None or rows.reconstruction_probability_correct is None:
@@ -32,7 +32,7 @@ def offered(rows: ScoredRows) -> NDArray[np.bool_]:
 
 
 class PairGain(NamedTuple):
-    """Proposed rows of one pair of classes; probabilities are means, None without a map."""
+    """Proposed rows of one pair of classes; probabilities are means, None without an estimator."""
 
     prediction: int
     reconstruction: int
@@ -74,7 +74,8 @@ class Gain(NamedTuple):
     """What corrections change of the batch's accuracy.
 
     `expected` (with `low` and `high`) is of the rows offered, `expected_of_all` of all proposed;
-    None without a map. `realised` is of the rows offered that have a label; None without labels.
+    None without an estimator. `realised` is of the rows offered that have a label; None without
+    labels.
     """
 
     proposed: int
@@ -87,8 +88,8 @@ class Gain(NamedTuple):
 def gain(rows: ScoredRows, alpha: float = 0.05) -> Gain:
     """Return what the offered corrections are expected to gain, as a share of the batch's rows.
 
-    Each corrected row changes the number of right predictions by +1, 0 or −1, with the map's
-    probabilities; the interval is the normal one of their sum, and takes the map at its word.
+    Each corrected row changes the number of right predictions by +1, 0 or −1, with the estimator's
+    probabilities; the interval is the normal one of their sum, and takes the estimator at its word.
     """
     all_proposed, given = proposed(rows), offered(rows)
     n = len(rows)

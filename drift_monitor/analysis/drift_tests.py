@@ -11,7 +11,7 @@ from drift_monitor.analysis.harm import HARMFUL, HARMLESS, Outcomes
 from drift_monitor.config import Policy, Split
 from drift_monitor.results.report import TwoSampleTest
 from drift_monitor.scoring.scored_rows import ScoredRows, Segment
-from drift_monitor.stats.chi_squared import minimum_detectable_variation, mix_test
+from drift_monitor.stats.chi_squared import chi_squared_test, minimum_detectable_variation
 from drift_monitor.stats.ks import ks_test, minimum_detectable_d
 from drift_monitor.stats.multiple_testing import holm
 
@@ -140,7 +140,7 @@ def _mix(
 ) -> _Made:
     n, m = int(reference.sum()), int(current.sum())
     fields = _blank(name, "chi_squared", compares, n, m, policy)
-    result = mix_test(reference, current, policy.alpha)
+    result = chi_squared_test(reference, current, policy.alpha)
     if result is None:
         return _Made(fields | {"skipped": ONE_CATEGORY if n and m else EMPTY}, None)
     found = result._asdict() | {"method": "asymptotic"}

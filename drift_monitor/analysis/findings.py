@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from drift_monitor.analysis.accuracy import MapError, estimated_accuracy, realised_accuracy
+from drift_monitor.analysis.accuracy import DropErrorModel, estimated_accuracy, realised_accuracy
 from drift_monitor.analysis.corrections import corrected_classes, gain, pairs
 from drift_monitor.analysis.drift_tests import drift_tests, on_one_list
 from drift_monitor.analysis.harm import (
@@ -40,8 +40,8 @@ DEFINITIONS: dict[Split, str] = {
 }
 SELECTED_ALPHA = 0.001
 """Level at which labelled rows are held for selected by their scores: each report looks again."""
-NO_MAP = (
-    "the detector has no accuracy map: fit it, or its reference, with labels (drift-monitor "
+NO_ESTIMATOR = (
+    "the detector has no accuracy estimator: fit it, or its reference, with labels (drift-monitor "
     "reference, --label)"
 )
 
@@ -75,7 +75,7 @@ def analyse(
     reference: ScoredRows,
     class_names: Sequence[str],
     policy: Policy,
-    accuracy_map: MapError | None = None,
+    accuracy_estimator: DropErrorModel | None = None,
 ) -> Findings:
     """Compare a batch with the reference window.
 
@@ -85,12 +85,12 @@ def analyse(
     Parameters
     ----------
     current, reference : ScoredRows
-        With the map's probabilities where there is a map.
+        With the estimator's probabilities where there is one.
     class_names : sequence of str
         The detector's classes.
     policy : Policy
         Split, α, minimum effect, margin.
-    accuracy_map : AccuracyMap, optional
+    accuracy_estimator : AccuracyEstimator, optional
         The detector's.
 
     Raises
@@ -101,7 +101,7 @@ def analyse(
     split = _choose_split(current, reference, policy)
     outcome = _outcome(current, split)
     reference_outcome = _outcome(reference, split, is_reference=True)
-    estimated = accuracy_map is not None and bool(current.finite.any())
+    estimated = accuracy_estimator is not None and bool(current.finite.any())
     decides = estimated and split == "detector"
     alpha = policy.alpha / (2 if decides else 1)
     tests = drift_tests(
@@ -112,7 +112,7 @@ def analyse(
         corrected=corrected_classes(current),
         harm=_harm(outcome, reference_outcome, split, policy, alpha),
         accuracy=_accuracy(
-            current, reference, accuracy_map if estimated else None, alpha, decides=decides
+            current, reference, accuracy_estimator if estimated else None, alpha, decides=decides
         ),
         tests=tests,
         localisation=_localisation(
@@ -202,7 +202,7 @@ def _harm(
 def _accuracy(
     current: ScoredRows,
     reference: ScoredRows,
-    accuracy_map: MapError | None,
+    accuracy_estimator: DropErrorModel | None,
     alpha: float,
     *,
     decides: bool,
@@ -211,14 +211,14 @@ def _accuracy(
     difference = rate_difference(here, there) if here and there else None
     estimated = None
     if (
-        accuracy_map is not None
+        accuracy_estimator is not None
         and current.probability_correct is not None
         and reference.probability_correct is not None
     ):
         found = estimated_accuracy(
             current.probability_correct[current.finite],
             reference.probability_correct[reference.finite],
-            accuracy_map,
+            accuracy_estimator,
             alpha,
         )
         estimated = {
@@ -238,7 +238,11 @@ def _accuracy(
             "estimated": estimated,
             "estimated_missing": None
             if estimated
-            else (NO_MAP if accuracy_map is None and len(current) else "no row can be judged"),
+            else (
+                NO_ESTIMATOR
+                if accuracy_estimator is None and len(current)
+                else "no row can be judged"
+            ),
         }
     )
 

@@ -17,7 +17,13 @@ from drift_monitor.batches.decoding import (
     is_number,
     tensor_shape,
 )
-from drift_monitor.batches.parquet_files import SourceFile, damaged, find_files, open_file, sha256
+from drift_monitor.batches.parquet_files import (
+    SourceFile,
+    damaged,
+    file_sha256,
+    find_files,
+    open_file,
+)
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError
 
@@ -91,7 +97,7 @@ class Batch:
         for file in self._paths:
             parquet = open_file(file)
             self._check_schema(file, parquet.schema_arrow)
-            self.files.append(SourceFile(file, parquet.metadata.num_rows, sha256(file)))
+            self.files.append(SourceFile(file, parquet.metadata.num_rows, file_sha256(file)))
         if not self.n_rows:
             raise BatchError(
                 f"{path} has no rows: a batch needs at least one; check the job that writes it"

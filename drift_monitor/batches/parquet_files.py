@@ -1,7 +1,6 @@
 """Parquet files on disk or behind a URL: found, opened, and told from damaged ones."""
 
 import glob
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adversarial.files import sha256
 from drift_monitor.errors import BatchError, MissingBatchError
 
 
@@ -88,11 +88,9 @@ def damaged(path: str, error: Exception) -> BatchError:
     )
 
 
-def sha256(path: str) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    opened = fsspec.open(path, "rb") if "://" in path else Path(path).open("rb")  # noqa: SIM115
-    with opened as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def file_sha256(path: str) -> str:
+    """Return the SHA-256 of the bytes of a local path or fsspec URL."""
+    if "://" not in path:
+        return sha256(Path(path))
+    with fsspec.open(path, "rb") as file:
+        return sha256(file)

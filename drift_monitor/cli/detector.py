@@ -35,7 +35,7 @@ Trust = Annotated[
 NoAccuracy = Annotated[
     bool,
     typer.Option(
-        "--no-accuracy", help="Do not fit the map that estimates accuracy where labels are missing."
+        "--no-accuracy", help="Do not fit what estimates accuracy where labels are missing."
     ),
 ]
 NewBundle = Annotated[
@@ -267,7 +267,9 @@ def reference(
     ] = None,
     trust: Trust = None,
     no_accuracy: NoAccuracy = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn for the accuracy map.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of what is drawn for the accuracy estimator.")
+    ] = 0,
     output: NewBundle = None,
 ) -> None:
     """Give a bundle a new reference window, and with it a threshold, without training."""
@@ -339,13 +341,13 @@ def _print_bundle(path: Path) -> None:
 
 
 def _describe_map(bundle: "Bundle") -> str:
-    found = bundle.accuracy_map()
+    found = bundle.accuracy_estimator()
     if found is None:
-        return "is not available: the bundle has no accuracy map"
+        return "is not available: the bundle has no accuracy estimator"
     mean = found.predict(bundle.reference())[0].mean()
     return (
-        f"of the reference {mean:.2%}, by a map fitted on {found.n_clean:,} labelled rows and "
-        f"{found.n_changed:,} corrupted or attacked ones"
+        f"of the reference {mean:.2%}, by an estimator fitted on {found.n_clean:,} labelled rows "
+        f"and {found.n_changed:,} corrupted or attacked ones"
     )
 
 

@@ -142,11 +142,11 @@ def compare(
     ] = None,
 ) -> None:
     """Compare two committed intervals, or two detectors on the same interval: B minus A."""
+    from adversarial.files import write_text
     from drift_monitor.analysis.interval_comparison import compare_results
     from drift_monitor.cli.comparison_table import differences, on_same_rows, side_by_side
     from drift_monitor.cli.terminal_table import print_table
     from drift_monitor.results.read import read_result
-    from drift_monitor.results.table_file import write_text
 
     found = compare_results(read_result(a), read_result(b))
     print_table(["", "A", "B"], side_by_side(found))
@@ -161,7 +161,7 @@ def compare(
     for note in found.notes:
         typer.echo(f"Note: {note}")
     if json_file:
-        write_text(found.to_json(), json_file)
+        write_text(json_file, found.to_json())
         typer.echo(f"Wrote {json_file}")
 
 

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
     from drift_monitor.results.report import Report
 
 FAIL_ON_EXIT_CODE = 3
-
-
 PROGRESS_LINE_SECONDS = 10
-
-
 DateOption = Annotated[
     datetime, typer.Option(formats=DATE_FORMATS, help="Date (or hour) of the interval.")
 ]

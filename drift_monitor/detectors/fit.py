@@ -71,7 +71,7 @@ def fit(
     fpr : float
         ε_FPR: the share of the reference window that the threshold flags.
     accuracy : bool
-        Fit the map that estimates accuracy without labels; takes labels of the reference rows.
+        Fit the estimator of accuracy without labels; takes labels of the reference rows.
     resume : bool
         Go on from the checkpoints that a killed run has left beside `output`.
     verbose : int or "auto"

@@ -1,13 +1,11 @@
 """Put a candidate in the place of a monitor's detector: only where it is shown to be no worse."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from adversarial.bundle.manifest import Manifest
-from adversarial.bundle.read import Bundle, hold, read_bundle
+from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
 from adversarial.bundle.trust import missing_from_bundle, refusal
-from adversarial.bundle.write import write_bundle
+from adversarial.bundle.write import rewrite_bundle
 from drift_monitor.config import Monitor
 from drift_monitor.detectors.candidate import CURRENT, Comparison
 from drift_monitor.errors import ConfigError, PromotionError
@@ -70,7 +68,7 @@ def promote(monitor: Monitor, bundles: dict[str, Bundle]) -> Promotion:
     # Resolved, so that what a symbolic link points to is replaced, and not the link.
     target = Path(monitor.detector).resolve()
     monitor.directory.mkdir(parents=True, exist_ok=True)
-    with Store(monitor.directory).locked():
+    with Store(monitor.directory).lock():
         now = read_bundle(target) if target.exists() else None
         before = bundles.get(CURRENT)
         if (now and now.fingerprint) != (before and before.fingerprint):
@@ -84,23 +82,7 @@ def promote(monitor: Monitor, bundles: dict[str, Bundle]) -> Promotion:
             if previous.exists():
                 read_bundle(previous)
             else:
-                _copy(now, previous)
-        _copy(candidate, target)
+                rewrite_bundle(now, previous)
+        with bundle_lock(candidate.path):
+            rewrite_bundle(candidate, target)
     return Promotion(candidate.fingerprint, previous)
-
-
-def _copy(bundle: Bundle, target: Path) -> None:
-    def fill(directory: Path) -> None:
-        for name in bundle.manifest.sha256:
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle.path / name, directory / name)
-
-    def describe(sha256: dict[str, str]) -> Manifest:
-        if sha256 != bundle.manifest.sha256:
-            raise PromotionError(
-                f"{bundle.path} was changed while it was copied; nothing has been changed"
-            )
-        return bundle.manifest
-
-    with hold(bundle.path):
-        write_bundle(target, fill, describe)

@@ -1,8 +1,7 @@
 """The reference window in a detector bundle: scored, thresholded, replaced without training."""
 
 import logging
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +18,10 @@ from adversarial.bundle.manifest import (
     REFERENCE,
     BundleError,
     InputSpec,
-    Manifest,
 )
-from adversarial.bundle.read import Bundle, hold, read_bundle
+from adversarial.bundle.read import bundle_lock, read_bundle
 from adversarial.bundle.threshold import apply_threshold, check_fpr, threshold_from_scores
-from adversarial.bundle.write import check_replaceable, write_bundle, write_reference
+from adversarial.bundle.write import check_replaceable, rewrite_bundle, write_reference
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.normal_rows import read_normal_rows, true_classes
 from drift_monitor.config import DataConfig
@@ -31,7 +29,7 @@ from drift_monitor.results.score_columns import IDENTITY
 from drift_monitor.scoring.score_table import score_chunk
 
 if TYPE_CHECKING:
-    from adversarial.bundle.accuracy_map import AccuracyMap
+    from adversarial.bundle.accuracy_estimator import AccuracyEstimator
     from adversarial.detector.detector import AdversarialDetector
 
 logger = logging.getLogger(__name__)
@@ -66,8 +64,9 @@ def set_reference(
 ) -> None:
     """Give a detector a reference window, and all that is made of it.
 
-    That is the threshold, the accuracy map where there are labels enough, the quantiles of flat
-    rows' features, and the time. A map that cannot be made is a line in the log, with the reason.
+    That is the threshold, the accuracy estimator where there are labels enough, the quantiles of
+    flat rows' features, and the time. One that cannot be made is a line in the log, with the
+    reason.
 
     Parameters
     ----------
@@ -80,9 +79,9 @@ def set_reference(
     fpr : float
         ε_FPR: the share of the rows to flag.
     accuracy : bool
-        Whether to fit an accuracy map.
+        Whether to fit an accuracy estimator.
     seed : int
-        Of what is drawn for the map.
+        Of what is drawn for the estimator.
 
     Raises
     ------
@@ -93,36 +92,38 @@ def set_reference(
     detector.calibrate(window, fpr)
     x = np.concatenate([chunk.x for chunk in chunks])
     detector.feature_quantiles = feature_quantiles(x, detector.input_spec)
-    detector.accuracy_map = None
+    detector.accuracy_estimator = None
     if accuracy:
         y = true_classes(chunks, data, detector.class_names)
-        detector.accuracy_map = _fit_accuracy_map(detector, window, x, y, seed)
+        detector.accuracy_estimator = _fit_accuracy_estimator(detector, window, x, y, seed)
     detector.reference_created = datetime.now(UTC)
 
 
-def _fit_accuracy_map(
+def _fit_accuracy_estimator(
     detector: "AdversarialDetector",
     window: pa.Table,
     x: NDArray[np.float32],
     y: NDArray[np.int64],
     seed: int,
-) -> "AccuracyMap | None":
-    from adversarial.bundle.accuracy_map import MIN_ROWS, AccuracyMap
+) -> "AccuracyEstimator | None":
+    from adversarial.bundle.accuracy_estimator import MIN_ROWS, AccuracyEstimator
     from adversarial.training.accuracy_rows import calibration_rows
 
     labelled = y >= 0
     n_clean = int(labelled.sum())
     if n_clean < MIN_ROWS:
         logger.warning(
-            "No accuracy map: estimated accuracy needs labels of at least %d reference rows, and "
-            "%d have one (--label names their column)",
+            "No accuracy estimator: estimated accuracy needs labels of at least %d reference rows, "
+            "and %d have one (--label names their column)",
             MIN_ROWS,
             n_clean,
         )
         return None
     changed = calibration_rows(detector, x[labelled], y[labelled], seed=seed)
-    logger.info("Accuracy map: fitted on %d normal rows and %d changed ones", n_clean, len(changed))
-    return AccuracyMap.fit(window.filter(pa.array(labelled)), changed, detector.class_names)
+    logger.info(
+        "Accuracy estimator: fitted on %d normal rows and %d changed ones", n_clean, len(changed)
+    )
+    return AccuracyEstimator.fit(window.filter(pa.array(labelled)), changed, detector.class_names)
 
 
 def renew_reference(
@@ -166,7 +167,7 @@ def renew_reference(
     check_replaceable((output or path).resolve())
     from adversarial.detector.detector import AdversarialDetector
 
-    with hold(path):
+    with bundle_lock(path):
         bundle = read_bundle(path)
         detector = AdversarialDetector.load(path, trust)
     fpr = bundle.manifest.fpr if fpr is None else fpr
@@ -177,20 +178,21 @@ def renew_reference(
 
     def fill(directory: Path) -> None:
         write_reference(
-            directory, detector.reference, detector.accuracy_map, detector.feature_quantiles
+            directory, detector.reference, detector.accuracy_estimator, detector.feature_quantiles
         )
 
-    return _rewrite(
+    rewrite_bundle(
         bundle,
         output or path,
-        {REFERENCE, ACCURACY, FEATURE_QUANTILES},
-        fill,
+        replaced=frozenset({REFERENCE, ACCURACY, FEATURE_QUANTILES}),
+        fill=fill,
         threshold=detector.threshold,
         fpr=fpr,
         reference_created=detector.reference_created,
         training=bundle.manifest.training
         | {"reference_rows": len(detector.reference or ()), "reference": "given"},
     )
+    return output or path
 
 
 def rethreshold(path: Path, fpr: float, output: Path | None = None) -> Path:
@@ -233,43 +235,15 @@ def rethreshold(path: Path, fpr: float, output: Path | None = None) -> Path:
     def fill(directory: Path) -> None:
         pq.write_table(window, directory / REFERENCE, compression="zstd")
 
-    return _rewrite(bundle, output or path, {REFERENCE}, fill, threshold=threshold, fpr=fpr)
-
-
-def _rewrite(
-    bundle: Bundle,
-    output: Path,
-    replaced: set[str],
-    fill: Callable[[Path], None],
-    **changes: object,
-) -> Path:
-    """Write a bundle again: some files by `fill`, the rest copied; fields of the manifest changed.
-
-    Raises
-    ------
-    BundleError
-        If a file that is copied is not any more what it was when the bundle was read.
-    """
-    kept = {name: sha for name, sha in bundle.manifest.sha256.items() if name not in replaced}
-
-    def copy_and_fill(directory: Path) -> None:
-        for name in kept:
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle.path / name, directory / name)
-        fill(directory)
-
-    def describe(sha256: dict[str, str]) -> Manifest:
-        for name, expected in kept.items():
-            if sha256[name] != expected:
-                raise BundleError(
-                    f"{bundle.path / name} has been replaced while the bundle was in use: nothing "
-                    "has been changed; run the command again"
-                )
-        return bundle.manifest.model_copy(update=changes | {"sha256": sha256})
-
-    # Resolved, so that what a symbolic link points to is replaced, and not the link.
-    write_bundle(output.resolve(), copy_and_fill, describe)
-    return output
+    rewrite_bundle(
+        bundle,
+        output or path,
+        replaced=frozenset({REFERENCE}),
+        fill=fill,
+        threshold=threshold,
+        fpr=fpr,
+    )
+    return output or path
 
 
 def feature_quantiles(x: NDArray[np.float32], spec: InputSpec) -> dict[str, list[float]] | None:

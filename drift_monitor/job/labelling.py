@@ -10,7 +10,13 @@ import pyarrow as pa
 from adversarial.bundle.read import read_bundle
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.class_labels import class_indices
-from drift_monitor.batches.parquet_files import SourceFile, damaged, find_files, open_file, sha256
+from drift_monitor.batches.parquet_files import (
+    SourceFile,
+    damaged,
+    file_sha256,
+    find_files,
+    open_file,
+)
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import LabelError, StoreError
 from drift_monitor.formatting import percent
@@ -237,7 +243,7 @@ def read_labels(
     files, key_parts, label_parts = [], [], []
     for name in find_files(path):
         table = _table(name, [*keys.values(), label])
-        files.append(SourceFile(name, len(table), sha256(name)))
+        files.append(SourceFile(name, len(table), file_sha256(name)))
         chunk = Chunk(name, np.arange(len(table)), np.empty((len(table), 0), np.float32), table)
         label_parts.append(class_indices(table[label], class_names, label, chunk))
         key_parts.append(_keys(name, table, keys))

@@ -47,7 +47,7 @@ def rejudge(
     store = Store(monitor.directory)
     if not store.is_committed(interval.id):
         raise StoreError(f"{directory} is not committed: run the interval first")
-    with store.held(interval.id):
+    with store.lock_interval(interval.id):
         before = read_report(directory / REPORT)
         scoring = Scoring.of(before)
         bundle, window = _reference(monitor, interval)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adversarial.bundle.read import Bundle, hold, read_bundle
+from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import StoreError
@@ -71,7 +71,7 @@ def score_interval(
         If the batch or the bundle is missing or broken. Nothing is left behind.
     """
     started = time.monotonic()
-    with hold(monitor.detector):
+    with bundle_lock(monitor.detector):
         bundle = read_bundle(monitor.detector)
         # Before TensorFlow, because a batch that is missing should be said so at once.
         batch = Batch(monitor.batch_path(interval), monitor.data, bundle.manifest.input)
@@ -139,7 +139,7 @@ def publish(monitor: Monitor, interval: Interval, staging: Path) -> Report:
     store = Store(monitor.directory)
     directory = monitor.directory / interval.id
     if staging.exists():
-        with store.held(interval.id):
+        with store.lock_interval(interval.id):
             report = read_report(staging / REPORT)
             if _labels(directory) != report.labels:
                 report = write_report(monitor, interval, staging)

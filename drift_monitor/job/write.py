@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adversarial.bundle.read import Bundle, hold, read_bundle
+from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.pages.html import render_index, render_report
 from drift_monitor.results.read import read_reports, read_scores
@@ -23,7 +23,6 @@ from drift_monitor.verdict.build_report import Scoring, judge
 
 SCORING = "scoring.json"
 """What scoring leaves in the staging directory for the report; not published."""
-
 
 ROW_GROUP_ROWS = 65_536
 
@@ -40,14 +39,14 @@ def rerender(monitor: Monitor, interval: str) -> Path:
 def write_index(monitor: Monitor) -> Path:
     """Write the monitor's `index.html` anew from its committed reports; names unreadable ones."""
     store = Store(monitor.directory)
-    with store.locked():
+    with store.lock():
         page = render_index(monitor.name, *read_reports(monitor.directory))
         store.write(monitor.directory / "index.html", page)
     return monitor.directory / "index.html"
 
 
 def _reference(monitor: Monitor, interval: Interval) -> tuple[Bundle, ReferenceWindow]:
-    with hold(monitor.detector):
+    with bundle_lock(monitor.detector):
         bundle = read_bundle(monitor.detector)
         return bundle, reference_window(monitor, bundle, interval)
 

@@ -81,7 +81,9 @@ def _gain(report: Report) -> list[str]:
         f"{count(gain.offered)} of them it is offered as the corrected prediction."
     ]
     if gain.expected is None:
-        sentences.append("Without an accuracy map nothing is known of what the corrections gain.")
+        sentences.append(
+            "Without an accuracy estimator nothing is known of what the corrections gain."
+        )
     else:
         change = gain.expected
         effect = "gain" if change.estimate >= 0 else "lose"

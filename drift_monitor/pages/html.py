@@ -31,7 +31,6 @@ MEANINGS = {
     "no_drift": "nothing tells the batch from the reference",
 }
 
-
 CHARTED = 500
 """Intervals drawn over time: the latest. More are too narrow to be told apart, or clicked."""
 

@@ -149,7 +149,7 @@ class RealisedAccuracy(_Part):
 
 
 class EstimatedAccuracy(_Part):
-    """Accuracy estimated from scores, without labels, by the detector's accuracy map."""
+    """Accuracy estimated from scores, without labels, by the detector's accuracy estimator."""
 
     current: Estimate
     reference: Estimate
@@ -229,7 +229,7 @@ class Correction(_Part):
     n: int
     offered: int = Field(
         description="rows whose corrected prediction is that class, it being the likelier of the "
-        "two; all where there is no accuracy map"
+        "two; all where there is no accuracy estimator"
     )
     probability_before: float | None = Field(
         description="mean estimate that the prediction is right"

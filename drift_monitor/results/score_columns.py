@@ -25,11 +25,7 @@ SCORE_COLUMNS = {
     "label",
     "clean_prediction",
 }
-
-
 TIMESTAMP = pa.timestamp("us", "UTC")
-
-
 REJECTED_SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
 
 
@@ -43,7 +39,6 @@ def segment_column(segment: str) -> str:
 
 IDENTITY = ("file", "row", "row_id", "timestamp")
 """Columns of a score table that say which row it is; nothing asks that of a reference row."""
-
 
 LARGEST_WHOLE_FLOAT = 2**53
 

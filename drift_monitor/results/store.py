@@ -1,7 +1,5 @@
 """Results on disk: `<reports>/<monitor>/<interval>/`, committed by its `report.json`."""
 
-import fcntl
-import os
 import re
 import shutil
 import time
@@ -9,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from adversarial.files import lock_directory, write_text
 from drift_monitor.errors import StoreError
-from drift_monitor.results.table_file import write_text
 
 SCORES = "scores.parquet"
 REJECTED = "rejected.parquet"
@@ -57,17 +55,17 @@ class Store:
         return path
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Hold the monitor's directory for oneself among all processes of this machine."""
-        with _hold(self.directory):
+        with lock_directory(self.directory):
             yield
 
     @contextmanager
-    def held(self, interval: str) -> Iterator[None]:
+    def lock_interval(self, interval: str) -> Iterator[None]:
         """Hold an interval for oneself, from reading its result to publishing what comes of it."""
         directory = self.directory / interval
         directory.mkdir(parents=True, exist_ok=True)
-        with _hold(directory):
+        with lock_directory(directory):
             yield
 
     def discard(self, staging: Path) -> None:
@@ -99,7 +97,7 @@ class Store:
             The interval's directory.
         """
         target = self.directory / interval
-        with self.locked():
+        with self.lock():
             target.mkdir(parents=True, exist_ok=True)
             (target / REPORT).unlink(missing_ok=True)
             for path in sorted(staging.iterdir(), key=lambda path: path.name == REPORT):
@@ -116,14 +114,4 @@ class Store:
 
     def write(self, path: Path, text: str) -> None:
         """Replace a derived file in one step, so that no reader sees half of it."""
-        write_text(text, path)
-
-
-@contextmanager
-def _hold(directory: Path) -> Iterator[None]:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        write_text(path, text)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from adversarial.bundle.accuracy_map import AccuracyMap
+from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from adversarial.bundle.manifest import REFERENCE, BundleError
 from adversarial.bundle.read import Bundle
 from drift_monitor.config import Interval, Monitor
@@ -35,7 +35,7 @@ class ReferenceWindow:
         Its score table.
     own_score : (n,) float64 array
         Scores in the bundle's own window, in nats.
-    accuracy_map : AccuracyMap, optional
+    accuracy_estimator : AccuracyEstimator, optional
         The bundle's, where it has one.
     intervals : tuple of str
         Those it consists of, the latest last; none where it is the detector's own.
@@ -45,7 +45,7 @@ class ReferenceWindow:
 
     table: pa.Table
     own_score: NDArray[np.float64]
-    accuracy_map: AccuracyMap | None = None
+    accuracy_estimator: AccuracyEstimator | None = None
     intervals: tuple[str, ...] = ()
     note: str | None = None
 
@@ -56,23 +56,23 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
     Raises
     ------
     BundleError
-        If the bundle's own window lacks a column, or its accuracy map cannot be read: it was made
-        by another version.
+        If the bundle's own window lacks a column, or its accuracy estimator cannot be read: it was
+        made by another version.
     StoreError
         If the scores of an interval in a trailing window cannot be read.
     """
     own = bundle.reference()
     own_score = own["adversarial_score"].to_numpy()
-    accuracy_map = bundle.accuracy_map()
+    accuracy_estimator = bundle.accuracy_estimator()
     if monitor.reference.kind == "fixed":
-        return ReferenceWindow(_checked(own, bundle), own_score, accuracy_map)
+        return ReferenceWindow(_checked(own, bundle), own_score, accuracy_estimator)
     names = trailing_intervals(monitor, bundle.fingerprint, interval.id)
     wanted = monitor.reference.intervals
     if len(names) < wanted:
         return ReferenceWindow(
             _checked(own, bundle),
             own_score,
-            accuracy_map,
+            accuracy_estimator,
             note=f"the detector's own, because only {len(names)} of {wanted} intervals before "
             "this one are committed, scored by this detector and not harmful",
         )
@@ -81,7 +81,7 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
     return ReferenceWindow(
         table.drop_columns([name for name in IDENTITY if name in table.column_names]),
         own_score,
-        accuracy_map,
+        accuracy_estimator,
         intervals=tuple(names),
     )
 

@@ -13,7 +13,6 @@ from drift_monitor.results.score_columns import segment_column
 
 Classes = NDArray[np.int64]
 
-
 MISSING = "(missing)"
 """Stands for a segment that is null."""
 
@@ -51,7 +50,7 @@ class ScoredRows:
     logged, label, clean : (n,) int64
         Class served, true class, class of the clean twin; −1 where not given.
     probability_correct, reconstruction_probability_correct : (n,) float64, optional
-        Estimates of the accuracy map: that the prediction is right, that the class of M(AE(x)) is.
+        From the accuracy estimator: that the prediction is right, that the class of M(AE(x)) is.
     segments : dict of str to Segment
         By the segment's name in the monitor.
     """

@@ -13,7 +13,7 @@ SMALLEST_EXPECTED = 5
 """Expected count below which categories are pooled (Cochran 1954)."""
 
 
-class MixResult(NamedTuple):
+class ChiSquaredResult(NamedTuple):
     """Chi-squared test of homogeneity of two samples of categories.
 
     `effect` is the total variation distance, the share of rows by which the two mixes differ, and
@@ -32,9 +32,9 @@ class MixResult(NamedTuple):
     n_current: int
 
 
-def mix_test(
+def chi_squared_test(
     reference: NDArray[np.int64], current: NDArray[np.int64], alpha: float = 0.05
-) -> MixResult | None:
+) -> ChiSquaredResult | None:
     """Test whether two samples of categories come from one mix.
 
     Pearson's chi-squared of the 2 × k contingency table: both samples are taken as samples, not the
@@ -53,12 +53,12 @@ def mix_test(
 
     Returns
     -------
-    MixResult or None
+    ChiSquaredResult or None
         None where a sample is empty or fewer than two categories remain: nothing to test.
 
     Examples
     --------
-    >>> result = mix_test(np.array([50, 50]), np.array([70, 30]))
+    >>> result = chi_squared_test(np.array([50, 50]), np.array([70, 30]))
     >>> round(result.statistic, 2), round(result.effect, 2), result.degrees_of_freedom
     (8.33, 0.2, 1)
     """
@@ -73,7 +73,7 @@ def mix_test(
     p_value, is_bound = above_underflow(float(result.pvalue))
     effect = float(np.abs(table[0] / n - table[1] / m).sum() / 2)
     band = sum(math.sqrt((k * math.log(2) + math.log(2 / alpha)) / (2 * size)) for size in (n, m))
-    return MixResult(
+    return ChiSquaredResult(
         statistic=float(result.statistic),
         effect=effect,
         low=max(0.0, effect - band),

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from adversarial.bundle.accuracy_map import AccuracyMap
+from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from adversarial.bundle.read import Bundle
 from drift_monitor import __version__
 from drift_monitor.analysis.findings import Findings, analyse
@@ -105,14 +105,14 @@ def judge(
         If the policy demands a split for which labels are missing.
     """
     manifest = bundle.manifest
-    accuracy_map = window.accuracy_map
+    accuracy_estimator = window.accuracy_estimator
     segments = monitor.data.segments
-    scores = with_estimates(scores, accuracy_map)
+    scores = with_estimates(scores, accuracy_estimator)
     current = ScoredRows.of(scores, manifest.class_names, segments)
     reference = ScoredRows.of(
-        with_estimates(window.table, accuracy_map), manifest.class_names, segments
+        with_estimates(window.table, accuracy_estimator), manifest.class_names, segments
     )
-    findings = analyse(current, reference, manifest.class_names, monitor.policy, accuracy_map)
+    findings = analyse(current, reference, manifest.class_names, monitor.policy, accuracy_estimator)
     scores = _completed(scores, findings, manifest.class_names)
     counts = Counts(
         read=scoring.n_read,
@@ -179,14 +179,16 @@ def judge(
     return report, scores
 
 
-def with_estimates(table: pa.Table, accuracy_map: AccuracyMap | None) -> pa.Table:
-    """Add the map's probabilities behind `reconstruction_confidence`; no map, no columns."""
+def with_estimates(table: pa.Table, accuracy_estimator: AccuracyEstimator | None) -> pa.Table:
+    """Add the estimator's probabilities behind `reconstruction_confidence`, where there is one."""
     names = ("probability_correct", "reconstruction_probability_correct")
     table = table.drop_columns([name for name in names if name in table.column_names])
-    if accuracy_map is None:
+    if accuracy_estimator is None:
         return table
     at = table.schema.get_field_index("reconstruction_confidence") + 1
-    for name, values in zip(reversed(names), reversed(accuracy_map.predict(table)), strict=True):
+    for name, values in zip(
+        reversed(names), reversed(accuracy_estimator.predict(table)), strict=True
+    ):
         table = table.add_column(at, name, pa.array(values))
     return table
 

@@ -123,12 +123,12 @@ def test_each_number_follows_from_the_rows(make_monitor: MakeMonitor, labelled: 
     band = sum(math.sqrt(math.log(4 / 0.05) / (2 * n)) for n in (N, n_reference))
     expected |= {"score-d": d, "score-low": max(0, d - band), "score-high": min(1, d + band)}
 
-    accuracy_map = detector.accuracy_map
-    assert accuracy_map is not None
-    p, _ = accuracy_map.predict(result.to_table(detector.class_names))
-    q, _ = accuracy_map.predict(window)
+    accuracy_estimator = detector.accuracy_estimator
+    assert accuracy_estimator is not None
+    p, _ = accuracy_estimator.predict(result.to_table(detector.class_names))
+    q, _ = accuracy_estimator.predict(window)
     drop = q.mean() - p.mean()
-    ratio = json.loads(accuracy_map.model_dump_json())["drop_error_ratio"]
+    ratio = json.loads(accuracy_estimator.model_dump_json())["drop_error_ratio"]
     error = math.sqrt(p.var() / N + q.var() / n_reference + (ratio * drop) ** 2)
     z = norm.isf(alpha / 2)
     expected |= {

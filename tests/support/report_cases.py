@@ -34,7 +34,7 @@ class Case:
     classes: tuple[str, ...] = CLOTHES
     segments: tuple[tuple[str, int], ...] = (("country", 3),)
     labels: bool = False
-    accuracy_map: bool = True
+    accuracy_estimator: bool = True
     input: Literal["images", "flat", "none"] = "images"
     row_ids: bool = True
     monitor: str = "fashion_mnist"
@@ -66,7 +66,7 @@ CASES = {
     "no drift": Case("no_drift", seed=4),
     "insufficient data": Case("insufficient_data", rows=40, examples=3, seed=5),
     "no row scored": Case("insufficient_data", rows=0, examples=0),
-    "no accuracy map": Case(accuracy_map=False, seed=6),
+    "no accuracy estimator": Case(accuracy_estimator=False, seed=6),
     "flat rows": Case(input="flat", row_ids=False, classes=("malignant", "benign"), seed=7),
     "two classes": Case(classes=("cat", "dog"), seed=8),
     "200 classes": Case(classes=tuple(f"class {i:03}" for i in range(200)), rows=5000, seed=9),

@@ -108,7 +108,7 @@ def make_accuracy(
             current=own, reference=before, difference=difference(own, before)
         )
     estimated = None
-    if case.accuracy_map and case.rows:
+    if case.accuracy_estimator and case.rows:
         fall = {"harmful_drift": 0.052, "harmless_drift": 0.006}.get(case.verdict, 0.001)
         fall += 0.004 * np.sin(case.seed)
         estimated = EstimatedAccuracy(
@@ -120,7 +120,9 @@ def make_accuracy(
             p_value=0.0003 if fall > 0.03 else 0.4,
             decides=not case.labels,
         )
-    missing = "no row was scored" if case.accuracy_map else "the detector has no accuracy map"
+    missing = (
+        "no row was scored" if case.accuracy_estimator else "the detector has no accuracy estimator"
+    )
     return Accuracy(
         realised=realised,
         estimated=estimated,
@@ -183,8 +185,8 @@ def make_corrections(case: Case, scores: pa.Table) -> list[Correction]:
             reconstruction_prediction=after,
             n=len(offered),
             offered=sum(offered),
-            probability_before=0.41 if case.accuracy_map else None,
-            probability_after=0.632 if case.accuracy_map else None,
+            probability_before=0.41 if case.accuracy_estimator else None,
+            probability_after=0.632 if case.accuracy_estimator else None,
         )
         for (before, after), offered in sorted(pairs.items(), key=lambda item: -len(item[1]))
     ]
@@ -192,7 +194,7 @@ def make_corrections(case: Case, scores: pa.Table) -> list[Correction]:
 
 def make_gain(case: Case, scores: pa.Table) -> CorrectionGain:
     corrections = make_corrections(case, scores)
-    known = case.accuracy_map and bool(corrections)
+    known = case.accuracy_estimator and bool(corrections)
     return CorrectionGain(
         proposed=sum(c.n for c in corrections),
         offered=sum(c.offered for c in corrections),

@@ -25,7 +25,7 @@ def make_scores(case: Case, rng: np.random.Generator) -> pa.Table:
     changes = flagged & (rng.random(n) < (0.8 if case.verdict == "harmful_drift" else 0.25))
     reconstruction = np.where(changes, other, prediction)
     right = np.clip(rng.beta(9, 1, n) - 0.5 * changes, 0.01, 0.99)
-    offered = changes & (right < 0.5) if case.accuracy_map else changes
+    offered = changes & (right < 0.5) if case.accuracy_estimator else changes
     wrong = rng.random(n) < np.where(changes, 0.6, 0.05)
     label = np.where(wrong, other, prediction)
     harmful = wrong if case.labels else offered
@@ -45,7 +45,7 @@ def make_scores(case: Case, rng: np.random.Generator) -> pa.Table:
         "reconstruction_prediction": text[reconstruction],
         "reconstruction_confidence": rng.beta(8, 1, n).astype(np.float32),
     }
-    if case.accuracy_map:
+    if case.accuracy_estimator:
         columns["probability_correct"] = right
     columns["outcome"] = pa.array(np.where(harmful, "harmful", "harmless").tolist(), pa.string())
     if case.labels:

@@ -21,8 +21,7 @@ from adversarial.attacks.core.result import AttackResult
 from adversarial.attacks.core.victim import FINGERPRINT_ROWS, Classes, Perturb, Rows, Victim
 from adversarial.attacks.core.weight_search import search_weights
 from adversarial.errors import DriftMonitorError, ModelError
-from adversarial.files import describe_changes, write_json
-from adversarial.training.checkpoints import digest
+from adversarial.files import arrays_digest, describe_changes, replace_file, write_json
 
 Bounds = tuple[float | NDArray[np.floating], float | NDArray[np.floating]]
 
@@ -134,7 +133,7 @@ class Attack(abc.ABC):
         victim = Victim(criterion, x.shape[1:], len(x))
         if directory is not None:
             directory = Path(directory)
-            self._claim(directory, digest(x, y), victim.fingerprint(x, y))
+            self._claim(directory, arrays_digest(x, y), victim.fingerprint(x, y))
         perturb = self._prepare(victim)
         if self.weight_steps:
             perturb = search_weights(victim, perturb, self.weight_steps)
@@ -177,9 +176,8 @@ class Attack(abc.ABC):
             "seconds": seconds,
         }
         if kept is not None:
-            scratch = kept.with_suffix(".new.npz")
-            np.savez(scratch, **part)
-            scratch.replace(kept)
+            with replace_file(kept) as scratch:
+                np.savez(scratch, **part)
         return part
 
     def _limits(self) -> tuple[Rows, Rows]:

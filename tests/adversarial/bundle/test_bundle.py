@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from adversarial import AdversarialDetector, BundleError, InputSpec, read_bundle
-from adversarial.bundle import read as bundles
 from adversarial.bundle import write
 from adversarial.bundle.manifest import ACCURACY, FEATURE_QUANTILES
-from adversarial.bundle.read import hold
+from adversarial.bundle.read import bundle_lock
 from adversarial.bundle.write import write_bundle
+from adversarial.files import exchange_directories
 from drift_monitor.detectors.reference import feature_quantiles, rethreshold
 
 
@@ -33,7 +33,7 @@ def copy(bundle: Path, tmp_path: Path) -> Path:
 def test_a_bundle_that_is_being_read_is_replaced_afterwards(copy: Path) -> None:
     before = read_bundle(copy).fingerprint
     writer = threading.Thread(target=rethreshold, args=(copy, 0.3))
-    with hold(copy):
+    with bundle_lock(copy):
         writer.start()
         writer.join(0.5)
         assert writer.is_alive()
@@ -48,12 +48,12 @@ def test_who_waited_for_a_replacement_holds_the_new_bundle(copy: Path, bundle: P
     holding, done = threading.Event(), threading.Event()
 
     def read() -> None:
-        with hold(copy):
+        with bundle_lock(copy):
             holding.set()
             done.wait(20)
 
     reader = threading.Thread(target=read)
-    with hold(copy, exclusive=True):
+    with bundle_lock(copy, exclusive=True):
         reader.start()
         assert not holding.wait(0.5)
         copy.rename(copy.with_name("old"))
@@ -74,7 +74,7 @@ def test_a_loaded_detector_says_which_bundle_it_is(copy: Path) -> None:
 def test_a_bundle_is_not_verified_while_it_is_replaced(copy: Path) -> None:
     """Else its files could be compared with the hashes of another."""
     reader = threading.Thread(target=read_bundle, args=(copy,))
-    with hold(copy, exclusive=True):
+    with bundle_lock(copy, exclusive=True):
         reader.start()
         reader.join(0.5)
         assert reader.is_alive()
@@ -93,7 +93,7 @@ def test_a_file_system_without_locks_can_be_read(
 
 
 def test_where_there_is_no_bundle_nothing_is_waited_for(tmp_path: Path) -> None:
-    with hold(tmp_path / "nothing"), hold(tmp_path / "nothing", exclusive=True):
+    with bundle_lock(tmp_path / "nothing"), bundle_lock(tmp_path / "nothing", exclusive=True):
         pass
 
 
@@ -104,8 +104,9 @@ def test_there_is_a_whole_bundle_in_place_at_every_moment_of_a_replacement(copy:
         "from adversarial.bundle import write as bundle; "
         "rename = Path.rename; "
         "Path.rename = lambda *a: (rename(*a), os.kill(os.getpid(), signal.SIGKILL)); "
-        "exchange = bundle._exchange; "
-        "bundle._exchange = lambda *a: (exchange(*a), os.kill(os.getpid(), signal.SIGKILL))[0]; "
+        "exchange = bundle.exchange_directories; "
+        "bundle.exchange_directories = "
+        "lambda *a: (exchange(*a), os.kill(os.getpid(), signal.SIGKILL))[0]; "
         "from drift_monitor.detectors.reference import rethreshold; "
         "rethreshold(Path(sys.argv[1]), 0.3)"
     )
@@ -118,7 +119,7 @@ def test_there_is_a_whole_bundle_in_place_at_every_moment_of_a_replacement(copy:
 def test_a_file_system_that_cannot_exchange_gets_two_renames(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write, "_exchange", lambda *_: False)
+    monkeypatch.setattr(write, "exchange_directories", lambda *_: False)
     before = read_bundle(copy)
     rethreshold(copy, 0.3)
     assert read_bundle(copy).fingerprint != before.fingerprint
@@ -127,7 +128,7 @@ def test_a_file_system_that_cannot_exchange_gets_two_renames(
 
 def test_a_system_without_the_call_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
-    assert not bundles._exchange(tmp_path, tmp_path)
+    assert not exchange_directories(tmp_path, tmp_path)
 
 
 def rewrite(path: Path, *, without: str = "", **texts: str) -> None:
@@ -146,15 +147,15 @@ def rewrite(path: Path, *, without: str = "", **texts: str) -> None:
     )
 
 
-def test_a_bundle_from_before_accuracy_maps_loads(copy: Path) -> None:
+def test_a_bundle_from_before_accuracy_estimators_loads(copy: Path) -> None:
     rewrite(copy, without=ACCURACY)
     manifest = json.loads((copy / "detector.json").read_text())
     assert "reference_created" not in manifest
     found = read_bundle(copy)
-    assert found.accuracy_map() is None
+    assert found.accuracy_estimator() is None
     assert found.feature_quantiles() is None
     detector = AdversarialDetector.load(copy)
-    kept = (detector.accuracy_map, detector.feature_quantiles, detector.reference_created)
+    kept = (detector.accuracy_estimator, detector.feature_quantiles, detector.reference_created)
     assert kept == (None, None, None)
 
 
@@ -166,7 +167,7 @@ def test_loading_and_saving_keeps_what_is_known_of_the_reference(
     detector.reference_created = datetime(2026, 11, 20, 6, tzinfo=UTC)
     detector.save(tmp_path / "again")
     again = read_bundle(tmp_path / "again")
-    assert again.accuracy_map() == read_bundle(copy).accuracy_map() is not None
+    assert again.accuracy_estimator() == read_bundle(copy).accuracy_estimator() is not None
     assert again.feature_quantiles() == {"age": [0.5] * 101}
     assert again.manifest.reference_created == detector.reference_created
 
@@ -185,7 +186,7 @@ def test_a_file_of_another_version_is_named_with_the_remedy(
     rewrite(copy, **{name.removesuffix(".json"): text})
     found = read_bundle(copy)
     with pytest.raises(BundleError, match=rf"{name} cannot be read.*'drift-monitor reference'"):
-        (found.accuracy_map if name == ACCURACY else found.feature_quantiles)()
+        (found.accuracy_estimator if name == ACCURACY else found.feature_quantiles)()
 
 
 def test_an_altered_map_is_refused(copy: Path) -> None:

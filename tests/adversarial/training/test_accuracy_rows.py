@@ -1,4 +1,4 @@
-"""The rows that an accuracy map is fitted on."""
+"""The rows that an accuracy estimator is fitted on."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from adversarial import AdversarialDetector, InputSpec
 from adversarial.attacks import FGSM
-from adversarial.bundle.accuracy_map import ATTACKS
+from adversarial.bundle.accuracy_estimator import ATTACKS
 from adversarial.corruptions import CORRUPTIONS, corrupt
 from adversarial.training.accuracy_rows import (
     FGSM_RADII,

@@ -12,14 +12,14 @@ from tests.drift_monitor.analysis.test_findings import CLASSES, scores
 
 
 class Exact:
-    """An accuracy map that never errs."""
+    """An accuracy estimator that never errs."""
 
     def drop_error(self, drop: float) -> float:
         return 0.0 * drop
 
 
 class Rough:
-    """A map that errs by a fifth of the drop it sees."""
+    """An estimator that errs by a fifth of the drop it sees."""
 
     def drop_error(self, drop: float) -> float:
         return 0.2 * abs(drop)

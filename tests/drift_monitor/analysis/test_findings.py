@@ -20,7 +20,7 @@ from drift_monitor.errors import ConfigError
 from drift_monitor.results.report import Counts, TwoSampleTest
 from drift_monitor.scoring.score_table import score_chunk
 from drift_monitor.scoring.scored_rows import ScoredRows
-from drift_monitor.stats.chi_squared import mix_test
+from drift_monitor.stats.chi_squared import chi_squared_test
 from drift_monitor.stats.ks import ks_test, minimum_detectable_d
 from drift_monitor.stats.multiple_testing import holm
 from drift_monitor.verdict.rules import decide
@@ -310,7 +310,7 @@ def test_each_test_compares_the_rows_it_names() -> None:
         [np.count_nonzero(np.asarray(table["prediction"]) == name) for name in CLASSES]
         for table in (reference, current)
     ]
-    mix = mix_test(*np.array(mixes))
+    mix = chi_squared_test(*np.array(mixes))
     assert mix is not None
     assert (tests["class_mix"].statistic, tests["class_mix"].effect) == (mix.statistic, mix.effect)
     for name in ("confidence", "entropy"):

@@ -406,4 +406,4 @@ def test_reference_says_what_the_new_window_gives(
     assert code == 0, err
     assert f"Wrote the detector bundle {tmp_path / 'renewed'}" in out
     assert "flags 10 of 100 normal rows" in out
-    assert "by a map fitted on 100 labelled rows" in out
+    assert "by an estimator fitted on 100 labelled rows" in out

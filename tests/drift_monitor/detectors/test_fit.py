@@ -44,24 +44,24 @@ def fit(classifier: Path, data: Path, output: Path, *options: object) -> Adversa
     return AdversarialDetector.load(output)
 
 
-def test_labels_give_an_accuracy_map_and_no_labels_a_line_that_says_so(
+def test_labels_give_an_accuracy_estimator_and_no_labels_a_line_that_says_so(
     classifier_file: Path, training_rows: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     command = words(classifier_file, training_rows, tmp_path / "with", "--epochs", 1)
     command.remove("--no-accuracy")
     found = CliRunner().invoke(app, command)
     assert found.exit_code == 0, found.output
-    fitted = read_bundle(tmp_path / "with").accuracy_map()
+    fitted = read_bundle(tmp_path / "with").accuracy_estimator()
     assert fitted is not None
     assert fitted.class_names == CLASSES
-    assert "by a map fitted on 80 labelled rows" in found.output
+    assert "by an estimator fitted on 80 labelled rows" in found.output
 
     at = command.index("--label")
     del command[at : at + 2]
     command[command.index(str(tmp_path / "with"))] = str(tmp_path / "without")
     assert CliRunner().invoke(app, command).exit_code == 0
     without = read_bundle(tmp_path / "without")
-    assert without.accuracy_map() is None
+    assert without.accuracy_estimator() is None
     assert without.manifest.reference_created is not None
     assert "estimated accuracy needs labels" in caplog.text
 
@@ -70,7 +70,7 @@ def test_no_map_is_fitted_where_none_is_wanted(
     classifier_file: Path, training_rows: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     detector = fit(classifier_file, training_rows, tmp_path / "d", "--epochs", 1)
-    assert detector.accuracy_map is None
+    assert detector.accuracy_estimator is None
     assert "accuracy" not in caplog.text
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from adversarial import AdversarialDetector, read_bundle
-from adversarial.bundle.read import hold
+from adversarial.bundle.manifest import BundleError
+from adversarial.bundle.read import bundle_lock
 from adversarial.errors import DriftMonitorError
 from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.detectors import promote as promotion
@@ -104,7 +105,8 @@ def test_a_kill_leaves_a_whole_detector_in_place(
         "        if moves == int(sys.argv[3]): os.kill(os.getpid(), signal.SIGKILL)\n"
         "        return change(*arguments)\n"
         "    return changed\n"
-        "Path.rename = killing(Path.rename); write._exchange = killing(write._exchange)\n"
+        "Path.rename = killing(Path.rename)\n"
+        "write.exchange_directories = killing(write.exchange_directories)\n"
         "monitor = load_monitor(sys.argv[1])\n"
         "promote(monitor, find_bundles(monitor, Path(sys.argv[2])))"
     )
@@ -122,7 +124,7 @@ def test_a_job_that_is_loading_the_detector_is_waited_for(
 ) -> None:
     bundles = find_bundles(monitor, candidate)
     writer = threading.Thread(target=promote, args=(monitor, bundles))
-    with hold(monitor.detector):
+    with bundle_lock(monitor.detector):
         writer.start()
         writer.join(0.5)
         assert writer.is_alive()
@@ -150,7 +152,7 @@ def test_a_candidate_that_is_changed_while_it_is_copied_is_not_promoted(
     bundles = find_bundles(monitor, candidate)
     rethreshold(candidate, 0.1)
     before = content(Path(monitor.detector))
-    with pytest.raises(PromotionError, match="was changed while it was copied"):
+    with pytest.raises(BundleError, match="has been replaced while the bundle was in use"):
         promote(monitor, bundles)
     assert content(Path(monitor.detector)) == before
 

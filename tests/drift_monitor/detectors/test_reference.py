@@ -65,7 +65,7 @@ def test_a_rethresholded_bundle_is_the_bundle_fitted_with_that_rate(
         assert made.reference().equals(fitted.reference(), check_metadata=True)
         assert made.manifest.threshold == fitted.manifest.threshold
         assert made.manifest.fpr == fpr
-        assert made.accuracy_map() == read_bundle(first).accuracy_map() is not None
+        assert made.accuracy_estimator() == read_bundle(first).accuracy_estimator() is not None
         kept = {"threshold", "fpr", "sha256"}
         source = read_bundle(first).manifest
         assert made.manifest.model_dump(exclude=kept) == source.model_dump(exclude=kept)
@@ -213,7 +213,7 @@ def test_a_renewed_reference_is_that_of_the_new_rows_and_the_models_stay(
     copy: Path, tmp_path: Path
 ) -> None:
     before = read_bundle(copy)
-    map_before = before.accuracy_map()
+    map_before = before.accuracy_estimator()
     started = datetime.now(UTC)
     assert renew_reference(copy, new_rows(tmp_path), fpr=0.1) == copy
     after = read_bundle(copy)
@@ -234,23 +234,23 @@ def test_a_renewed_reference_is_that_of_the_new_rows_and_the_models_stay(
         "reference_rows": 120,
         "reference": "given",
     }
-    found = after.accuracy_map()
+    found = after.accuracy_estimator()
     assert found is not None
     assert found.n_clean == 120
     right = np.asarray(window["prediction"]) == np.asarray(window["label"])
     assert found.predict(window)[0].mean() == pytest.approx(right.mean(), abs=1 / 120)
     assert found != map_before
-    assert detector.accuracy_map == found
+    assert detector.accuracy_estimator == found
     assert detector.reference_created == after.manifest.reference_created
 
 
 def test_without_enough_labels_the_old_map_goes_and_the_log_says_why(
     copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert read_bundle(copy).accuracy_map() is not None
+    assert read_bundle(copy).accuracy_estimator() is not None
     renew_reference(copy, new_rows(tmp_path, labelled=20))
     found = read_bundle(copy)
-    assert found.accuracy_map() is None
+    assert found.accuracy_estimator() is None
     assert not (copy / "accuracy.json").exists()
     assert found.manifest.fpr == 0.05
     assert "labels of at least 50 reference rows, and 20 have one" in caplog.text

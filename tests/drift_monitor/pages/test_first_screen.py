@@ -166,7 +166,7 @@ def test_the_distance_of_the_scores() -> None:
     ("case", "missing", "words"),
     [
         ("harmful", "realised-current", "not known"),
-        ("no accuracy map", "estimated-current", "the detector has no accuracy map"),
+        ("no accuracy estimator", "estimated-current", "the detector has no accuracy estimator"),
         ("no row scored", "harm-current", "no row falls under the split"),
         ("no row scored", "score-d", "not tested"),
     ],

@@ -168,7 +168,9 @@ def test_the_gain_of_the_corrections_is_said_in_words() -> None:
         "By the labels, the offered corrections changed accuracy by +0.7 points",
     ):
         assert words in text
-    assert "Without an accuracy map" in section(page_of("no accuracy map"), "corrections")
+    assert "Without an accuracy estimator" in section(
+        page_of("no accuracy estimator"), "corrections"
+    )
 
 
 def test_a_loss_is_called_one() -> None:

@@ -17,7 +17,7 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 CASES = [
     Case(),
     Case(labels=True, trailing=3),
-    Case("no_drift", accuracy_map=False, segments=()),
+    Case("no_drift", accuracy_estimator=False, segments=()),
     Case("insufficient_data", rows=0, examples=0),
 ]
 

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from drift_monitor.stats.chi_squared import MixResult, minimum_detectable_variation, mix_test
+from drift_monitor.stats.chi_squared import (
+    ChiSquaredResult,
+    chi_squared_test,
+    minimum_detectable_variation,
+)
 
 Counts = NDArray[np.int64]
 filled = st.integers(1, 8).flatmap(
@@ -17,8 +21,8 @@ filled = st.integers(1, 8).flatmap(
 )
 
 
-def made(reference: Counts, current: Counts, alpha: float = 0.05) -> MixResult:
-    found = mix_test(reference, current, alpha)
+def made(reference: Counts, current: Counts, alpha: float = 0.05) -> ChiSquaredResult:
+    found = chi_squared_test(reference, current, alpha)
     assert found is not None
     return found
 
@@ -47,12 +51,12 @@ def test_the_effect_is_the_largest_difference_of_any_set_of_categories(
 ) -> None:
     reference, current = np.array(sides) + 10  # no category is pooled
     if len(reference) < 2:
-        assert mix_test(reference, current) is None
+        assert chi_squared_test(reference, current) is None
         return
     p, q = reference / reference.sum(), current / current.sum()
     subsets = range(2 ** len(p))
     chosen = [[bool(subset >> i & 1) for i in range(len(p))] for subset in subsets]
-    found = mix_test(reference, current)
+    found = chi_squared_test(reference, current)
     assume(found is not None and found.categories == len(p))
     assert found is not None
     assert found.effect == pytest.approx(max(p[c].sum() - q[c].sum() for c in chosen))
@@ -64,10 +68,10 @@ def test_the_test_is_symmetric_and_ignores_the_order_of_categories(
     sides: tuple[list[int], list[int]],
 ) -> None:
     reference, current = np.array(sides)
-    found = mix_test(reference, current)
-    swapped = mix_test(current, reference)
+    found = chi_squared_test(reference, current)
+    swapped = chi_squared_test(current, reference)
     order = np.random.default_rng(0).permutation(len(reference))
-    shuffled = mix_test(reference[order], current[order])
+    shuffled = chi_squared_test(reference[order], current[order])
     if found is None:
         assert swapped is None
         assert shuffled is None
@@ -84,7 +88,7 @@ def test_no_category_is_tested_with_fewer_expected_rows_than_five(
     sides: tuple[list[int], list[int]],
 ) -> None:
     reference, current = np.array(sides)
-    found = mix_test(reference, current)
+    found = chi_squared_test(reference, current)
     if found is None or found.categories == 2:  # two are needed, whatever they hold
         return
     smaller = min(found.n_reference, found.n_current)
@@ -108,7 +112,7 @@ def test_rare_categories_are_pooled_not_dropped() -> None:
 def test_there_is_no_test_without_rows_or_without_two_categories(
     reference: list[int], current: list[int]
 ) -> None:
-    assert mix_test(np.array(reference, np.int64), np.array(current, np.int64)) is None
+    assert chi_squared_test(np.array(reference, np.int64), np.array(current, np.int64)) is None
 
 
 def test_a_p_value_below_the_smallest_float_is_a_bound_and_not_zero() -> None:

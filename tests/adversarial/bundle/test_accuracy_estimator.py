@@ -1,4 +1,4 @@
-"""The accuracy map on rows whose true probabilities are known."""
+"""The accuracy estimator on rows whose true probabilities are known."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from adversarial.bundle.accuracy_map import ATTACKS, MIN_ROWS, AccuracyMap
+from adversarial.bundle.accuracy_estimator import ATTACKS, MIN_ROWS, AccuracyEstimator
 from adversarial.errors import ModelError
 
 CLASSES = ("cat", "dog", "owl")
@@ -72,11 +72,11 @@ def changed(n: int) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> AccuracyMap:
-    return AccuracyMap.fit(scored(4000, 0)[0], changed(3000), CLASSES)
+def fitted() -> AccuracyEstimator:
+    return AccuracyEstimator.fit(scored(4000, 0)[0], changed(3000), CLASSES)
 
 
-def test_known_probabilities_are_recovered(fitted: AccuracyMap) -> None:
+def test_known_probabilities_are_recovered(fitted: AccuracyEstimator) -> None:
     for harder in (0.0, 1.5):
         table, right, corrected = scored(4000, 77, harder=harder)
         p, q = fitted.predict(table)
@@ -93,11 +93,13 @@ def test_the_mean_estimate_of_the_normal_rows_is_their_accuracy() -> None:
         ["owl" if name != "owl" else "cat" for name in wrong["prediction"].to_pylist()]
     )
     wrong = wrong.set_column(wrong.column_names.index("label"), "label", label)
-    fitted = AccuracyMap.fit(clean, wrong, CLASSES)
+    fitted = AccuracyEstimator.fit(clean, wrong, CLASSES)
     assert fitted.predict(clean)[0].mean() == pytest.approx(accuracy(clean), abs=0.5 / 2000)
 
 
-def test_one_class_has_one_probability_and_two_at_most_one_together(fitted: AccuracyMap) -> None:
+def test_one_class_has_one_probability_and_two_at_most_one_together(
+    fitted: AccuracyEstimator,
+) -> None:
     table = scored(3000, 5, harder=3.0)[0]
     extremes = table.slice(0, 8)
     extremes = extremes.set_column(0, "adversarial_score", pa.array([0.0, 16.2] * 4))
@@ -111,26 +113,26 @@ def test_one_class_has_one_probability_and_two_at_most_one_together(fitted: Accu
     assert p.dtype == q.dtype == np.float64
 
 
-def test_a_row_s_probability_does_not_depend_on_the_others(fitted: AccuracyMap) -> None:
+def test_a_row_s_probability_does_not_depend_on_the_others(fitted: AccuracyEstimator) -> None:
     table = scored(100, 6)[0]
     parts = [fitted.predict(table.slice(start, 10)) for start in range(0, 100, 10)]
     for whole, part in zip(fitted.predict(table), zip(*parts, strict=True), strict=True):
         np.testing.assert_allclose(np.concatenate(part), whole, rtol=1e-12)
 
 
-def test_no_rows_have_no_probabilities(fitted: AccuracyMap) -> None:
+def test_no_rows_have_no_probabilities(fitted: AccuracyEstimator) -> None:
     p, q = fitted.predict(scored(5, 6)[0].slice(0, 0))
     assert p.shape == q.shape == (0,)
 
 
-def test_its_json_holds_all_of_it(fitted: AccuracyMap) -> None:
-    again = AccuracyMap.model_validate_json(fitted.model_dump_json())
+def test_its_json_holds_all_of_it(fitted: AccuracyEstimator) -> None:
+    again = AccuracyEstimator.model_validate_json(fitted.model_dump_json())
     assert again == fitted
     table = scored(50, 8)[0]
     np.testing.assert_array_equal(again.predict(table), fitted.predict(table))
 
 
-def test_no_drop_has_no_error_and_a_larger_one_more(fitted: AccuracyMap) -> None:
+def test_no_drop_has_no_error_and_a_larger_one_more(fitted: AccuracyEstimator) -> None:
     assert fitted.drop_error(0.0) == 0
     assert fitted.drop_error(0.2) == fitted.drop_error(-0.2) >= fitted.drop_error(0.1)
 
@@ -142,8 +144,8 @@ def test_a_corruption_unlike_the_others_widens_the_error() -> None:
     # Sure of itself as ever, and always wrong.
     label = pa.array(["owl" if n != "owl" else "cat" for n in strange["prediction"].to_pylist()])
     strange = strange.set_column(strange.column_names.index("label"), "label", label)
-    narrow = AccuracyMap.fit(clean, alike, CLASSES)
-    wide = AccuracyMap.fit(clean, pa.concat_tables([alike, strange]), CLASSES)
+    narrow = AccuracyEstimator.fit(clean, alike, CLASSES)
+    wide = AccuracyEstimator.fit(clean, pa.concat_tables([alike, strange]), CLASSES)
     assert wide.drop_error_ratio > narrow.drop_error_ratio + 0.5
 
 
@@ -151,7 +153,7 @@ def test_a_corruption_unlike_the_others_widens_the_error() -> None:
 def test_a_reference_without_a_wrong_row_still_has_a_map(n: int) -> None:
     clean = scored(n, 4)[0]
     clean = clean.set_column(clean.column_names.index("label"), "label", clean["prediction"])
-    fitted = AccuracyMap.fit(clean, changed(50), CLASSES)
+    fitted = AccuracyEstimator.fit(clean, changed(50), CLASSES)
     assert fitted.predict(clean)[0].mean() == pytest.approx(1, abs=1 / n)
     harder = scored(400, 4, harder=3.0)[0]
     assert fitted.predict(harder)[0].mean() < fitted.predict(clean)[0].mean()
@@ -159,10 +161,10 @@ def test_a_reference_without_a_wrong_row_still_has_a_map(n: int) -> None:
 
 def test_too_few_rows_are_refused() -> None:
     with pytest.raises(ModelError, match=f"49 labelled normal rows are too few.*{MIN_ROWS}"):
-        AccuracyMap.fit(scored(MIN_ROWS - 1, 4)[0], changed(50), CLASSES)
+        AccuracyEstimator.fit(scored(MIN_ROWS - 1, 4)[0], changed(50), CLASSES)
 
 
-def test_an_unknown_class_is_named(fitted: AccuracyMap) -> None:
+def test_an_unknown_class_is_named(fitted: AccuracyEstimator) -> None:
     table = scored(3, 4)[0]
     names = pa.array(["cat", "emu", "cat"])
     table = table.set_column(table.column_names.index("prediction"), "prediction", names)

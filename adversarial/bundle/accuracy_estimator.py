@@ -25,7 +25,7 @@ from adversarial.bundle.accuracy_model import (
 from adversarial.errors import ModelError
 
 MIN_ROWS = 50
-"""Labelled normal rows that a map needs: with fewer, their own accuracy is hardly known."""
+"""Labelled normal rows that an estimator needs: with fewer, their own accuracy is hardly known."""
 CLEAN_SHARE = 0.5
 """Of the weight in the fit, what normal rows have together."""
 WITHIN_95 = 1.96
@@ -44,7 +44,7 @@ Names = NDArray[np.str_]
 Coefficients = tuple[tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat], ...]
 
 
-class AccuracyMap(BaseModel):
+class AccuracyEstimator(BaseModel):
     """From score, confidences and classes of a row to the probability that its class is right.
 
     With φ = (1, log-odds of the confidence of M(x), the same of M(AE(x)), ln(S(x) + 0.001)), each
@@ -67,8 +67,8 @@ class AccuracyMap(BaseModel):
     prediction, reconstruction : tuple of 4-tuples of float
         b₁, by the class of M(x), and b₂, by that of M(AE(x)).
     drop_error_ratio : float
-        Of the map's own error to the drop that it estimates (`drop_error`), found by leaving out
-        one corruption at a time.
+        Of the estimator's own error to the drop that it estimates (`drop_error`), found by leaving
+        out one corruption at a time.
     n_clean, n_changed : int
         Rows that it was fitted on: normal ones, and corrupted or attacked ones.
     families : tuple of str
@@ -88,8 +88,10 @@ class AccuracyMap(BaseModel):
     families: tuple[str, ...]
 
     @classmethod
-    def fit(cls, clean: pa.Table, changed: pa.Table, class_names: Sequence[str]) -> AccuracyMap:
-        """Fit a map.
+    def fit(
+        cls, clean: pa.Table, changed: pa.Table, class_names: Sequence[str]
+    ) -> AccuracyEstimator:
+        """Fit an estimator.
 
         Normal rows have half of the weight, each family of changed ones an equal part of the rest.
         Afterwards all log-odds are moved by one number, so that the mean estimate of the normal
@@ -111,8 +113,8 @@ class AccuracyMap(BaseModel):
         """
         if len(clean) < MIN_ROWS:
             raise ModelError(
-                f"{len(clean)} labelled normal rows are too few for an accuracy map: give at least "
-                f"{MIN_ROWS}"
+                f"{len(clean)} labelled normal rows are too few for an accuracy estimator: "
+                f"give at least {MIN_ROWS}"
             )
         names = tuple(class_names)
         rows = read_rows(pa.concat_tables([clean, changed], promote_options="default"), names)
@@ -148,7 +150,7 @@ class AccuracyMap(BaseModel):
         Raises
         ------
         ModelError
-            If a class is not among the map's.
+            If a class is not among the estimator's.
         """
         coefficients = (self.agreeing, self.prediction, self.reconstruction)
         fitted = np.array(coefficients)
@@ -163,10 +165,11 @@ class AccuracyMap(BaseModel):
         return np.concatenate(prediction), np.concatenate(reconstruction)
 
     def drop_error(self, drop: float) -> float:
-        """Return the standard deviation of the map's own error of a batch's estimated accuracy.
+        """Return the standard deviation of the estimator's own error.
 
-        Not of the chance in which rows a batch holds. Reference and batch share the map, so that
-        where it sees no drop it adds no error to the comparison.
+        That is of a batch's estimated accuracy, but for the chance in which rows a batch holds.
+        Reference and batch share the estimator, so that where it sees no drop it adds no error to
+        the comparison.
 
         Parameters
         ----------
