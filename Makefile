@@ -28,10 +28,11 @@ demo: $(STAMP)  ## Run a week of real batches through Airflow and open with buil
 test: $(STAMP)  ## Run the tests
 	$(RUN)pytest
 
-lint: $(STAMP)  ## Check format, lint rules and types
+lint: $(STAMP)  ## Check format, lint rules, types and the direction of imports
 	$(RUN)ruff format --check .
 	$(RUN)ruff check .
 	$(RUN)mypy
+	$(RUN)lint-imports --no-logo
 
 format: $(STAMP)  ## Format the code and mend what ruff can mend
 	$(RUN)ruff format .

@@ -1,14 +1,13 @@
 """Opt-ins: what a model file needs beyond Keras's own layers, and what a user lets it have.
 
-A model file's description is read as data here; nothing in it is imported, built or run, and a
-`.keras` file needs no Keras for it.
+A model file's description is read as data here; nothing in it is imported, built or run, which
+needs no Keras.
 """
 
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
-from importlib import import_module
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,33 +40,9 @@ def check_opt_in(name: str) -> str:
     return name
 
 
-def custom_objects(trust: Sequence[str]) -> dict[str, Any]:
-    """Import the classes and functions that `trust` names, by each name a model file may use.
-
-    Raises
-    ------
-    ModelError
-        If a name is not of the form of an opt-in, or cannot be imported.
-    """
-    import keras
-
-    found: dict[str, Any] = {}
-    for opt_in in map(check_opt_in, trust):
-        module, _, name = opt_in.partition(":")
-        if not name:
-            continue
-        try:
-            thing = getattr(import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise ModelError(
-                f"the opt-in {opt_in} cannot be imported ({error}): correct the name, or install "
-                "its package or put its directory on PYTHONPATH"
-            ) from error
-        found |= {name: thing, keras.saving.get_registered_name(thing): thing}
-    return found
-
-
-def missing_opt_ins(path: Path, trust: Sequence[str]) -> list[str]:
+def missing_opt_ins(
+    path: Path, trust: Sequence[str], keras_names: Container[str] = ()
+) -> list[str]:
     """Return what must be added to `trust` before the model file `path` can be loaded.
 
     Parameters
@@ -76,6 +51,8 @@ def missing_opt_ins(path: Path, trust: Sequence[str]) -> list[str]:
         A `.keras` or `.h5` file.
     trust : sequence of str
         Opt-ins given.
+    keras_names : container of str
+        Names of Keras's own classes: an `.h5` file does not say which module defines a class.
 
     Returns
     -------
@@ -83,7 +60,7 @@ def missing_opt_ins(path: Path, trust: Sequence[str]) -> list[str]:
         Opt-ins, each once; `<module>:Name` where the file does not say which module defines it.
     """
     given = {opt_in.rpartition(":")[2] for opt_in in trust}
-    needed = dict.fromkeys(_needed(_description(path)))
+    needed = dict.fromkeys(_needed(_description(path), keras_names))
     return [opt_in for opt_in in needed if opt_in.rpartition(":")[2] not in given]
 
 
@@ -133,11 +110,11 @@ def _description(path: Path) -> Any:
         return None  # no model file; whoever loads it says so
 
 
-def _needed(node: Any) -> Iterator[str]:
+def _needed(node: Any, keras_names: Container[str]) -> Iterator[str]:
     """Yield the opt-in that each object in a model's configuration needs, outermost first."""
     if isinstance(node, list):
         for child in node:
-            yield from _needed(child)
+            yield from _needed(child, keras_names)
     if not isinstance(node, dict):
         return
     name, inner = node.get("class_name"), node.get("config")
@@ -148,17 +125,17 @@ def _needed(node: Any) -> Iterator[str]:
         yield LAMBDA
     elif name == "function" and isinstance(inner, str) and node.get("module") == "builtins":
         yield f"<module>:{inner.rpartition('>')[2]}"
-    elif isinstance(name, str) and not name.startswith("__") and not _is_built_in(name, node):
+    elif (
+        isinstance(name, str)
+        and not name.startswith("__")
+        and not _is_built_in(name, node, keras_names)
+    ):
         yield f"{node.get('module') or '<module>'}:{name.rpartition('>')[2]}"
     for child in node.values():
-        yield from _needed(child)
+        yield from _needed(child, keras_names)
 
 
-def _is_built_in(name: str, node: dict[str, Any]) -> bool:
+def _is_built_in(name: str, node: dict[str, Any], keras_names: Container[str]) -> bool:
     if "module" in node:
         return str(node["module"]).split(".")[0] in _BUILT_IN_PACKAGES | {"builtins"}
-    # An .h5 file names no modules.
-    import keras
-
-    places = (keras, keras.layers, keras.initializers, keras.regularizers, keras.constraints)
-    return name == "Functional" or any(hasattr(place, name) for place in places)
+    return name == "Functional" or name in keras_names

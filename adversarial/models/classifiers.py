@@ -14,9 +14,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from adversarial.bundle.manifest import CLASSIFIER, SAVED_CLASSIFIER, OutputKind
-from adversarial.bundle.trust import LAMBDA, SAVED_MODEL, custom_objects, missing_opt_ins, refusal
+from adversarial.bundle.trust import LAMBDA, SAVED_MODEL, missing_opt_ins, refusal
 from adversarial.errors import ModelError
 from adversarial.models.checks import check_probabilities
+from adversarial.models.custom_objects import custom_objects, keras_names
 from adversarial.models.output_kind import DeclaredKind, output_kind, with_probabilities
 from adversarial.models.saved_model import SavedModelLayer, copy_saved_model, is_saved_model
 
@@ -95,7 +96,7 @@ def load_model(path: Path, trust: Sequence[str] = ()) -> keras.Model:
             path, custom_objects=objects, compile=False, safe_mode=LAMBDA not in trust
         )
     except Exception as error:  # Keras raises many kinds for one fact: this file is no safe model
-        if missing := missing_opt_ins(path, trust):
+        if missing := missing_opt_ins(path, trust, keras_names()):
             raise ModelError(refusal(path, missing)) from error
         raise ModelError(
             f"{path} cannot be loaded in Keras safe mode: {_reason(error)}. Expected a whole "

@@ -15,6 +15,7 @@ from adversarial.bundle.trust import missing_from_bundle, missing_opt_ins
 from adversarial.errors import ModelError
 from adversarial.models.autoencoders import image_autoencoder
 from adversarial.models.classifiers import load_model
+from adversarial.models.custom_objects import keras_names
 from adversarial.training.fit import fit_autoencoder
 from tests.support.custom_layers import Double, Net, Registered, tempered
 
@@ -498,8 +499,8 @@ def test_what_keras_does_not_know_is_refused_by_name_and_loaded_with_the_opt_in(
     with pytest.raises(ModelError, match=rf"--trust {named} ") as raised:
         load_classifier(path)
     assert str(path) in str(raised.value)
-    assert missing_opt_ins(path, ()) == [named]
-    assert missing_opt_ins(path, trust) == []
+    assert missing_opt_ins(path, (), keras_names()) == [named]
+    assert missing_opt_ins(path, trust, keras_names()) == []
     found = load_classifier(path, trust=trust)
     np.testing.assert_allclose(plain(found), plain(model), atol=1e-6)
 
@@ -510,7 +511,7 @@ def test_every_missing_opt_in_is_named_at_once_and_the_given_ones_are_not(tmp_pa
     )
     path = as_file(".keras")(model, tmp_path)
     needed = [f"{CUSTOM}:Double", "Lambda", "<module>:tempered"]
-    assert missing_opt_ins(path, ()) == needed
+    assert missing_opt_ins(path, (), keras_names()) == needed
     with pytest.raises(ModelError) as raised:
         load_classifier(path, trust=[f"{CUSTOM}:Double"])
     assert "trust: [Lambda, <module>:tempered]" in str(raised.value)
@@ -527,7 +528,7 @@ def test_a_model_of_built_in_layers_needs_no_opt_in(tmp_path: Path) -> None:
     model.compile("adam", loss=lambda y, p: keras.ops.mean(y - p))  # a loss is not loaded
     for form in ("keras", "h5"):
         path = FORMS[form](model, tmp_path)
-        assert missing_opt_ins(path, ()) == []
+        assert missing_opt_ins(path, (), keras_names()) == []
         load_classifier(path)
 
 
