@@ -14,6 +14,7 @@ from drift_monitor.cli.options import DATE_FORMATS, EndOption, MonitorFile, Star
 
 if TYPE_CHECKING:
     from drift_monitor.config import Interval, Monitor
+    from drift_monitor.job.backfill import Run
     from drift_monitor.job.run import Progress
     from drift_monitor.results.report import Report
 
@@ -60,38 +61,28 @@ def backfill(
     if end < start:
         raise typer.BadParameter(f"{end:%Y-%m-%d} is before --start", param_hint="--end")
     from drift_monitor.config import load_monitor
-    from drift_monitor.job.run import run_interval
-    from drift_monitor.results.store import Store
+    from drift_monitor.job.backfill import backfill as run_backfill
+    from drift_monitor.job.backfill import committed_intervals
+    from drift_monitor.results.report import Report
 
     config = load_monitor(monitor)
-    store = Store(config.directory)
-    intervals = config.intervals(start, end)
-    todo = [i for i in intervals if overwrite or not store.is_committed(i.id)]
-    if len(todo) < len(intervals):
-        typer.echo(f"Skipping {len(intervals) - len(todo)} committed intervals (see --overwrite)")
-    if not todo:
-        return
-    from adversarial.detector.detector import AdversarialDetector
+    if not overwrite and (committed := committed_intervals(config, start, end)):
+        typer.echo(f"Skipping {len(committed)} committed intervals (see --overwrite)")
 
-    detector = AdversarialDetector.load(config.detector, config.trust)
-    failed = 0
-    harmful = False
-    for interval in todo:
-        try:
-            with _progress(interval) as progress:
-                report = run_interval(config, interval, detector=detector, progress=progress)
-        except (DriftMonitorError, OSError) as error:
-            failed += 1
-            typer.secho(f"{interval.id}: Error: {error}", fg="red", err=True)
-            continue
-        _print_verdict(config, report)
-        harmful |= report.verdict.verdict == fail_on
-    if failed:
+    def say(interval: "Interval", run: "Run") -> None:
+        if isinstance(run, Report):
+            _print_verdict(config, run)
+        else:
+            typer.secho(f"{interval.id}: Error: {run}", fg="red", err=True)
+
+    result = run_backfill(config, start, end, overwrite=overwrite, progress=_progress, on_done=say)
+    if result.failed:
+        n_tried = len(result.reports) + len(result.failed)
         raise DriftMonitorError(
-            f"{failed} of {len(todo)} intervals failed; the reasons are above. Mend them and run "
-            "the same command again: it goes on with what is missing"
+            f"{len(result.failed)} of {n_tried} intervals failed; the reasons are above. Mend them "
+            "and run the same command again: it goes on with what is missing"
         )
-    if harmful:
+    if any(report.verdict.verdict == fail_on for report in result.reports.values()):
         raise typer.Exit(FAIL_ON_EXIT_CODE)
 
 

@@ -1,0 +1,107 @@
+"""Many intervals of one monitor, one after the other."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from adversarial.errors import DriftMonitorError
+from drift_monitor.config import Interval, Monitor
+from drift_monitor.job.run import Progress, run_interval
+from drift_monitor.results.report import Report
+from drift_monitor.results.store import Store
+
+if TYPE_CHECKING:
+    from adversarial.detector.detector import AdversarialDetector
+
+Run = Report | DriftMonitorError | OSError
+"""What came of one interval: its report, or the error that stopped it."""
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """What a backfill did; intervals are named by their `id`, in the order of time.
+
+    Attributes
+    ----------
+    reports : dict of str to Report
+        The reports of the intervals that were run.
+    failed : dict of str to Exception
+        Why other intervals could not be run. Nothing of them was committed.
+    skipped : list of str
+        Intervals that were committed before and were left as they are.
+    """
+
+    reports: dict[str, Report] = field(default_factory=dict)
+    failed: dict[str, DriftMonitorError | OSError] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+
+
+def committed_intervals(
+    monitor: Monitor, start: datetime | date, end: datetime | date
+) -> list[Interval]:
+    """Return the intervals from `start` to `end`, both included, that have a finished result."""
+    store = Store(monitor.directory)
+    return [i for i in monitor.intervals(start, end) if store.is_committed(i.id)]
+
+
+def backfill(
+    monitor: Monitor,
+    start: datetime | date,
+    end: datetime | date,
+    *,
+    overwrite: bool = False,
+    detector: "AdversarialDetector | None" = None,
+    progress: Callable[[Interval], AbstractContextManager[Progress | None]] | None = None,
+    on_done: Callable[[Interval, Run], None] | None = None,
+) -> Backfill:
+    """Run the intervals from `start` to `end`; one that fails does not stop the others.
+
+    The detector is loaded once, and only if there is something to run.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        The monitored model.
+    start, end : datetime or date
+        The first and the last interval are those that hold them; see `Monitor.intervals`.
+    overwrite : bool
+        Run committed intervals again.
+    detector : AdversarialDetector, optional
+        The monitor's detector, where it is loaded already.
+    progress : callable, optional
+        Called with each interval before it runs; returns a context manager that gives the
+        callback for rows done and rows in all (or None), and that is left when the interval ends.
+    on_done : callable, optional
+        Called after each interval with its report or the error that stopped it.
+
+    Returns
+    -------
+    Backfill
+        What was run, what failed and why, and what was skipped.
+
+    Raises
+    ------
+    DriftMonitorError
+        If the detector cannot be loaded: then no interval can be run.
+    """
+    committed = [] if overwrite else committed_intervals(monitor, start, end)
+    result = Backfill(skipped=[interval.id for interval in committed])
+    missing = [i for i in monitor.intervals(start, end) if i.id not in result.skipped]
+    if missing and detector is None:
+        from adversarial.detector.detector import AdversarialDetector
+
+        detector = AdversarialDetector.load(monitor.detector, monitor.trust)
+    for interval in missing:
+        run: Run
+        try:
+            with progress(interval) if progress else nullcontext() as rows_done:
+                run = run_interval(monitor, interval, detector=detector, progress=rows_done)
+        except (DriftMonitorError, OSError) as error:
+            run = result.failed[interval.id] = error
+        else:
+            result.reports[interval.id] = run
+        if on_done:
+            on_done(interval, run)
+    return result

@@ -1,0 +1,67 @@
+"""Many intervals run one after the other, from Python."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adversarial import AdversarialDetector
+from drift_monitor import backfill, load_monitor
+from drift_monitor.config import Interval
+from drift_monitor.errors import MissingBatchError
+from drift_monitor.job.backfill import Run, committed_intervals
+from tests.conftest import MakeMonitor
+from tests.support.animals import make_images, write_batch
+
+DAYS = [date(2026, 11, day) for day in (18, 19, 20)]
+
+
+def write_days(directory: Path, days: list[date]) -> None:
+    for day in days:
+        write_batch(directory / "batches" / f"{day}.parquet", *make_images(150, seed=4))
+
+
+def test_a_failed_interval_does_not_stop_the_others_and_is_made_up_for_later(
+    make_monitor: MakeMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = load_monitor(make_monitor())
+    directory = monitor.directory.parents[1]
+    write_days(directory, [DAYS[0], DAYS[2]])
+    load = AdversarialDetector.load
+    loads = 0
+
+    def counted(*given: Any) -> AdversarialDetector:
+        nonlocal loads
+        loads += 1
+        return load(*given)
+
+    monkeypatch.setattr(AdversarialDetector, "load", counted)
+    told: list[tuple[str, bool]] = []
+
+    def tell(interval: Interval, run: Run) -> None:
+        told.append((interval.id, isinstance(run, Exception)))
+
+    first = backfill(monitor, DAYS[0], DAYS[2], on_done=tell)
+    assert list(first.reports) == ["2026-11-18", "2026-11-20"]
+    assert isinstance(first.failed["2026-11-19"], MissingBatchError)
+    assert first.skipped == []
+    assert told == [("2026-11-18", False), ("2026-11-19", True), ("2026-11-20", False)]
+    assert loads == 1
+    assert [i.id for i in committed_intervals(monitor, DAYS[0], DAYS[2])] == list(first.reports)
+
+    write_days(directory, [DAYS[1]])
+    second = backfill(monitor, DAYS[0], DAYS[2])
+    assert list(second.reports) == ["2026-11-19"]
+    assert (second.failed, second.skipped) == ({}, ["2026-11-18", "2026-11-20"])
+    assert second.reports["2026-11-19"].counts.read == 150
+
+
+def test_the_detector_is_not_loaded_where_nothing_is_left_to_run(
+    make_monitor: MakeMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = load_monitor(make_monitor())
+    write_days(monitor.directory.parents[1], DAYS[:1])
+    backfill(monitor, DAYS[0], DAYS[0])
+    monkeypatch.setattr(AdversarialDetector, "load", None)
+    assert backfill(monitor, DAYS[0], DAYS[0]).skipped == ["2026-11-18"]
