@@ -22,10 +22,11 @@ from pydantic import (
 )
 
 from adversarial.bundle.trust import check_opt_in
+from adversarial.errors import validation_reasons
 from drift_monitor.errors import ConfigError
 
-Split = Literal["labels", "paired", "detector"]
-SplitOption = Literal["auto", "labels", "paired", "detector"]
+HarmBy = Literal["labels", "paired", "detector"]
+HarmByOption = Literal["auto", "labels", "paired", "detector"]
 
 STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 CRONS = {"hour": "0 * * * *", "day": "0 0 * * *", "week": "0 0 * * 1"}
@@ -129,7 +130,7 @@ class Policy(_Model):
 
     Attributes
     ----------
-    split : {"auto", "labels", "paired", "detector"}
+    harm_by : {"auto", "labels", "paired", "detector"}
         How harmful is told from harmless. `auto`: `paired` where at least `min_rows` rows have
         clean predictions and labels, else `labels` where as many are labelled, else `detector`.
     alpha : float
@@ -147,7 +148,7 @@ class Policy(_Model):
         A larger share of scored rows without a finite score gives `insufficient_data`.
     """
 
-    split: SplitOption = "auto"
+    harm_by: HarmByOption = "auto"
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     min_effect: float = Field(default=0.1, ge=0, le=1)
     harm_margin: float = Field(default=0.01, ge=0, le=1)
@@ -297,14 +298,15 @@ class Monitor(_Model):
             raise ValueError("hourly intervals need timezone UTC: elsewhere an hour repeats")
         if self.evaluation and not self.data.label:
             raise ValueError("an evaluation needs labels: name their column in data.label")
-        if self.policy.split in ("labels", "paired") and not self.data.label:
+        if self.policy.harm_by in ("labels", "paired") and not self.data.label:
             raise ValueError(
-                f"policy.split {self.policy.split!r} needs labels: name their column in data.label"
+                f"policy.harm_by {self.policy.harm_by!r} needs labels: name their column in "
+                "data.label"
             )
-        if self.policy.split == "paired" and not self.data.clean_prediction:
+        if self.policy.harm_by == "paired" and not self.data.clean_prediction:
             raise ValueError(
-                "policy.split 'paired' needs the predictions on the clean twins: name their column "
-                "in data.clean_prediction, or set policy.split to 'auto'"
+                "policy.harm_by 'paired' needs the predictions on the clean twins: name their "
+                "column in data.clean_prediction, or set policy.harm_by to 'auto'"
             )
         return self
 
@@ -361,14 +363,15 @@ class Monitor(_Model):
         return self.data.path.format(date=interval.start.date(), start=interval.start)
 
 
-_MESSAGES = {
+_WORDS = {
+    "policy.split": "is now policy.harm_by",
     "extra_forbidden": "there is no such field; docs/configuration.md lists them",
     "missing": "is required",
     "string_pattern_mismatch": (
         "expected letters, digits, '-', '_' and '.' (it is the file's name where 'name' is not set)"
     ),
 }
-"""Words for the commonest mistakes, by pydantic's type of error."""
+"""Words for keys that have been renamed, and for the commonest mistakes."""
 
 
 def load_monitor(path: str | Path) -> Monitor:
@@ -396,8 +399,4 @@ def load_monitor(path: str | Path) -> Monitor:
     try:
         return Monitor.model_validate({"name": path.stem, **fields}, context=context)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'monitor'}: {_MESSAGES.get(e['type'], e['msg'])}"
-            for e in error.errors()
-        ).replace("Value error, ", "")
-        raise ConfigError(f"{path}: {problems}") from None
+        raise ConfigError(f"{path}: {validation_reasons(error, _WORDS)}") from None

@@ -29,7 +29,7 @@ from adversarial.corruptions import CORRUPTIONS, EXTRA, SEVERITIES, corrupt
 from adversarial.files import replace_file
 from drift_monitor.analysis.findings import analyse
 from drift_monitor.batches.batch import Batch
-from drift_monitor.config import DataConfig, Policy, SplitOption
+from drift_monitor.config import DataConfig, HarmByOption, Policy
 from drift_monitor.results.report import Counts
 from drift_monitor.scoring.scored_rows import ScoredRows
 from drift_monitor.stats.proportions import Rate, rate
@@ -42,7 +42,7 @@ SCRATCH = HERE.parent / "build" / "false_alarms"
 EXAMPLE = HERE.parent / "examples" / "fashion_mnist"
 
 SIZES = (200, 1000, 5000)
-SPLITS: tuple[SplitOption, ...] = ("labels", "detector")
+HARM_BY: tuple[HarmByOption, ...] = ("labels", "detector")
 TRAILING = {200: 7, 1000: 7, 5000: 1}
 """Intervals of the trailing window; of 5,000 rows the 10,000 test images make two."""
 CORRUPTED_ROWS = 5000
@@ -77,13 +77,13 @@ def run(weeks: int, batches: int) -> None:
     bundle = read_bundle(EXAMPLE / "detector")
     clean = scored("clean", 10_000, lambda x: x)
     null = [
-        {"reference": kind, "split": split, "n": n, "weeks": weeks}
-        | {"verdicts": dict(Counter(draw(Judge(bundle, Policy(split=split)), clean, n, weeks)))}
+        {"reference": kind, "harm_by": harm_by, "n": n, "weeks": weeks}
+        | {"verdicts": dict(Counter(draw(Judge(bundle, Policy(harm_by=harm_by)), clean, n, weeks)))}
         for kind, draw in (("fixed", fixed), ("drawn anew", drawn_anew), ("trailing", trailing))
-        for split in SPLITS
+        for harm_by in HARM_BY
         for n in SIZES
     ]
-    judge = Judge(bundle, Policy(split="detector"))
+    judge = Judge(bundle, Policy(harm_by="detector"))
     reference = judge.rows(bundle.reference())
     power = []
     for name in (name for name in CORRUPTIONS if name not in EXTRA):
@@ -204,13 +204,13 @@ def write() -> None:
         "of all images, are more alike than weeks in production would be: their lines flatter.",
         "",
         *table(
-            ["reference", "split", "n", "weeks", "alarms", "harmful", "harmless", "statistical"],
+            ["reference", "harm by", "n", "weeks", "alarms", "harmful", "harmless", "statistical"],
             [_null_row(entry) for entry in record["null"]],
         ),
         *_judgement(record["null"], alpha),
         "## Drift",
         "",
-        "CIFAR-10-C's 15 corruptions of the first 5,000 test images, without labels (split "
+        "CIFAR-10-C's 15 corruptions of the first 5,000 test images, without labels (harm by "
         "`detector`): share of batches called `harmful_drift`, and in brackets called any drift. "
         "Of 5,000 rows there is one batch.",
         "",
@@ -241,7 +241,7 @@ def _null_row(entry: dict[str, Any]) -> list[str]:
     )
     return [
         entry["reference"],
-        entry["split"],
+        entry["harm_by"],
         f"{entry['n']:,}",
         f"{found.n:,}",
         f"{found.rate:.1%} ({found.low:.1%} to {found.high:.1%})",
@@ -251,7 +251,7 @@ def _null_row(entry: dict[str, Any]) -> list[str]:
 
 def _judgement(null: Sequence[dict[str, Any]], alpha: float) -> Iterator[str]:
     over = [
-        f"{entry['reference']}, {entry['split']}, n = {entry['n']:,}"
+        f"{entry['reference']}, {entry['harm_by']}, n = {entry['n']:,}"
         for entry in null
         if _alarms(entry["verdicts"]).low > alpha
     ]

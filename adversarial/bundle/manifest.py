@@ -8,7 +8,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
 )
 
 from adversarial.errors import DriftMonitorError
@@ -106,8 +105,3 @@ class Manifest(BaseModel):
         body = self.model_dump(mode="json")
         digest = hashlib.sha256(to_json(body).encode()).hexdigest()
         return to_json(body | {"manifest_sha256": digest})
-
-
-def validation_reasons(error: ValidationError) -> str:
-    """Return which fields are wrong, and why, in one line."""
-    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

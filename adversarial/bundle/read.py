@@ -27,9 +27,9 @@ from adversarial.bundle.manifest import (
     REFERENCE,
     BundleError,
     Manifest,
-    validation_reasons,
 )
 from adversarial.bundle.threshold import describe_threshold
+from adversarial.errors import validation_reasons
 from adversarial.files import lock_directory, sha256
 
 if TYPE_CHECKING:

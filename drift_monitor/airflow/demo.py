@@ -120,7 +120,7 @@ def _read(monitor: Monitor, day: Day) -> Report:
 
 def _print_table(console: Console, reports: list[Report]) -> None:
     table = Table(box=box.SIMPLE)
-    for heading in ("Day", "What happened", "Split"):
+    for heading in ("Day", "What happened", "Harm by"):
         table.add_column(heading)
     for heading in ("Harm", "Ref.", "D"):
         table.add_column(heading, justify="right")
@@ -131,7 +131,7 @@ def _print_table(console: Console, reports: list[Report]) -> None:
         table.add_row(
             f"{day.date:%a %d}",
             day.what,
-            harm.split,
+            harm.by,
             f"{harm.current.rate:.1%}" if harm.current else "–",
             f"{harm.reference.rate:.1%}" if harm.reference else "–",
             f"{report.tests[0].statistic or 0:.3f}",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_monitor.analysis.harm import HARMFUL, HARMLESS, Outcomes
-from drift_monitor.config import Policy, Split
+from drift_monitor.config import HarmBy, Policy
 from drift_monitor.results.report import TwoSampleTest
 from drift_monitor.scoring.scored_rows import ScoredRows, Segment
 from drift_monitor.stats.chi_squared import chi_squared_test, minimum_detectable_variation
@@ -33,7 +33,7 @@ def drift_tests(
     outcome: Outcomes,
     reference_outcome: Outcomes,
     class_names: tuple[str, ...],
-    split: Split,
+    harm_by: HarmBy,
     policy: Policy,
 ) -> list[TwoSampleTest]:
     """Return every test of the report.
@@ -100,7 +100,7 @@ def drift_tests(
             fields["minimum_detectable"] = test.detectable(level)
     # A set that was split by the score differs in it by construction, so `detector` has no such
     # test; and it says how well the score tells harm, not that anything drifted.
-    if split != "detector":
+    if harm_by != "detector":
         test = _ks(
             "separation",
             "score: harmless against harmful rows of the batch",

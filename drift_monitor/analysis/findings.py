@@ -18,7 +18,7 @@ from drift_monitor.analysis.harm import (
     split_paired,
 )
 from drift_monitor.analysis.localisation import Side, break_down
-from drift_monitor.config import Policy, Split
+from drift_monitor.config import HarmBy, Policy
 from drift_monitor.errors import ConfigError
 from drift_monitor.results.report import (
     Accuracy,
@@ -33,7 +33,7 @@ from drift_monitor.scoring.scored_rows import Classes, ScoredRows, Segment
 from drift_monitor.stats.ks import ks_test
 from drift_monitor.stats.proportions import rate_difference, rise_p_value
 
-DEFINITIONS: dict[Split, str] = {
+DEFINITIONS: dict[HarmBy, str] = {
     "labels": "harmful where the prediction differs from the label",
     "paired": "harmful where the prediction turned from correct on the clean twin to incorrect",
     "detector": "harmful where the row is flagged and its reconstruction has another class",
@@ -89,7 +89,7 @@ def analyse(
     class_names : sequence of str
         The detector's classes.
     policy : Policy
-        Split, α, minimum effect, margin.
+        What tells harm, α, minimum effect, margin.
     accuracy_estimator : AccuracyEstimator, optional
         The detector's.
 
@@ -98,19 +98,19 @@ def analyse(
     ConfigError
         If the policy demands a split for which the columns are missing.
     """
-    split = _choose_split(current, reference, policy)
-    outcome = _outcome(current, split)
-    reference_outcome = _outcome(reference, split, is_reference=True)
+    harm_by = _choose_harm_by(current, reference, policy)
+    outcome = _outcome(current, harm_by)
+    reference_outcome = _outcome(reference, harm_by, is_reference=True)
     estimated = accuracy_estimator is not None and bool(current.finite.any())
-    decides = estimated and split == "detector"
+    decides = estimated and harm_by == "detector"
     alpha = policy.alpha / (2 if decides else 1)
     tests = drift_tests(
-        current, reference, outcome, reference_outcome, tuple(class_names), split, policy
+        current, reference, outcome, reference_outcome, tuple(class_names), harm_by, policy
     )
     return Findings(
         outcome=outcome,
         corrected=corrected_classes(current),
-        harm=_harm(outcome, reference_outcome, split, policy, alpha),
+        harm=_harm(outcome, reference_outcome, harm_by, policy, alpha),
         accuracy=_accuracy(
             current, reference, accuracy_estimator if estimated else None, alpha, decides=decides
         ),
@@ -133,22 +133,22 @@ def analyse(
     )
 
 
-def _choose_split(current: ScoredRows, reference: ScoredRows, policy: Policy) -> Split:
+def _choose_harm_by(current: ScoredRows, reference: ScoredRows, policy: Policy) -> HarmBy:
     labelled = int(np.count_nonzero(current.label >= 0))
     paired = min(labelled, int(np.count_nonzero(current.clean >= 0)))
     labelled_reference = bool((reference.label >= 0).any())
-    if policy.split == "auto" and is_selected(current):
+    if policy.harm_by == "auto" and is_selected(current):
         return "detector"
-    if policy.split == "auto":
+    if policy.harm_by == "auto":
         if paired >= policy.min_rows:
             return "paired"
         return "labels" if labelled >= policy.min_rows and labelled_reference else "detector"
-    if policy.split == "labels" and not labelled_reference:
+    if policy.harm_by == "labels" and not labelled_reference:
         raise ConfigError(
-            "policy.split is 'labels', but the detector's reference window holds no labels: fit "
-            "the detector with --label, or set policy.split to 'auto'"
+            "policy.harm_by is 'labels', but the detector's reference window holds no labels: fit "
+            "the detector with --label, or set policy.harm_by to 'auto'"
         )
-    return policy.split
+    return policy.harm_by
 
 
 def is_selected(rows: ScoredRows) -> bool:
@@ -163,8 +163,8 @@ def is_selected(rows: ScoredRows) -> bool:
     return ks_test(rows.score[labelled], rows.score[others]).p_value < SELECTED_ALPHA
 
 
-def _outcome(rows: ScoredRows, split: Split, *, is_reference: bool = False) -> Outcomes:
-    match split:
+def _outcome(rows: ScoredRows, harm_by: HarmBy, *, is_reference: bool = False) -> Outcomes:
+    match harm_by:
         case "detector":
             outcome = split_by_detector(rows.flagged, rows.prediction, rows.reconstruction)
             outcome[~rows.finite] = LEFT_OUT
@@ -179,15 +179,15 @@ def _outcome(rows: ScoredRows, split: Split, *, is_reference: bool = False) -> O
 
 
 def _harm(
-    outcome: Outcomes, reference_outcome: Outcomes, split: Split, policy: Policy, alpha: float
+    outcome: Outcomes, reference_outcome: Outcomes, harm_by: HarmBy, policy: Policy, alpha: float
 ) -> Harm:
     current = harm_rate(outcome, alpha)
     reference = harm_rate(reference_outcome, alpha)
     difference = rate_difference(current, reference) if current and reference else None
     return Harm.model_validate(
         {
-            "split": split,
-            "definition": DEFINITIONS[split],
+            "by": harm_by,
+            "definition": DEFINITIONS[harm_by],
             "margin": policy.harm_margin,
             "confidence": 1 - alpha,
             "left_out": int(np.count_nonzero(outcome == LEFT_OUT)),

@@ -78,7 +78,7 @@ class Side(Part):
     verdict: str
     rows_read: int
     rows_scored: int
-    split: str
+    harm_by: str
     harm: Rate | None
     accuracy_realised: Rate | None
     accuracy_estimated: float | None
@@ -143,7 +143,7 @@ def compare_results(a: Result, b: Result) -> IntervalComparison:
         )
     one, other = (JudgedRows.of(result, tuple(names)) for result in (a, b))
     sides = _side(a, one), _side(b, other)
-    same_split = a.report.harm.split == b.report.harm.split
+    same_harm_by = a.report.harm.by == b.report.harm.by
     notes = _notes(a.report, b.report)
     same_rows = None
     if _data(a.report) == _data(b.report):
@@ -153,13 +153,13 @@ def compare_results(a: Result, b: Result) -> IntervalComparison:
                 "the data are the same, but row ids repeat or are missing: rows are not paired"
             )
         else:
-            same_rows = on_same_rows(keys, one, other, same_split=same_split)
+            same_rows = on_same_rows(keys, one, other, same_harm_by=same_harm_by)
             if not same_rows:
                 notes.append("the data are the same, but rows are named otherwise: none is paired")
     return IntervalComparison(
         a=sides[0],
         b=sides[1],
-        harm_difference=_difference(sides[0].harm, sides[1].harm) if same_split else None,
+        harm_difference=_difference(sides[0].harm, sides[1].harm) if same_harm_by else None,
         accuracy_difference=_difference(sides[0].accuracy_realised, sides[1].accuracy_realised),
         flagged_difference=_difference(sides[0].flagged, sides[1].flagged),
         score_distance=_distance(one.rows, other.rows),
@@ -186,7 +186,7 @@ def _side(result: Result, rows: JudgedRows) -> Side:
         verdict=report.verdict.verdict,
         rows_read=report.counts.read,
         rows_scored=report.counts.scored,
-        split=report.harm.split,
+        harm_by=report.harm.by,
         harm=_rate(harm.count, harm.n) if harm else None,
         accuracy_realised=_rate(realised.count, realised.n) if realised else None,
         accuracy_estimated=estimated.current.estimate if estimated else None,
@@ -227,9 +227,9 @@ def _distance(a: ScoredRows, b: ScoredRows) -> ScoreDistance | None:
 
 def _notes(a: Report, b: Report) -> list[str]:
     notes = []
-    if a.harm.split != b.harm.split:
+    if a.harm.by != b.harm.by:
         notes.append(
-            f"harm is judged by {a.harm.split} in A and by {b.harm.split} in B: the rates mean "
+            f"harm is judged by {a.harm.by} in A and by {b.harm.by} in B: the rates mean "
             "different things and are not compared"
         )
     if a.detector.fingerprint != b.detector.fingerprint:
@@ -264,7 +264,7 @@ def content_keys(result: Result) -> pa.Array:
 
 
 def on_same_rows(
-    keys: tuple[pa.Array, pa.Array], a: JudgedRows, b: JudgedRows, *, same_split: bool
+    keys: tuple[pa.Array, pa.Array], a: JudgedRows, b: JudgedRows, *, same_harm_by: bool
 ) -> SameRows | None:
     """Compare two results on the rows that both hold, or return None where there are none.
 
@@ -274,7 +274,7 @@ def on_same_rows(
         From `content_keys`, of A and of B; none twice.
     a, b : JudgedRows
         The rows.
-    same_split : bool
+    same_harm_by : bool
         Whether the outcomes mean the same in both.
     """
     at = pc.index_in(keys[0], keys[1])
@@ -291,7 +291,7 @@ def on_same_rows(
         same_prediction=float(np.mean(a.rows.prediction[here] == b.rows.prediction[there])),
         flagged=paired(a.rows.flagged[here], b.rows.flagged[there]),
         harmful=paired(a.outcome[here][judged] == HARMFUL, b.outcome[there][judged] == HARMFUL)
-        if same_split and judged.any()
+        if same_harm_by and judged.any()
         else None,
         right=paired(a.rows.right[here][labelled], b.rows.right[there][labelled])
         if labelled.any()

@@ -18,7 +18,7 @@ def side_by_side(found: IntervalComparison) -> Rows:
         ("detector", lambda side: side.detector[:12]),
         ("verdict", lambda side: side.verdict),
         ("rows scored", lambda side: f"{count(side.rows_scored)} of {count(side.rows_read)}"),
-        ("harm is judged by", lambda side: side.split),
+        ("harm is judged by", lambda side: side.harm_by),
         ("harm rate", lambda side: _rate(side.harm)),
         ("accuracy realised", lambda side: _rate(side.accuracy_realised)),
         ("accuracy estimated", lambda side: percent(side.accuracy_estimated)),

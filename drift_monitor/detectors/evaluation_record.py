@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adversarial.bundle.read import Bundle
+from adversarial.errors import validation_reasons
 from drift_monitor.batches.batch import Batch
 from drift_monitor.batches.labelled_rows import RowCounts, evaluation_batch, evaluation_config
 from drift_monitor.config import Monitor
@@ -144,7 +145,7 @@ def read_evaluation(directory: Path) -> Evaluation:
         return Evaluation.model_validate_json(text)
     except ValidationError as error:
         raise EvaluationError(
-            f"{directory / EVALUATION} is damaged ({error.errors()[0]['msg']}): remove "
+            f"{directory / EVALUATION} is damaged ({validation_reasons(error, most=1)}): remove "
             f"{directory} and run 'drift-monitor evaluate' again"
         ) from None
 

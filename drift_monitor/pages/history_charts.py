@@ -138,10 +138,10 @@ def _harm(time: _Time) -> Chart | None:
         *(("labels", "dots"), ("paired", "dots")),
         ("detector", "rings"),
     )
-    for split, kind in kinds:
-        own = np.array([r is not None and r.harm.split == split for r in time.reports])
+    for harm_by, kind in kinds:
+        own = np.array([r is not None and r.harm.by == harm_by for r in time.reports])
         if own.any():
-            marks += _points(time, y, np.where(own, current.value, np.nan), kind, f"by {split}")
+            marks += _points(time, y, np.where(own, current.value, np.nan), kind, f"by {harm_by}")
     marks += _harmful(time, y, current.value)
 
     def text(report: Report) -> str:
@@ -149,7 +149,7 @@ def _harm(time: _Time) -> Chart | None:
         if not harm.current:
             return "no harm rate"
         reference = percent(harm.reference.rate) if harm.reference else "not known"
-        return f"harm {percent(harm.current.rate)}, reference {reference}, by {harm.split}"
+        return f"harm {percent(harm.current.rate)}, reference {reference}, by {harm.by}"
 
     return time.chart("Harm rate", "of the batch, with interval", y, _percent, marks, text)
 

@@ -16,7 +16,7 @@ SCHEMA = pa.schema(
         ("end", TIME),
         ("detector", pa.string()),
         ("verdict", pa.string()),
-        ("split", pa.string()),
+        ("harm_by", pa.string()),
         ("metric", pa.string()),
         ("by", pa.string()),
         ("part", pa.string()),
@@ -86,7 +86,7 @@ def history_table(reports: Sequence[Report]) -> pa.Table:
             "end": report.data_interval.end,
             "detector": report.detector.fingerprint,
             "verdict": report.verdict.verdict,
-            "split": report.harm.split,
+            "harm_by": report.harm.by,
         }
         rows += [about | found._asdict() for found in measurements(report)]
     return pa.Table.from_pylist(rows, SCHEMA)

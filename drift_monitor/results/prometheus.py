@@ -21,7 +21,7 @@ def registry(report: Report) -> CollectorRegistry:
 
     Each metric of `results.export` is one, named `drift_monitor_<metric>`, and so are the
     ends of its interval (`…_low`, `…_high`) and its `…_threshold`. All have the label `monitor`.
-    Those about harm have `split`, so that rates of different meaning are not drawn as one line;
+    Those about harm have `harm_by`, so that rates of different meaning are not drawn as one line;
     those of parts `by` and `part`, empty for the whole; tests have `test`, quantiles `quantile`.
     """
     found = CollectorRegistry()
@@ -70,9 +70,9 @@ def write_metrics(report: Report, path: Path) -> None:
 def _labels(measured: Measurement, report: Report) -> dict[str, str]:
     part = measured.part or ""
     if measured.metric.startswith("harm_rate"):
-        return {"split": report.harm.split, "by": measured.by or "", "part": part}
+        return {"harm_by": report.harm.by, "by": measured.by or "", "part": part}
     if measured.metric == "harm_p_value":
-        return {"split": report.harm.split}
+        return {"harm_by": report.harm.by}
     if measured.metric.startswith("test_"):
         return {"test": part}
     if measured.metric == "score_quantile":

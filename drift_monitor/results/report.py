@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from adversarial.errors import validation_reasons
 from drift_monitor.errors import StoreError
 
 VerdictName = Literal[
@@ -127,7 +128,7 @@ class Difference(_Part):
 class Harm(_Part):
     """The harm split and what it found."""
 
-    split: Literal["labels", "paired", "detector"]
+    by: Literal["labels", "paired", "detector"]
     definition: str
     margin: float
     confidence: float = Field(description="of the intervals of harm rates and estimated accuracy")
@@ -341,7 +342,7 @@ class ScoreQuantile(_Part):
 class Report(_Part):
     """One interval of one monitor."""
 
-    schema_version: Literal["2"] = "2"
+    schema_version: Literal["3"] = "3"
     drift_monitor_version: str
     monitor: str
     interval: str
@@ -392,10 +393,11 @@ def read_report(path: Path) -> Report:
             f"{path} not found: the interval has not been committed; run it first"
         ) from None
     except ValidationError as error:
-        first = error.errors()[0]
+        interval = path.parent.name
         raise StoreError(
-            f"{path} is not a report of this version ({'.'.join(map(str, first['loc']))}: "
-            f"{first['msg']}); run the interval again"
+            f"{path} is not a report of this version ({validation_reasons(error, most=1)}): run "
+            f"the interval again (drift-monitor backfill MONITOR.yaml --start {interval} "
+            f"--end {interval} --overwrite)"
         ) from None
 
 

@@ -118,8 +118,8 @@ def _label_warnings(current: ScoredRows, counts: Counts) -> list[str]:
     if is_selected(current):
         return [
             f"{share}, and their scores differ from the others': they are no random sample, and "
-            "realised accuracy is that of those rows only. Unless policy.split says 'labels', they "
-            "do not judge harm; label rows drawn at random (drift-monitor rows --random)."
+            "realised accuracy is that of those rows only. Unless policy.harm_by says 'labels', "
+            "they do not judge harm; label rows drawn at random (drift-monitor rows --random)."
         ]
     return [f"{share}: what is said by labels holds if those were drawn at random."]
 

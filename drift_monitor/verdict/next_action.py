@@ -33,7 +33,7 @@ def next_action(
                 "reference anew from recent rows that are known to be good.",
                 [_renewed_reference(monitor)],
             )
-    blind = verdict == "no_drift" and accuracy.estimated is None and harm.split == "detector"
+    blind = verdict == "no_drift" and accuracy.estimated is None and harm.by == "detector"
     return "Nothing." + (
         " Labels, even of rows drawn at random, would tell more." if blind else ""
     ), []
@@ -52,7 +52,7 @@ def _after_insufficient_data(
 
 def _after_harm(harm: Harm, monitor: Monitor, interval: Interval) -> tuple[str, list[str]]:
     rows = _command("rows", monitor.file, "--date", interval.id)
-    unlabelled = harm.split != "labels" and monitor.data.label is not None
+    unlabelled = harm.by != "labels" and monitor.data.label is not None
     return (
         "Look at the rows that are harmed, and mend the input or hold the predictions back before "
         "retraining."

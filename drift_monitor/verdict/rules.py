@@ -111,7 +111,7 @@ def _missing(counts: Counts, harm: Harm, policy: Policy) -> tuple[str, str] | No
         side = "batch" if harm.current is None else "reference"
         return (
             "no row under the split",
-            f"The split by {harm.split} finds no row in the {side}: {harm.definition}.",
+            f"The split by {harm.by} finds no row in the {side}: {harm.definition}.",
         )
     return None
 

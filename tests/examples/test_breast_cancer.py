@@ -46,7 +46,7 @@ def test_every_day_gets_the_right_verdict(tmp_path: Path, monkeypatch: pytest.Mo
 
     reports = build / "reports" / "breast_cancer"
     found = {day: json.loads((reports / day / "report.json").read_text()) for day in days}
-    verdicts = {day: (r["harm"]["split"], r["verdict"]["verdict"]) for day, r in found.items()}
+    verdicts = {day: (r["harm"]["by"], r["verdict"]["verdict"]) for day, r in found.items()}
     assert verdicts == VERDICTS
 
     # The columns whose unit changed are what the page shows first of the worst row.

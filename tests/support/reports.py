@@ -103,7 +103,7 @@ def make(case: Case) -> tuple[Report, pa.Table]:
         counts=counts,
         verdict=make_verdict(case, current, before, change, tests),
         harm=Harm(
-            split="labels" if case.labels else "detector",
+            by="labels" if case.labels else "detector",
             definition="the prediction differs from the label"
             if case.labels
             else "flagged, and the corrected class is another",

@@ -89,7 +89,7 @@ def test_a_run_labels_the_intervals_and_hands_on_their_verdicts(
     }
     for day in DAYS:
         assert report(monitor, day).counts.labelled == 120
-        assert report(monitor, day).harm.split == "labels"
+        assert report(monitor, day).harm.by == "labels"
 
 
 @pytest.mark.parametrize(

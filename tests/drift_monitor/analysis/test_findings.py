@@ -103,7 +103,7 @@ NOT_PAIRED = scores(["cat"] * 200, label=["cat"] * 200, clean_prediction=[None] 
 
 
 @pytest.mark.parametrize(
-    ("current", "reference", "policy", "split"),
+    ("current", "reference", "policy", "harm_by"),
     [
         (LABELLED, LABELLED, "auto", "labels"),
         (JUST_ENOUGH, LABELLED, "auto", "labels"),
@@ -124,9 +124,9 @@ NOT_PAIRED = scores(["cat"] * 200, label=["cat"] * 200, clean_prediction=[None] 
     ],
 )
 def test_the_split_follows_the_columns_unless_the_policy_names_it(
-    current: pa.Table, reference: pa.Table, policy: str, split: str
+    current: pa.Table, reference: pa.Table, policy: str, harm_by: str
 ) -> None:
-    assert compare(current, reference, split=policy).harm.split == split
+    assert compare(current, reference, harm_by=policy).harm.by == harm_by
 
 
 def test_labels_of_rows_that_were_chosen_for_their_scores_do_not_decide() -> None:
@@ -142,33 +142,33 @@ def test_labels_of_rows_that_were_chosen_for_their_scores_do_not_decide() -> Non
     worst = labelled(np.argsort(-score)[:150])
     drawn = labelled(np.random.default_rng(0).permutation(1400)[:150])
     reference = population(1000, seed=6)
-    assert compare(worst, reference).harm.split == "detector"
-    assert compare(worst, reference, split="labels").harm.split == "labels"
-    assert compare(drawn, reference).harm.split == "labels"
+    assert compare(worst, reference).harm.by == "detector"
+    assert compare(worst, reference, harm_by="labels").harm.by == "labels"
+    assert compare(drawn, reference).harm.by == "labels"
 
 
 @pytest.mark.parametrize(
     ("current", "reference", "policy", "message"),
     [
-        (LABELLED, UNLABELLED, "labels", "reference window holds no labels.*set policy.split"),
-        (LABELLED, NO_LABELS, "labels", "reference window holds no labels.*set policy.split"),
+        (LABELLED, UNLABELLED, "labels", "reference window holds no labels.*set policy.harm_by"),
+        (LABELLED, NO_LABELS, "labels", "reference window holds no labels.*set policy.harm_by"),
     ],
 )
 def test_a_split_without_its_columns_is_refused_with_a_remedy(
     current: pa.Table, reference: pa.Table, policy: str, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        compare(current, reference, split=policy)
+        compare(current, reference, harm_by=policy)
 
 
 @pytest.mark.parametrize(
-    ("current", "split"),
+    ("current", "harm_by"),
     [(UNLABELLED, "labels"), (PAIRED_UNLABELLED, "paired"), (NOT_PAIRED, "paired")],
 )
 def test_rows_that_the_split_says_nothing_about_are_left_out_and_counted(
-    current: pa.Table, split: str
+    current: pa.Table, harm_by: str
 ) -> None:
-    findings = compare(current, LABELLED, split=split)
+    findings = compare(current, LABELLED, harm_by=harm_by)
     assert set(findings.outcome) == {LEFT_OUT}
     assert findings.harm.left_out == 200
     assert findings.harm.current is None
@@ -176,14 +176,14 @@ def test_rows_that_the_split_says_nothing_about_are_left_out_and_counted(
 
 
 @pytest.mark.parametrize(
-    ("split", "outcome"),
+    ("harm_by", "outcome"),
     [
         ("labels", [HARMLESS, HARMFUL, LEFT_OUT, HARMFUL, HARMLESS, HARMFUL]),
         ("paired", [HARMLESS, HARMFUL, LEFT_OUT, HARMLESS, LEFT_OUT, LEFT_OUT]),
         ("detector", [HARMLESS, HARMFUL, HARMFUL, HARMLESS, HARMLESS, HARMLESS]),
     ],
 )
-def test_each_split_reads_its_own_columns(split: str, outcome: list[int]) -> None:
+def test_each_split_reads_its_own_columns(harm_by: str, outcome: list[int]) -> None:
     current = scores(
         ["cat", "dog", "owl", "dog", "cat", "owl"],
         flagged=[True, True, True, False, False, False],
@@ -191,7 +191,7 @@ def test_each_split_reads_its_own_columns(split: str, outcome: list[int]) -> Non
         label=["cat", "cat", None, "cat", "cat", "dog"],
         clean_prediction=["cat", "cat", "owl", "dog", "dog", None],
     )
-    findings = compare(current, LABELLED, split=split)
+    findings = compare(current, LABELLED, harm_by=harm_by)
     assert findings.outcome.tolist() == outcome
     assert findings.harm.left_out == outcome.count(LEFT_OUT)
     assert findings.harm.current is not None
@@ -205,28 +205,28 @@ def test_under_labels_what_was_served_counts_in_batch_and_reference() -> None:
         label=["cat", "cat", "dog", "dog"],
         logged_prediction=["cat", "dog", "dog", None],
     )
-    findings = compare(served, served, split="labels")
+    findings = compare(served, served, harm_by="labels")
     assert findings.outcome.tolist() == [HARMLESS, HARMFUL, HARMLESS, HARMFUL]
     assert findings.harm.current == findings.harm.reference
 
 
-@pytest.mark.parametrize("split", ["paired", "detector"])
-def test_elsewhere_the_classifiers_own_prediction_counts(split: str) -> None:
+@pytest.mark.parametrize("harm_by", ["paired", "detector"])
+def test_elsewhere_the_classifiers_own_prediction_counts(harm_by: str) -> None:
     table = scores(
         ["cat", "cat"],
         label=["cat", "cat"],
         clean_prediction=["cat", "cat"],
         logged_prediction=["dog", "dog"],
     )
-    assert compare(table, table, split=split).outcome.tolist() == [HARMLESS, HARMLESS]
+    assert compare(table, table, harm_by=harm_by).outcome.tolist() == [HARMLESS, HARMLESS]
 
 
-@pytest.mark.parametrize("split", ["labels", "detector"])
-def test_a_reference_is_split_as_a_batch_is(split: str) -> None:
+@pytest.mark.parametrize("harm_by", ["labels", "detector"])
+def test_a_reference_is_split_as_a_batch_is(harm_by: str) -> None:
     table = population(500, seed=1)
     other = population(300, seed=2)
-    as_batch = compare(table, other, split=split)
-    as_reference = compare(other, table, split=split)
+    as_batch = compare(table, other, harm_by=harm_by)
+    as_reference = compare(other, table, harm_by=harm_by)
     assert as_batch.harm.current == as_reference.harm.reference
     assert as_batch.harm.reference == as_reference.harm.current
     for name in ("score", "score_harmful", "score_harmless"):
@@ -239,18 +239,18 @@ def test_a_reference_row_is_its_own_clean_twin() -> None:
     reference = population(500, seed=1)
     names = reference["prediction"]
     findings = compare(
-        reference.append_column("clean_prediction", names), reference, split="paired"
+        reference.append_column("clean_prediction", names), reference, harm_by="paired"
     )
     assert findings.harm.reference is not None
     assert (findings.harm.reference.count, findings.harm.reference.n) == (0, 500)
     assert findings.harm.current == findings.harm.reference
 
 
-@pytest.mark.parametrize("split", ["labels", "detector", "paired"])
-def test_a_batch_that_is_the_reference_shows_no_difference(split: str) -> None:
+@pytest.mark.parametrize("harm_by", ["labels", "detector", "paired"])
+def test_a_batch_that_is_the_reference_shows_no_difference(harm_by: str) -> None:
     table = population(500, seed=3)
     table = table.append_column("clean_prediction", table["prediction"])
-    findings = compare(table, table, split=split)
+    findings = compare(table, table, harm_by=harm_by)
     assert findings.harm.difference is not None
     assert findings.harm.difference.estimate == 0
     for test in findings.tests:
@@ -262,16 +262,18 @@ def test_a_batch_that_is_the_reference_shows_no_difference(split: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "others"),
+    ("harm_by", "others"),
     [
         ("labels", ["separation"]),
         ("paired", ["separation"]),
         ("detector", []),
     ],
 )
-def test_the_split_decides_whether_the_separation_is_tested(split: str, others: list[str]) -> None:
+def test_the_split_decides_whether_the_separation_is_tested(
+    harm_by: str, others: list[str]
+) -> None:
     table = population(400, seed=0).append_column("clean_prediction", pa.array(["cat"] * 400))
-    tests = compare(table, table, ["site", "unknown"], split=split).tests
+    tests = compare(table, table, ["site", "unknown"], harm_by=harm_by).tests
     assert [test.name for test in tests if test.in_family] == [
         "score",
         "score_harmful",
@@ -286,7 +288,7 @@ def test_the_split_decides_whether_the_separation_is_tested(split: str, others: 
 
 def test_each_test_compares_the_rows_it_names() -> None:
     current, reference = population(400, seed=1, shift=0.3), population(300, seed=2)
-    findings = compare(current, reference, split="labels", min_effect=0.05)
+    findings = compare(current, reference, harm_by="labels", min_effect=0.05)
     tests = by_name(findings)
 
     def parts(table: pa.Table) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -328,7 +330,7 @@ def test_each_test_compares_the_rows_it_names() -> None:
 
 def test_a_test_without_rows_is_skipped_and_leaves_the_family() -> None:
     current = scores(["cat"] * 200, score=[i / 100 for i in range(200)], label=["cat"] * 200)
-    tests = by_name(compare(current, LABELLED, split="labels"))
+    tests = by_name(compare(current, LABELLED, harm_by="labels"))
     for name in ("score_harmful", "separation"):
         assert tests[name].skipped
         assert tests[name].statistic is None
@@ -366,7 +368,7 @@ def test_drift_needs_significance_and_the_minimum_effect(
     n: int, shift: float, min_effect: float, detected: bool
 ) -> None:
     current, reference = population(n, seed=1, shift=shift), population(n, seed=2)
-    test = compare(current, reference, split="detector", min_effect=min_effect).tests[0]
+    test = compare(current, reference, harm_by="detector", min_effect=min_effect).tests[0]
     assert test.drift_detected == detected
 
 
@@ -376,20 +378,20 @@ def test_the_separation_never_counts_as_drift() -> None:
     score = np.where(np.asarray(table["prediction"]) == label, 0.0, 1.0)
     at = table.schema.get_field_index("adversarial_score")
     table = table.set_column(at, "adversarial_score", pa.array(score))
-    separation = by_name(compare(table, table, split="labels"))["separation"]
+    separation = by_name(compare(table, table, harm_by="labels"))["separation"]
     assert separation.statistic == 1
     assert not separation.in_family
     assert not separation.drift_detected
 
 
-@pytest.mark.parametrize("split", ["labels", "detector"])
-def test_batches_drawn_like_the_reference_are_seldom_called_drift(split: str) -> None:
+@pytest.mark.parametrize("harm_by", ["labels", "detector"])
+def test_batches_drawn_like_the_reference_are_seldom_called_drift(harm_by: str) -> None:
     repeats = 40
     significant, verdicts = 0, []
-    policy = Policy(split=cast("Any", split))
+    policy = Policy(harm_by=cast("Any", harm_by))
     for seed in range(repeats):
         reference, current = population(1000, 2 * seed), population(600, 2 * seed + 1)
-        findings = compare(current, reference, split=split)
+        findings = compare(current, reference, harm_by=harm_by)
         significant += any((test.p_value_adjusted or 1) < 0.05 for test in findings.tests)
         decided = decide(counts(600), findings.harm, findings.accuracy, findings.tests, policy)
         verdicts.append(decided.verdict)
@@ -427,12 +429,12 @@ def from_rows(rows: Rows) -> pa.Table:
 
 
 @settings(max_examples=40, deadline=None)
-@given(current=table_rows, reference=table_rows, split=st.sampled_from(["labels", "detector"]))
+@given(current=table_rows, reference=table_rows, harm_by=st.sampled_from(["labels", "detector"]))
 def test_the_parts_of_a_break_down_sum_to_the_whole(
-    current: Rows, reference: Rows, split: str
+    current: Rows, reference: Rows, harm_by: str
 ) -> None:
-    assume(split == "detector" or any(row[2] for row in reference))
-    findings = compare(from_rows(current), from_rows(reference), ["site"], split=split)
+    assume(harm_by == "detector" or any(row[2] for row in reference))
+    findings = compare(from_rows(current), from_rows(reference), ["site"], harm_by=harm_by)
     for by, column in (("prediction", 0), ("site", 3)):
         parts = [part for part in findings.localisation if part.by == by]
         found = [part.value for part in parts]
@@ -461,7 +463,7 @@ def test_a_break_down_tells_where_the_harm_is() -> None:
     reference = scores(["cat"] * 2, label=["cat", "cat"], site=["south", "west"])
     parts = {
         part.value: part
-        for part in compare(current, reference, ["site"], split="labels").localisation
+        for part in compare(current, reference, ["site"], harm_by="labels").localisation
         if part.by == "site"
     }
     assert list(parts) == ["north", "south", "(missing)", "west"]  # most harm, then most drift

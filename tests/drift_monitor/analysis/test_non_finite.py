@@ -26,7 +26,7 @@ def test_the_tests_are_those_of_the_other_rows(column: str, value: float) -> Non
         ScoredRows.of(table, CLASSES, ()) for table in (current, current.slice(30), reference)
     )
     assert np.count_nonzero(~broken.finite) == 30
-    policy = Policy(split="detector")
+    policy = Policy(harm_by="detector")
     found = analyse(broken, other, CLASSES, policy)
     expected = analyse(rest, other, CLASSES, policy)
     for name in range(5):  # those on numbers; the mix of classes counts every row
@@ -41,7 +41,7 @@ def test_a_batch_without_any_finite_row_is_tested_on_nothing() -> None:
     reference, current = population(500, seed=0), population(200, seed=1)
     broken = ScoredRows.of(spoilt(current, "adversarial_score", np.nan, 200), CLASSES, ())
     found = analyse(
-        broken, ScoredRows.of(reference, CLASSES, ()), CLASSES, Policy(split="detector")
+        broken, ScoredRows.of(reference, CLASSES, ()), CLASSES, Policy(harm_by="detector")
     )
     assert all(test.skipped for test in found.tests if test.kind == "ks")
     assert found.harm.current is None

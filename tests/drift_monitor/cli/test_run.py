@@ -1,5 +1,6 @@
 """The command line: what it prints, leaves behind, and exits with."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -183,6 +184,21 @@ def test_backfill_runs_what_is_missing_and_goes_on_after_a_failure(
     assert invoke(*words)[1].splitlines() == ["Skipping 4 committed intervals (see --overwrite)"]
     code, out, _ = invoke(*words, "--overwrite")
     assert out.count("no_drift") == 4
+
+
+def test_a_backfill_makes_a_report_of_an_earlier_version_anew(
+    invoke: Invoke, make_monitor: MakeMonitor
+) -> None:
+    monitor = make_monitor()
+    batch(monitor)
+    assert invoke("run", monitor, "--date", DAY)[0] == 0
+    file = monitor.parent / "reports" / "animals" / DAY / "report.json"
+    written = file.read_text(encoding="utf-8")
+    file.write_text(json.dumps(json.loads(written) | {"schema_version": "2"}), encoding="utf-8")
+    code, _, err = invoke("rows", monitor, "--date", DAY)
+    assert (code, f"--start {DAY} --end {DAY} --overwrite" in err) == (1, True)
+    assert invoke("backfill", monitor, "--start", DAY, "--end", DAY, "--overwrite")[0] == 0
+    assert file.read_text(encoding="utf-8") == written
 
 
 def test_an_interval_run_alone_and_in_a_backfill_gives_the_same_report(

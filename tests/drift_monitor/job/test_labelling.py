@@ -267,7 +267,7 @@ def test_a_monitor_without_a_label_column_takes_labels_by_the_column_given(
         monitor, str(path), monitor.intervals(DAYS[0], DAYS[2]), "request", "truth"
     )
     done = label_interval(monitor, plan.intervals[1], plan.labels)
-    assert done.after.harm.split == "labels"
+    assert done.after.harm.by == "labels"
     columns = pq.read_table(monitor.directory / done.interval / "scores.parquet").column_names
     assert columns[-2:] == ["label", "site"]
 

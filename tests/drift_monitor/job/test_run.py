@@ -181,7 +181,7 @@ def test_a_batch_of_which_no_row_can_be_scored_is_reported_so(make_monitor: Make
 def test_without_labels_the_detector_splits(make_monitor: MakeMonitor) -> None:
     monitor, interval = prepare(make_monitor, labelled=False)
     report = run_interval(monitor, interval)
-    assert report.harm.split == "detector"
+    assert report.harm.by == "detector"
     assert report.counts.labelled == 0
     assert "No row has a label in column 'label'" in report.detector_health.warnings[0]
 

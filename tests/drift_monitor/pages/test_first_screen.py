@@ -111,7 +111,7 @@ def test_harm(case: str) -> None:
         element = "harm-difference" + ("" if name == "estimate" else f"-{name}")
         assert found[element] == (str(value), points(value))
     assert found["harm-margin"] == ("0.01", "1")
-    assert f"Harm rate, by {harm.split}" in page_top(case)
+    assert f"Harm rate, by {harm.by}" in page_top(case)
 
 
 @pytest.mark.parametrize("case", ["harmful", "harmful, labels", "harmless", "no drift"])

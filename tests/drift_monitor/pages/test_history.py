@@ -79,7 +79,7 @@ def test_a_line_breaks_at_a_gap_and_nowhere_else() -> None:
 
 def test_rates_by_different_splits_are_not_joined() -> None:
     reports = history(9)
-    assert [report.harm.split for report in reports[:4]] == [
+    assert [report.harm.by for report in reports[:4]] == [
         "labels",
         "detector",
         "detector",

@@ -39,13 +39,13 @@ def test_values_are_those_of_the_report() -> None:
     report = make(CASE)[0]
     found, harm = written(report), report.harm.current
     assert harm
-    whole = {"split": "labels", "by": "", "part": ""}
+    whole = {"harm_by": "labels", "by": "", "part": ""}
     assert found[sample("harm_rate", **whole)] == harm.rate
     assert found[sample("harm_rate_low", **whole)] == harm.low
     assert found[sample("harm_rate_high", **whole)] == harm.high
     assert found[sample("harm_rate_difference_threshold", **whole)] == report.harm.margin
     part = next(part for part in report.localisation if part.current)
-    labels = {"split": "labels", "by": part.by, "part": part.value}
+    labels = {"harm_by": "labels", "by": part.by, "part": part.value}
     assert part.current
     assert found[sample("harm_rate", **labels)] == part.current.rate
     assert found[sample("test_effect", test="score")] == report.test("score").effect
@@ -81,7 +81,7 @@ def test_hostile_names_come_back_as_they_were(word: str) -> None:
     report = make(case)[0]
     found = written(report)
     for part in report.localisation:
-        labels = {"split": "labels", "by": part.by, "part": part.value}
+        labels = {"harm_by": "labels", "by": part.by, "part": part.value}
         if part.current:
             assert found[sample("harm_rate", **labels)] == part.current.rate
 

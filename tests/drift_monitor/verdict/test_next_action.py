@@ -25,14 +25,14 @@ UNLABELLED = MONITOR.model_copy(update={"data": DataConfig(path="b", input=["x",
 
 
 def action(
-    verdict: VerdictName, monitor: Monitor = MONITOR, split: str = "labels", scored: int = 1000
+    verdict: VerdictName, monitor: Monitor = MONITOR, harm_by: str = "labels", scored: int = 1000
 ) -> tuple[str, list[str]]:
     interval = monitor.interval(date(2026, 11, 20))
-    return next_action(verdict, counts(scored), harm(split=split), accuracy(), monitor, interval)
+    return next_action(verdict, counts(scored), harm(by=harm_by), accuracy(), monitor, interval)
 
 
 @pytest.mark.parametrize(
-    ("verdict", "monitor", "split", "scored", "expected"),
+    ("verdict", "monitor", "harm_by", "scored", "expected"),
     [
         ("insufficient_data", MONITOR, "detector", 1000, ["validate", "run"]),
         ("insufficient_data", MONITOR, "labels", 10, ["validate", "run"]),
@@ -47,9 +47,9 @@ def action(
     ],
 )
 def test_each_command_is_one_that_the_command_line_takes(
-    verdict: VerdictName, monitor: Monitor, split: str, scored: int, expected: list[str]
+    verdict: VerdictName, monitor: Monitor, harm_by: str, scored: int, expected: list[str]
 ) -> None:
-    text, commands = action(verdict, monitor, split, scored)
+    text, commands = action(verdict, monitor, harm_by, scored)
     assert text.endswith(".")
     words = [shlex.split(command) for command in commands]
     assert [found[:2] for found in words] == [["drift-monitor", name] for name in expected]
@@ -60,14 +60,14 @@ def test_each_command_is_one_that_the_command_line_takes(
 
 
 def test_rows_are_to_be_labelled_only_where_they_are_not() -> None:
-    assert "label rows" in action("harmful_drift", split="detector")[0]
-    assert "label rows" not in action("harmful_drift", split="labels")[0]
+    assert "label rows" in action("harmful_drift", harm_by="detector")[0]
+    assert "label rows" not in action("harmful_drift", harm_by="labels")[0]
     assert "label rows" not in action("harmful_drift", UNLABELLED, "detector")[0]
 
 
 def test_labels_are_asked_for_where_nothing_else_estimates_accuracy() -> None:
-    assert "Labels" in action("no_drift", split="detector")[0]
-    assert "Labels" not in action("no_drift", split="labels")[0]
+    assert "Labels" in action("no_drift", harm_by="detector")[0]
+    assert "Labels" not in action("no_drift", harm_by="labels")[0]
 
 
 def test_labels_are_asked_for_only_where_they_are_what_is_missing() -> None:

@@ -29,7 +29,7 @@ def rate(value: float) -> Rate:
 def harm(estimate: float = 0.0, low: float = -0.01, **fields: Any) -> Harm:
     """Return a harm rate that lies `estimate` above a reference of 5 %, at least `low`."""
     found: dict[str, Any] = {
-        "split": "labels",
+        "by": "labels",
         "definition": "harmful where it is",
         "margin": POLICY.harm_margin,
         "confidence": 1 - POLICY.alpha,

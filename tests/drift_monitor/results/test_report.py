@@ -1,0 +1,48 @@
+"""`report.json` read back: what is not of this version is refused, with the command to renew it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drift_monitor.errors import StoreError
+from drift_monitor.results.report import read_report
+from drift_monitor.results.store import REPORT
+from tests.support.report_cases import SMALL
+from tests.support.reports import make
+
+
+def of_version_2(report: dict[str, Any]) -> None:
+    report["schema_version"] = "2"
+
+
+def with_an_old_field(report: dict[str, Any]) -> None:
+    report["harm"]["split"] = report["harm"].pop("by")
+
+
+@pytest.mark.parametrize(
+    ("age", "field"),
+    [(of_version_2, "schema_version"), (with_an_old_field, "harm.by")],
+    ids=["version", "field"],
+)
+def test_an_old_report_is_refused_with_the_command_that_makes_it_anew(
+    age: Callable[[dict[str, Any]], None], field: str, tmp_path: Path
+) -> None:
+    content = json.loads(make(SMALL)[0].to_json())
+    age(content)
+    path = tmp_path / "2026-11-20" / REPORT
+    path.parent.mkdir()
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(StoreError) as error:
+        read_report(path)
+    assert str(error.value).startswith(f"{path} is not a report of this version ({field}: ")
+    command = "drift-monitor backfill MONITOR.yaml --start 2026-11-20 --end 2026-11-20 --overwrite"
+    assert command in str(error.value)
+
+
+def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
+    report = make(SMALL)[0]
+    (tmp_path / REPORT).write_text(report.to_json(), encoding="utf-8")
+    assert read_report(tmp_path / REPORT) == report
