@@ -39,13 +39,13 @@ format: $(STAMP)  ## Format the code and mend what ruff can mend
 	$(RUN)ruff check --fix .
 
 bench: $(STAMP)  ## Measure speed and accuracy against peers; writes benchmarks/results/
-	$(RUN)python benchmarks/scoring.py
-	$(RUN)python benchmarks/score_agreement.py
-	$(RUN)python benchmarks/job.py
-	$(RUN)python benchmarks/report.py
-	$(RUN)python benchmarks/accuracy_estimate.py
-	$(RUN)python benchmarks/training.py
-	$(RUN)python benchmarks/attacks.py
+	$(RUN)python -m benchmarks.scoring.speed
+	$(RUN)python -m benchmarks.scoring.agreement
+	$(RUN)python -m benchmarks.job.speed_and_memory
+	$(RUN)python -m benchmarks.report.speed_and_memory
+	$(RUN)python -m benchmarks.accuracy.estimate
+	$(RUN)python -m benchmarks.training.speed
+	$(RUN)python -m benchmarks.attacks.speed
 
 paper: $(STAMP)  ## Repeat the paper's evaluation, for hours: make paper DATA=DIR; writes studies/
 	$(RUN)python studies/paper.py run --data-dir $(DATA)

@@ -54,9 +54,9 @@ class Objective:
         ψ of Eq. 8: a random projection, or one that is trained together with the autoencoder.
         Neither corrects better: of 2,000 held-out Fashion-MNIST images under FGSM, ε = 0.1, 74.2 %
         are brought back with the fixed one and 73.9 % with the trained one (difference +0.2 ± 1.2
-        points over 3 seeds; `benchmarks/hidden_layer.py`). The fixed one is the default because it
-        cannot make its own task easy: the trained one's divergence falls to 0.007 nats, the fixed
-        one's to 0.089, and the images are corrected no better for it.
+        points over 3 seeds; `benchmarks.training.hidden_layer`). The fixed one is the default
+        because it cannot make its own task easy: the trained one's divergence falls to 0.007 nats,
+        the fixed one's to 0.089, and the images are corrected no better for it.
     """
 
     kl: float = 1.0

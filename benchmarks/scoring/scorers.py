@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from peers import alibi_detect_python
-from workers import Worker
-
-HERE = Path(__file__).parent
+from benchmarks.peers import alibi_detect_python
+from benchmarks.workers import Worker
 
 
 @contextmanager
@@ -25,7 +23,7 @@ def scorers(detector: Path, images: Path) -> Iterator[tuple[Worker, Worker]]:
     peer_python = alibi_detect_python()
     inputs = [str(detector), str(images)]
     with (
-        Worker([sys.executable, str(HERE / "scoring_ours.py"), *inputs]) as ours,
-        Worker([str(peer_python), str(HERE / "scoring_alibi_detect.py"), *inputs]) as peer,
+        Worker([sys.executable, "-m", "benchmarks.scoring.ours", *inputs]) as ours,
+        Worker([str(peer_python), "-m", "benchmarks.scoring.alibi_detect", *inputs]) as peer,
     ):
         yield ours, peer

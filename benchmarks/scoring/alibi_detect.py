@@ -11,7 +11,8 @@ import alibi_detect  # type: ignore[import-not-found]
 import numpy as np
 import tensorflow as tf
 from alibi_detect.ad import AdversarialAE  # type: ignore[import-not-found]
-from workers import serve
+
+from benchmarks.workers import serve
 
 BATCH_SIZE = 1024
 

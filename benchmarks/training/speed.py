@@ -1,6 +1,6 @@
 """Speed of training: this project against alibi-detect, one epoch of the same autoencoder.
 
-    python benchmarks/training.py
+    python -m benchmarks.training.speed
 
 The paper's Fashion-MNIST autoencoder learns from all 60,000 training images to keep the committed
 classifier's predictions: `adversarial.fit_autoencoder`, in float32 and where the CPU is
@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from images import DIRECTORY, write_array
-from peers import alibi_detect_python
-from record import Ratios, ratios, verdict, write_record
-from workers import Worker
 
 from adversarial.models.autoencoders import image_autoencoder
 from adversarial.paper.datasets import load_dataset
 from adversarial.training.mixed_precision import bfloat16_is_fast
+from benchmarks.images import DIRECTORY, write_array
+from benchmarks.peers import alibi_detect_python
+from benchmarks.record import Ratios, ratios, verdict, write_record
+from benchmarks.workers import Worker
 
 BATCH_SIZE = 128
 SEED = 20
@@ -41,7 +41,6 @@ END_TOLERANCE = 0.25
 """Share of the greater divergence after training; each the median of its rounds."""
 TARGETS = {"float32": 2.0, "bfloat16": 4.0}
 """Times faster than the peer, by what this project trains in."""
-HERE = Path(__file__).parent
 
 
 @dataclass
@@ -177,10 +176,12 @@ def main() -> None:
     precisions = ["float32", *(["bfloat16"] if bfloat16_is_fast() else [])]
     with ExitStack() as stack:
         workers = [
-            stack.enter_context(Worker([str(python), str(HERE / script), *inputs, precision]))
+            stack.enter_context(
+                Worker([str(python), "-m", f"benchmarks.training.{script}", *inputs, precision])
+            )
             for python, script, precision in [
-                *((sys.executable, "training_ours.py", precision) for precision in precisions),
-                (peer_python, "training_alibi_detect.py", "float32"),
+                *((sys.executable, "ours", precision) for precision in precisions),
+                (peer_python, "alibi_detect", "float32"),
             ]
         ]
         sides = measure(workers, arguments.rounds)

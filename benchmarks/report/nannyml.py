@@ -1,4 +1,4 @@
-"""One report by NannyML 0.13: `report_nannyml.py INPUTS OUTPUT`, in its environment."""
+"""One report by NannyML 0.13, in its environment: `-m benchmarks.report.nannyml IN OUT`."""
 
 import json
 import sys

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from workers import serve
 
 from adversarial.detector.detector import AdversarialDetector
+from benchmarks.workers import serve
 
 
 def main() -> None:

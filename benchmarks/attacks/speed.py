@@ -1,6 +1,6 @@
 """Speed and strength of the attacks: this project against Foolbox 3.3, on the same classifier.
 
-    python benchmarks/attacks.py
+    python -m benchmarks.attacks.speed
 
 256 MNIST images and the classifier that `adversarial train --dataset mnist` leaves, with the
 paper's hyper-parameters, each attack of this project and Foolbox's in turn. Both run in this
@@ -26,13 +26,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from record import Ratios, ratios, verdict, write_record
 
 from adversarial.attacks import DDN, FGSM, SLIDE, Attack, CarliniWagner
 from adversarial.attacks.core.logits import logits_of
 from adversarial.attacks.named import make_attack
 from adversarial.cli.train import cache_directory
 from adversarial.paper.datasets import load_dataset, scale
+from benchmarks.record import Ratios, ratios, verdict, write_record
 
 N_ROWS = 256
 

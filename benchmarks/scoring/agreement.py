@@ -1,6 +1,6 @@
 """Agreement of scores: this project against alibi-detect, same weights, same images, float32.
 
-    python benchmarks/score_agreement.py
+    python -m benchmarks.scoring.agreement
 
 The adversarial score of one image is one number, whoever computes it: the two implementations of
 the paper's detector must give it alike, before any comparison of their speeds says something.
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from images import read_pixels, write_array
 from numpy.typing import NDArray
-from record import verdict, write_record
-from scorers import scorers
+
+from benchmarks.images import read_pixels, write_array
+from benchmarks.record import verdict, write_record
+from benchmarks.scoring.scorers import scorers
 
 TARGET = 1e-5
 

@@ -1,6 +1,6 @@
 """From a Parquet file of scores to a finished report: this project, Evidently and NannyML.
 
-    python benchmarks/report.py
+    python -m benchmarks.report.speed_and_memory
 
 The whole process, in turn: read 1,000,000 scored rows and a reference of 100,000, test whether
 score, confidence, entropy and the predicted classes have drifted, and write JSON and HTML. Ours
@@ -24,13 +24,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from peers import evidently_python, nannyml_python
-from record import Ratios, ratios, verdict, write_record
 from scipy import stats
 
 from adversarial.bundle.manifest import REFERENCE
 from adversarial.bundle.read import read_bundle
-from adversarial.bundle.write import write_bundle
+from adversarial.bundle.write import rewrite_bundle
+from benchmarks.peers import evidently_python, nannyml_python
+from benchmarks.record import Ratios, ratios, verdict, write_record
 
 DIRECTORY = Path("build/bench/report")
 SPEED_TARGET = 3.0
@@ -70,15 +70,9 @@ def write_inputs(example: Path, rows: int, reference_rows: int) -> None:
     pq.write_table(batch, DIRECTORY / "scores.parquet", compression="zstd")
 
     def fill(directory: Path) -> None:
-        for name in bundle.manifest.sha256.keys() - {REFERENCE}:
-            shutil.copyfile(bundle.path / name, directory / name)
         shutil.copyfile(DIRECTORY / "reference.parquet", directory / REFERENCE)
 
-    write_bundle(
-        DIRECTORY / "detector",
-        fill,
-        lambda sha256: bundle.manifest.model_copy(update={"sha256": sha256}),
-    )
+    rewrite_bundle(bundle, DIRECTORY / "detector", replaced=frozenset({REFERENCE}), fill=fill)
     fingerprint = read_bundle(DIRECTORY / "detector").fingerprint
     (DIRECTORY / "fingerprint.json").write_text(json.dumps(fingerprint), encoding="utf-8")
     monitor = {
@@ -103,17 +97,17 @@ def make(name: str, python: Path) -> Made:
     output = DIRECTORY / name.lower()
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
-    script = Path(__file__).with_name(f"report_{name.lower().replace('drift-monitor', 'ours')}.py")
+    script = f"benchmarks.report.{name.lower().replace('drift-monitor', 'ours')}"
     started = time.perf_counter()
     process = subprocess.Popen(
-        [str(python), str(script), str(DIRECTORY), str(output)],
+        [str(python), "-m", script, str(DIRECTORY), str(output)],
         stdout=sys.stderr,
         env=os.environ | {"NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1"},
     )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     if code := os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"{script.name} ended with code {code}; its log is above")
+        raise SystemExit(f"{script} ended with code {code}; its log is above")
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
     return Made(
         seconds,

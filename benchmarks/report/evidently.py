@@ -1,4 +1,4 @@
-"""One report by Evidently 0.7: `report_evidently.py INPUTS OUTPUT`, in its environment."""
+"""One report by Evidently 0.7, in its environment: `-m benchmarks.report.evidently IN OUT`."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What the workers of `training.py` are given, on their command lines."""
+"""What the workers of `training.speed` are given, on their command lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from workers import serve
+
+from benchmarks.workers import serve
 
 
 class Task(NamedTuple):
@@ -64,5 +65,5 @@ class Trainer(Protocol):
 
 
 def serve_trainer(trainer: Trainer) -> None:
-    """Let `training.py` call the trainer's methods by name."""
+    """Let `training.speed` call the trainer's methods by name."""
     serve({name: getattr(trainer, name) for name in ("about", "reset", "train", "divergence")})

@@ -1,4 +1,4 @@
-"""One report by this project: `report_ours.py INPUTS OUTPUT`."""
+"""One report by this project: `-m benchmarks.report.ours IN OUT`."""
 
 import json
 import shutil

@@ -1,6 +1,6 @@
 """Hidden layers: whether matching them corrects better, by a fixed or a trained projection.
 
-    python benchmarks/hidden_layer.py
+    python -m benchmarks.training.hidden_layer
 
 Eq. 8 of the paper minimises over the projection ψ as well as over the autoencoder. A projection
 that is trained along with it can make its own task easy instead of the autoencoder good. So
@@ -18,7 +18,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from record import write_record
 
 from adversarial.attacks import FGSM
 from adversarial.detector.detector import AdversarialDetector
@@ -27,6 +26,7 @@ from adversarial.models.classifiers import load_model
 from adversarial.paper.datasets import load_dataset, scale
 from adversarial.training.fit import fit_autoencoder
 from adversarial.training.objective import HiddenLayer, Objective
+from benchmarks.record import write_record
 
 N_VALIDATION = 2_000
 EPSILON = 0.1

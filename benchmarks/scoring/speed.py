@@ -1,6 +1,6 @@
 """Speed of scoring: this project against alibi-detect, same weights, same images, float32.
 
-    python benchmarks/scoring.py
+    python -m benchmarks.scoring.speed
 
 Both have the paper's detector; alibi-detect's is `alibi_detect.ad.AdversarialAE`. Each runs in a
 process of its own, loaded and warmed up; then they score all images in turn, so that whatever else
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from images import read_pixels, write_array
 from numpy.typing import NDArray
-from record import Ratios, ratios, verdict, write_record
-from scorers import scorers
-from workers import Worker
+
+from benchmarks.images import read_pixels, write_array
+from benchmarks.record import Ratios, ratios, verdict, write_record
+from benchmarks.scoring.scorers import scorers
+from benchmarks.workers import Worker
 
 TARGET = 1.4
 TOLERANCE = 1e-4

@@ -1,6 +1,6 @@
 """Accuracy estimated without labels: this project's map, NannyML's CBPE, ATC, average confidence.
 
-    python benchmarks/accuracy_estimate.py
+    python -m benchmarks.accuracy.estimate
 
 Cells are the corruptions of CIFAR-10-C at five severities, each on other Fashion-MNIST test images,
 and clean ones. No estimate is made by a map that has seen anything of the cell's kind: one map is
@@ -20,7 +20,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from accuracy_estimators import (
+from numpy.typing import NDArray
+
+from adversarial.bundle.accuracy_estimator import ATTACKS
+from adversarial.corruptions import corrupt
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.training.accuracy_rows import calibration_rows
+from benchmarks.accuracy.estimators import (
     Estimate,
     average_confidence,
     thresholded_confidence,
@@ -28,15 +34,9 @@ from accuracy_estimators import (
     without_reconstruction,
     without_score,
 )
-from images import DIRECTORY, read_pixels
-from numpy.typing import NDArray
-from peers import nannyml_python
-from record import verdict, write_record
-
-from adversarial.bundle.accuracy_estimator import ATTACKS
-from adversarial.corruptions import corrupt
-from adversarial.detector.detector import AdversarialDetector
-from adversarial.training.accuracy_rows import calibration_rows
+from benchmarks.images import DIRECTORY, read_pixels
+from benchmarks.peers import nannyml_python
+from benchmarks.record import verdict, write_record
 
 KINDS = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
@@ -121,8 +121,8 @@ def cbpe(reference: Cell, cells: list[Cell], class_names: Sequence[str]) -> list
                 [chunk for cell in group for chunk in cell.table[name].chunks]
             )
         pq.write_table(pa.table(columns), path)
-    worker = Path(__file__).with_name("accuracy_nannyml.py")
-    command = [nannyml_python(), worker, *paths, len(cells[0].table)]
+    worker = "benchmarks.accuracy.nannyml"
+    command = [nannyml_python(), "-m", worker, *paths, len(cells[0].table)]
     done = subprocess.run(
         [*map(str, command)],
         stdout=subprocess.PIPE,

@@ -1,14 +1,14 @@
-"""Worker of `training.py`: this project's `fit_autoencoder`."""
+"""Worker of `training.speed`: this project's `fit_autoencoder`."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
-from training_task import Task, serve_trainer
 
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.models.classifiers import load_model
 from adversarial.training.fit import fit_autoencoder
+from benchmarks.training.task import Task, serve_trainer
 
 
 class Trainer:

@@ -1,6 +1,6 @@
-"""Worker of `training.py`: alibi-detect's `AdversarialAE.fit`, with the same two models.
+"""Worker of `training.speed`: alibi-detect's `AdversarialAE.fit`, with the same two models.
 
-Runs in an environment of its own (see `scoring_alibi_detect.py`). `fit` goes by batches throughout:
+Runs in an environment of its own (see `scoring.alibi_detect`). `fit` goes by batches throughout:
 it computes M(x) anew for each. `score` takes all rows as one batch unless told otherwise, and of
 10,000 images one layer's output alone is 2 GB, so it is told otherwise.
 """
@@ -10,7 +10,8 @@ from typing import Any
 import alibi_detect  # type: ignore[import-not-found]
 import tensorflow as tf
 from alibi_detect.ad import AdversarialAE  # type: ignore[import-not-found]
-from training_task import Task, serve_trainer
+
+from benchmarks.training.task import Task, serve_trainer
 
 SCORING_BATCH_SIZE = 1024
 

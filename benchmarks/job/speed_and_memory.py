@@ -1,6 +1,6 @@
 """Speed and memory of the batch job: `drift-monitor run` on PNG rows.
 
-    python benchmarks/job.py
+    python -m benchmarks.job.speed_and_memory
 
 Speed: one process, started up and warmed up, takes turns between the whole job (read and hash the
 Parquet file, decode the PNGs, score, judge, write tables and page, publish) and the compiled
@@ -26,8 +26,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from record import Ratios, ratios, verdict, write_record
-from workers import Worker
+
+from benchmarks.record import Ratios, ratios, verdict, write_record
+from benchmarks.workers import Worker
 
 DATE = "2026-11-20"
 ROW_GROUP_ROWS = 1_000
@@ -129,8 +130,8 @@ def run_command(monitor: Path, rows: int) -> Run:
 
 def measure_speed(monitor: Path, small_monitor: Path, rows: int, rounds: int) -> Speed:
     """Time the job and the loop in turn."""
-    worker_file = Path(__file__).with_name("job_worker.py")
-    command = [sys.executable, str(worker_file), str(monitor), str(small_monitor), DATE]
+    inputs = [str(monitor), str(small_monitor), DATE]
+    command = [sys.executable, "-m", "benchmarks.job.worker", *inputs]
     with Worker(command) as worker:
         speed = Speed(worker.ask("warm_up").value, [], [])
         for turn in range(rounds):

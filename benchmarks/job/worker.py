@@ -1,14 +1,14 @@
-"""Worker of `job.py`: the whole job, and the compiled scoring loop alone, in one process."""
+"""Worker of `job.speed_and_memory`: the whole job and the compiled scoring loop, in one process."""
 
 import argparse
 import inspect
 from datetime import date
 
 import numpy as np
-from workers import serve
 
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.detector.runtime import TensorFlowRuntime
+from benchmarks.workers import serve
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import load_monitor
 from drift_monitor.job.run import run_interval

@@ -1,0 +1,1 @@
+"""What is claimed of speed, memory and agreement with other implementations, measured."""

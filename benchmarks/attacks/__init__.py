@@ -1,0 +1,1 @@
+"""Attacks, against Foolbox's."""

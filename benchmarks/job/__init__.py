@@ -1,0 +1,1 @@
+"""The whole batch job, against the scoring loop alone."""

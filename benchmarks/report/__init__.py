@@ -1,0 +1,1 @@
+"""From scored rows to a report, against other drift monitors."""

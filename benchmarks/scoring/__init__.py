@@ -1,0 +1,1 @@
+"""Scoring images, against alibi-detect."""

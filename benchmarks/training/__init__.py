@@ -1,0 +1,1 @@
+"""Training an autoencoder: its speed, and what matching hidden layers brings."""
