@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 import adversarial  # noqa: F401  # before TensorFlow, so that tests have the kernels that users have
+from adversarial.files import sha256
 from tests.support.animals import CLASSES, SIDE, make_images, write_batch
 
 if TYPE_CHECKING:
@@ -106,6 +108,21 @@ def make_monitor(bundle: Path, tmp_path: Path) -> MakeMonitor:
         return path
 
     return make
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Names of the bundles' files, counted as often as they are hashed to verify a bundle."""
+    from adversarial.bundle import read
+
+    counted: Counter[str] = Counter()
+
+    def count(file: Path) -> str:
+        counted[file.name] += 1
+        return sha256(file)
+
+    monkeypatch.setattr(read, "sha256", count)
+    return counted
 
 
 Invoke = Callable[..., tuple[int, str, str]]

@@ -8,6 +8,7 @@ import hashlib
 import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,7 +44,9 @@ _QUANTILES = TypeAdapter(
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are all present and unaltered; its models are not loaded.
+    """A bundle whose files were all present and unaltered when it was read; no model is loaded.
+
+    What is read of it is kept, so that nothing is parsed twice.
 
     Attributes
     ----------
@@ -59,9 +62,17 @@ class Bundle:
     manifest: Manifest
     fingerprint: str
 
+    def is_in_place(self) -> bool:
+        """Whether its directory still holds this detector: by `detector.json`, without hashing."""
+        try:
+            text = (self.path / MANIFEST).read_bytes()
+        except OSError:
+            return False
+        return hashlib.sha256(text).hexdigest() == self.fingerprint
+
     def reference(self) -> pa.Table:
         """Return the reference window: scores and outputs of rows known to be good."""
-        return pq.read_table(self.path / REFERENCE)
+        return self._reference
 
     def accuracy_estimator(self) -> "AccuracyEstimator | None":
         """Return the estimator of accuracy; None where there is none.
@@ -71,6 +82,31 @@ class Bundle:
         BundleError
             If it is of a version that this one cannot read.
         """
+        return self._accuracy_estimator
+
+    def feature_quantiles(self) -> dict[str, list[float]] | None:
+        """Return each feature's quantiles over the reference rows, by name; None if not kept.
+
+        Those at `QUANTILE_PROBABILITIES`, in the units the classifier takes.
+
+        Raises
+        ------
+        BundleError
+            If the file holds anything else.
+        """
+        return self._feature_quantiles
+
+    def describe_threshold(self) -> str:
+        """Return threshold, ε_FPR and the false positive rate to expect, as one line of text."""
+        scores = self.reference()["adversarial_score"].to_numpy()
+        return describe_threshold(self.manifest.threshold, self.manifest.fpr, scores)
+
+    @cached_property
+    def _reference(self) -> pa.Table:
+        return pq.read_table(self.path / REFERENCE)
+
+    @cached_property
+    def _accuracy_estimator(self) -> "AccuracyEstimator | None":
         if ACCURACY not in self.manifest.sha256:
             return None
         from adversarial.bundle.accuracy_estimator import (
@@ -85,16 +121,8 @@ class Bundle:
                 "was written by another version; make it again with 'drift-monitor reference'"
             ) from None
 
-    def feature_quantiles(self) -> dict[str, list[float]] | None:
-        """Return each feature's quantiles over the reference rows, by name; None if not kept.
-
-        Those at `QUANTILE_PROBABILITIES`, in the units the classifier takes.
-
-        Raises
-        ------
-        BundleError
-            If the file holds anything else.
-        """
+    @cached_property
+    def _feature_quantiles(self) -> dict[str, list[float]] | None:
         if FEATURE_QUANTILES not in self.manifest.sha256:
             return None
         try:
@@ -105,14 +133,15 @@ class Bundle:
                 "was written by another version; make it again with 'drift-monitor reference'"
             ) from None
 
-    def describe_threshold(self) -> str:
-        """Return threshold, ε_FPR and the false positive rate to expect, as one line of text."""
-        scores = self.reference()["adversarial_score"].to_numpy()
-        return describe_threshold(self.manifest.threshold, self.manifest.fpr, scores)
 
+def read_bundle(source: str | Path | Bundle) -> Bundle:
+    """Read and verify the bundle in a directory, while nobody replaces it.
 
-def read_bundle(path: str | Path) -> Bundle:
-    """Read and verify the bundle in the directory `path`, while nobody replaces it.
+    Parameters
+    ----------
+    source : str, Path or Bundle
+        The directory. A bundle that was verified before is returned as it is, unless its directory
+        holds another by now: that one is then read and verified.
 
     Raises
     ------
@@ -120,8 +149,10 @@ def read_bundle(path: str | Path) -> Bundle:
         If the directory is not a bundle, or a file in it is missing, extra or altered. The message
         names the file.
     """
-    with bundle_lock(path):
-        return _read_bundle(Path(path))
+    with bundle_lock(source):
+        if isinstance(source, Bundle) and source.is_in_place():
+            return source
+        return _read_bundle(_directory(source))
 
 
 def _read_bundle(path: Path) -> Bundle:
@@ -165,14 +196,20 @@ def _read_bundle(path: Path) -> Bundle:
     return Bundle(path, manifest, hashlib.sha256(text.encode()).hexdigest())
 
 
-def bundle_lock(path: str | Path, *, exclusive: bool = False) -> AbstractContextManager[None]:
-    """Keep the bundle at `path` from being replaced while several of its files are read.
+def bundle_lock(
+    source: str | Path | Bundle, *, exclusive: bool = False
+) -> AbstractContextManager[None]:
+    """Keep a bundle from being replaced while several of its files are read.
 
     Parameters
     ----------
-    path : str or Path
+    source : str, Path or Bundle
         The directory. Where there is none, there is nothing to wait for.
     exclusive : bool
         Wait until nobody reads the bundle, and let nobody begin to: for `write_bundle`.
     """
-    return lock_directory(Path(path), shared=not exclusive)
+    return lock_directory(_directory(source), shared=not exclusive)
+
+
+def _directory(source: str | Path | Bundle) -> Path:
+    return source.path if isinstance(source, Bundle) else Path(source)

@@ -16,7 +16,7 @@ from scipy import special
 
 from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from adversarial.bundle.manifest import InputSpec, Manifest
-from adversarial.bundle.read import bundle_lock, read_bundle
+from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
 from adversarial.bundle.threshold import apply_threshold, threshold_from_scores
 from adversarial.bundle.write import autoencoder_files, write_bundle, write_reference
 from adversarial.detector.ensemble import check_weights, combine_scores, vote
@@ -339,13 +339,14 @@ class AdversarialDetector:
         write_bundle(path, fill, describe)
 
     @classmethod
-    def load(cls, path: str | Path, trust: Sequence[str] = ()) -> AdversarialDetector:
-        """Load the bundle in the directory `path`, in Keras safe mode but for what is trusted.
+    def load(cls, source: str | Path | Bundle, trust: Sequence[str] = ()) -> AdversarialDetector:
+        """Load a bundle, in Keras safe mode but for what is trusted.
 
         Parameters
         ----------
-        path : str or Path
-            The directory.
+        source : str, Path or Bundle
+            The directory, or the bundle in it, whose files are then not hashed again
+            (`adversarial.bundle.read.read_bundle`).
         trust : sequence of str
             Opt-ins that the classifier needs: "Lambda", "SavedModel", or a custom class or function
             as "package.module:Name".
@@ -357,8 +358,8 @@ class AdversarialDetector:
         ModelError
             If a model cannot be loaded, or not without an opt-in; names the file and the opt-in.
         """
-        with bundle_lock(path):
-            bundle = read_bundle(path)
+        with bundle_lock(source):
+            bundle = read_bundle(source)
             manifest = bundle.manifest
             detector = cls(
                 read_classifier(bundle.path, manifest.classifier_output, trust),

@@ -122,7 +122,7 @@ def evaluate_bundles(
     units = _unit_range(rows.x, any_bundle.manifest.input, config)
     detectors = {}
     for name, bundle in bundles.items():
-        detector = AdversarialDetector.load(bundle.path, monitor.trust)
+        detector = AdversarialDetector.load(bundle, monitor.trust)
         if detector.fingerprint != bundle.fingerprint:
             raise EvaluationError(f"{bundle.path} was replaced meanwhile: evaluate again")
         detectors[name] = units.wrap(detector)

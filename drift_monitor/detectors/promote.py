@@ -69,20 +69,19 @@ def promote(monitor: Monitor, bundles: dict[str, Bundle]) -> Promotion:
     target = Path(monitor.detector).resolve()
     monitor.directory.mkdir(parents=True, exist_ok=True)
     with Store(monitor.directory).lock():
-        now = read_bundle(target) if target.exists() else None
-        before = bundles.get(CURRENT)
-        if (now and now.fingerprint) != (before and before.fingerprint):
+        current = bundles.get(CURRENT)
+        if not (current.is_in_place() if current else not target.exists()):
             raise PromotionError(
                 f"{target} has been replaced meanwhile: compare the candidate with what is there "
                 "now; nothing has been changed"
             )
         previous = None
-        if now is not None:
-            previous = target.with_name(f"{target.name}.{now.fingerprint[:12]}")
+        if current is not None:
+            previous = target.with_name(f"{target.name}.{current.fingerprint[:12]}")
             if previous.exists():
                 read_bundle(previous)
             else:
-                rewrite_bundle(now, previous)
+                rewrite_bundle(current, previous)
         with bundle_lock(candidate.path):
             rewrite_bundle(candidate, target)
     return Promotion(candidate.fingerprint, previous)

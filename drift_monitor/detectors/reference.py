@@ -169,7 +169,7 @@ def renew_reference(
 
     with bundle_lock(path):
         bundle = read_bundle(path)
-        detector = AdversarialDetector.load(path, trust)
+        detector = AdversarialDetector.load(bundle, trust)
     fpr = bundle.manifest.fpr if fpr is None else fpr
     chunks = read_normal_rows(data, bundle.manifest.input)
     true_classes(chunks, data, bundle.manifest.class_names)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from adversarial.bundle.read import read_bundle
 from adversarial.errors import DriftMonitorError
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.job.run import Progress, run_interval
@@ -58,7 +59,7 @@ def backfill(
 ) -> Backfill:
     """Run the intervals from `start` to `end`; one that fails does not stop the others.
 
-    The detector is loaded once, and only if there is something to run.
+    The detector is verified and loaded once, and only if there is something to run.
 
     Parameters
     ----------
@@ -84,20 +85,23 @@ def backfill(
     Raises
     ------
     DriftMonitorError
-        If the detector cannot be loaded: then no interval can be run.
+        If the detector is damaged or cannot be loaded: then no interval can be run.
     """
     committed = [] if overwrite else committed_intervals(monitor, start, end)
     result = Backfill(skipped=[interval.id for interval in committed])
     missing = [i for i in monitor.intervals(start, end) if i.id not in result.skipped]
-    if missing and detector is None:
+    bundle = read_bundle(monitor.detector) if missing else None
+    if bundle and detector is None:
         from adversarial.detector.detector import AdversarialDetector
 
-        detector = AdversarialDetector.load(monitor.detector, monitor.trust)
+        detector = AdversarialDetector.load(bundle, monitor.trust)
     for interval in missing:
         run: Run
         try:
             with progress(interval) if progress else nullcontext() as rows_done:
-                run = run_interval(monitor, interval, detector=detector, progress=rows_done)
+                run = run_interval(
+                    monitor, interval, detector=detector, bundle=bundle, progress=rows_done
+                )
         except (DriftMonitorError, OSError) as error:
             run = result.failed[interval.id] = error
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from adversarial.bundle.read import read_bundle
+from adversarial.bundle.read import Bundle, read_bundle
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.class_labels import class_indices
 from drift_monitor.batches.parquet_files import (
@@ -41,13 +41,13 @@ class LabelFiles:
         In the order of their names.
     rows : LabelRows
         The labels in them.
-    class_names : tuple of str
-        What their class numbers stand for.
+    bundle : Bundle
+        The monitor's detector, which knows what their class numbers stand for.
     """
 
     files: list[SourceFile]
     rows: LabelRows
-    class_names: tuple[str, ...]
+    bundle: Bundle
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ def plan_labelling(
             f"{monitor.file} names no label column: name that of {path} with --label, or in "
             "data.label"
         )
-    class_names = read_bundle(monitor.detector).manifest.class_names
-    labels = read_labels(path, class_names, _key_columns(monitor, id_column), label_column)
+    bundle = read_bundle(monitor.detector)
+    labels = read_labels(path, bundle, _key_columns(monitor, id_column), label_column)
     matched = np.zeros(len(labels.rows.label), bool)
     named: list[Interval] = []
     unnamed: list[Interval] = []
@@ -207,28 +207,27 @@ def label_interval(monitor: Monitor, interval: Interval, labels: LabelFiles) -> 
 
     def change(before: Report, scores: pa.Table) -> Change:
         used = np.unique(labels.rows.source[labels.rows.within(scores)])
-        table, named = with_labels(scores, labels.rows, labels.class_names)
+        table, named = with_labels(scores, labels.rows, labels.bundle.manifest.class_names)
         listed = [file.model_dump() for file in before.labels]
         listed += [vars(labels.files[i]) for i in used if vars(labels.files[i]) not in listed]
         found.append((before, named))
         return table, listed
 
-    after = rejudge(monitor, interval, change)
+    after = rejudge(monitor, interval, change, bundle=labels.bundle)
     [(before, named)] = found
-    return Labelled(interval.id, named, before, after, follow(monitor, interval))
+    followers = follow(monitor, interval, labels.bundle)
+    return Labelled(interval.id, named, before, after, followers)
 
 
-def read_labels(
-    path: str, class_names: tuple[str, ...], keys: dict[str, str], label: str
-) -> LabelFiles:
+def read_labels(path: str, bundle: Bundle, keys: dict[str, str], label: str) -> LabelFiles:
     """Read label files.
 
     Parameters
     ----------
     path : str
         Parquet file, directory, glob or URL.
-    class_names : tuple of str
-        The detector's; a label is one of them or its number from 0, or null.
+    bundle : Bundle
+        The detector's; a label is one of its classes or the class's number from 0, or null.
     keys : dict of str to str
         The columns that name a row, `row_id` or `file` and `row`, to those of the files.
     label : str
@@ -245,10 +244,10 @@ def read_labels(
         table = _table(name, [*keys.values(), label])
         files.append(SourceFile(name, len(table), file_sha256(name)))
         chunk = Chunk(name, np.arange(len(table)), np.empty((len(table), 0), np.float32), table)
-        label_parts.append(class_indices(table[label], class_names, label, chunk))
+        label_parts.append(class_indices(table[label], bundle.manifest.class_names, label, chunk))
         key_parts.append(_keys(name, table, keys))
     rows = LabelRows.of(key_parts, label_parts, [file.path for file in files])
-    return LabelFiles(files, rows, class_names)
+    return LabelFiles(files, rows, bundle)
 
 
 def _key_columns(monitor: Monitor, id_column: str | None) -> dict[str, str]:

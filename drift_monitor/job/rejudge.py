@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from adversarial.bundle.read import read_bundle
+from adversarial.bundle.read import Bundle, read_bundle
 from adversarial.errors import DriftMonitorError
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import StoreError
@@ -22,7 +22,11 @@ Change = tuple[pa.Table, list[dict[str, Any]]]
 
 
 def rejudge(
-    monitor: Monitor, interval: Interval, change: Callable[[Report, pa.Table], Change] | None = None
+    monitor: Monitor,
+    interval: Interval,
+    change: Callable[[Report, pa.Table], Change] | None = None,
+    *,
+    bundle: Bundle | None = None,
 ) -> Report:
     """Write a committed interval's report anew from its `scores.parquet`, without scoring again.
 
@@ -36,6 +40,8 @@ def rejudge(
     change : callable, optional
         Given the committed report and score table, returns the table with other labels, and the
         files by which labels have arrived so far.
+    bundle : Bundle, optional
+        The monitor's detector, where it has been verified already.
 
     Raises
     ------
@@ -50,7 +56,7 @@ def rejudge(
     with store.lock_interval(interval.id):
         before = read_report(directory / REPORT)
         scoring = Scoring.of(before)
-        bundle, window = _reference(monitor, interval)
+        bundle, window = _reference(monitor, interval, bundle)
         if bundle.fingerprint != scoring.fingerprint:
             raise StoreError(
                 f"{directory} was scored by the detector {scoring.fingerprint[:12]}, and "
@@ -73,11 +79,11 @@ def rejudge(
     return report
 
 
-def follow(monitor: Monitor, interval: Interval) -> list[str]:
+def follow(monitor: Monitor, interval: Interval, bundle: Bundle | None = None) -> list[str]:
     """Judge again what a change of `interval` concerns, itself excepted where it is up to date.
 
     With a fixed reference that is nothing. Reports that cannot be read are left to the index, which
-    names them.
+    names them. A `bundle` as in `rejudge`.
 
     Returns
     -------
@@ -91,7 +97,7 @@ def follow(monitor: Monitor, interval: Interval) -> list[str]:
     """
     if monitor.reference.kind == "fixed":
         return []
-    fingerprint = read_bundle(monitor.detector).fingerprint
+    bundle = read_bundle(bundle or monitor.detector)
     done, failed = [], []
     for name in Store(monitor.directory).committed():
         if name < interval.id:
@@ -100,12 +106,12 @@ def follow(monitor: Monitor, interval: Interval) -> list[str]:
             report = read_report(monitor.directory / name / REPORT)
         except StoreError:  # the index names it
             continue
-        if report.detector.fingerprint != fingerprint:
+        if report.detector.fingerprint != bundle.fingerprint:
             continue
         compared = interval.id in report.reference.intervals
-        if compared or not is_current(monitor, fingerprint, name, report.reference):
+        if compared or not is_current(monitor, bundle.fingerprint, name, report.reference):
             try:
-                rejudge(monitor, monitor.interval(report.data_interval.start))
+                rejudge(monitor, monitor.interval(report.data_interval.start), bundle=bundle)
             except DriftMonitorError as error:
                 failed.append(f"{name}: {error}")
             else:

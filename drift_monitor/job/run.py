@@ -41,6 +41,7 @@ def score_interval(
     *,
     token: str,
     detector: "AdversarialDetector | None" = None,
+    bundle: Bundle | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Score the interval's batch into a staging directory. The one step that needs TensorFlow.
@@ -55,6 +56,9 @@ def score_interval(
         Names the run; the same token gives the same staging directory.
     detector : AdversarialDetector, optional
         The monitor's detector, where it is loaded already; loaded again if the bundle has been
+        replaced since.
+    bundle : Bundle, optional
+        The monitor's detector, where it has been verified already; verified again if it has been
         replaced since.
     progress : callable, optional
         Called with rows done and rows in all.
@@ -72,13 +76,13 @@ def score_interval(
     """
     started = time.monotonic()
     with bundle_lock(monitor.detector):
-        bundle = read_bundle(monitor.detector)
+        bundle = read_bundle(bundle or monitor.detector)
         # Before TensorFlow, because a batch that is missing should be said so at once.
         batch = Batch(monitor.batch_path(interval), monitor.data, bundle.manifest.input)
         if detector is None or detector.fingerprint != bundle.fingerprint:
             from adversarial.detector.detector import AdversarialDetector
 
-            detector = AdversarialDetector.load(monitor.detector, monitor.trust)
+            detector = AdversarialDetector.load(bundle, monitor.trust)
     store = Store(monitor.directory)
     staging = store.staging(interval.id, token)
     try:
@@ -99,10 +103,13 @@ def score_interval(
     return staging
 
 
-def write_report(monitor: Monitor, interval: Interval, staging: Path) -> Report:
+def write_report(
+    monitor: Monitor, interval: Interval, staging: Path, *, bundle: Bundle | None = None
+) -> Report:
     """Judge the scores in a staging directory; complete them and add `report.json` and the page.
 
-    Labels that arrived after the batch of a committed result are kept (`with_kept_labels`).
+    Labels that arrived after the batch of a committed result are kept (`with_kept_labels`). A
+    `bundle` as in `score_interval`.
     """
     if not (staging / SCORING).exists():
         raise StoreError(
@@ -111,7 +118,7 @@ def write_report(monitor: Monitor, interval: Interval, staging: Path) -> Report:
         )
     summary = json.loads((staging / SCORING).read_text(encoding="utf-8"))
     scoring = Scoring(**summary["scoring"])
-    bundle, window = _reference(monitor, interval)
+    bundle, window = _reference(monitor, interval, bundle)
     if bundle.fingerprint != scoring.fingerprint:
         raise StoreError(
             f"{monitor.detector} has been replaced since {interval.id} was scored: score it again "
@@ -124,12 +131,14 @@ def write_report(monitor: Monitor, interval: Interval, staging: Path) -> Report:
     return _write(staging, monitor, interval, bundle, window, scores, scoring, run)
 
 
-def publish(monitor: Monitor, interval: Interval, staging: Path) -> Report:
+def publish(
+    monitor: Monitor, interval: Interval, staging: Path, *, bundle: Bundle | None = None
+) -> Report:
     """Commit what a staging directory holds and bring the monitor's index up to date.
 
     Once done it may be called again: a retry finds the interval committed. Where the reference is
     trailing, intervals that are compared with this one are judged again, so that reports are those
-    of a run in the order of time, whatever the order was.
+    of a run in the order of time, whatever the order was. A `bundle` as in `score_interval`.
 
     Returns
     -------
@@ -142,7 +151,7 @@ def publish(monitor: Monitor, interval: Interval, staging: Path) -> Report:
         with store.lock_interval(interval.id):
             report = read_report(staging / REPORT)
             if _labels(directory) != report.labels:
-                report = write_report(monitor, interval, staging)
+                report = write_report(monitor, interval, staging, bundle=bundle)
             (staging / SCORING).unlink(missing_ok=True)
             store.publish(staging, interval.id)
     elif store.is_committed(interval.id):
@@ -150,7 +159,7 @@ def publish(monitor: Monitor, interval: Interval, staging: Path) -> Report:
     else:
         raise StoreError(f"{staging} is gone and {interval.id} is not committed: score it again")
     try:
-        follow(monitor, interval)
+        follow(monitor, interval, bundle)
     finally:
         write_index(monitor)
     return report
@@ -161,16 +170,18 @@ def run_interval(
     interval: Interval,
     *,
     detector: "AdversarialDetector | None" = None,
+    bundle: Bundle | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Score, report and publish one interval. Errors as in `score_interval`."""
+    """Score, report and publish one interval. Parameters and errors as in `score_interval`."""
     store = Store(monitor.directory)
+    bundle = read_bundle(bundle or monitor.detector)
     staging = score_interval(
-        monitor, interval, token=_token(), detector=detector, progress=progress
+        monitor, interval, token=_token(), detector=detector, bundle=bundle, progress=progress
     )
     try:
-        write_report(monitor, interval, staging)
-        return publish(monitor, interval, staging)
+        write_report(monitor, interval, staging, bundle=bundle)
+        return publish(monitor, interval, staging, bundle=bundle)
     except BaseException:
         store.discard(staging)
         raise

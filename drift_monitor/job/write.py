@@ -45,9 +45,11 @@ def write_index(monitor: Monitor) -> Path:
     return monitor.directory / "index.html"
 
 
-def _reference(monitor: Monitor, interval: Interval) -> tuple[Bundle, ReferenceWindow]:
+def _reference(
+    monitor: Monitor, interval: Interval, bundle: Bundle | None
+) -> tuple[Bundle, ReferenceWindow]:
     with bundle_lock(monitor.detector):
-        bundle = read_bundle(monitor.detector)
+        bundle = read_bundle(bundle or monitor.detector)
         return bundle, reference_window(monitor, bundle, interval)
 
 

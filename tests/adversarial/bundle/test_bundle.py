@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 
 from adversarial import AdversarialDetector, BundleError, InputSpec, read_bundle
 from adversarial.bundle import write
-from adversarial.bundle.manifest import ACCURACY, FEATURE_QUANTILES
+from adversarial.bundle.manifest import ACCURACY, FEATURE_QUANTILES, REFERENCE
 from adversarial.bundle.read import bundle_lock
 from adversarial.bundle.write import write_bundle
 from adversarial.files import exchange_directories
@@ -80,6 +81,40 @@ def test_a_bundle_is_not_verified_while_it_is_replaced(copy: Path) -> None:
         assert reader.is_alive()
     reader.join(20)
     assert not reader.is_alive()
+
+
+def test_a_verified_bundle_is_verified_again_only_where_it_was_replaced(
+    copy: Path, hashed: Counter[str]
+) -> None:
+    before = read_bundle(copy)
+    hashed.clear()
+    assert read_bundle(before) is before
+    assert not hashed
+    rethreshold(copy, 0.3)
+    hashed.clear()
+    now = read_bundle(before)
+    assert now.fingerprint == read_bundle(copy).fingerprint != before.fingerprint
+    assert set(hashed) == set(now.manifest.sha256)
+    shutil.rmtree(copy)
+    with pytest.raises(BundleError, match="not found"):
+        read_bundle(now)
+
+
+def test_a_detector_is_loaded_from_a_verified_bundle(copy: Path, hashed: Counter[str]) -> None:
+    verified = read_bundle(copy)
+    hashed.clear()
+    assert AdversarialDetector.load(verified).fingerprint == verified.fingerprint
+    assert not hashed
+
+
+def test_what_is_read_of_a_bundle_is_read_once(copy: Path) -> None:
+    found = read_bundle(copy)
+    window, estimator = found.reference(), found.accuracy_estimator()
+    assert estimator is not None
+    for name in (REFERENCE, ACCURACY):
+        (copy / name).unlink()
+    assert found.reference() is window
+    assert found.accuracy_estimator() is estimator
 
 
 def test_a_file_system_without_locks_can_be_read(
