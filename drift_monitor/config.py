@@ -269,7 +269,7 @@ class Monitor(_Model):
     evaluation : EvaluationConfig, optional
         How the detector is evaluated under attack; needed to promote another one.
     examples : int
-        Rows shown in the report's gallery.
+        Rows of highest score that the report shows.
     batch_size : int
         Rows scored in one pass; bounds memory.
     """

@@ -142,11 +142,11 @@ def apply_threshold(window: pa.Table, threshold: float) -> pa.Table:
     window : pyarrow.Table
         A reference window with `reconstruction_prediction`.
     threshold : float
-        t in nats: decides `flagged` and `corrected_prediction`. No other column depends on it.
+        t in nats: decides `flagged`. No other column depends on it.
     """
+    at = window.schema.get_field_index("flagged")
     flagged = pc.greater(window["adversarial_score"], threshold)
-    corrected = pc.if_else(flagged, window["reconstruction_prediction"], window["prediction"])
-    for name, values in (("flagged", flagged), ("corrected_prediction", corrected)):
-        at = window.schema.get_field_index(name)
-        window = window.set_column(at, window.schema.field(at), values)
-    return window
+    window = window.set_column(at, window.schema.field(at), flagged)
+    # Older bundles also hold a class that depends on the threshold they had; nothing reads it.
+    stale = "corrected_prediction"
+    return window.drop_columns(stale) if stale in window.column_names else window

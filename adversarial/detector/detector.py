@@ -45,9 +45,9 @@ class Prediction:
         S(x) > t.
     prediction : (n,) int64
         Class of the largest M(x).
-    corrected_prediction : (n,) int64
-        Class of the largest M(AE(x)), or of an ensemble's vote, on flagged rows; `prediction` on
-        the others.
+    defended_prediction : (n,) int64
+        Class that the defence of Figure 2 answers: of the largest M(AE(x)), or of an ensemble's
+        vote, on flagged rows; `prediction` on the others.
     reconstruction_prediction : (n,) int64
         The same of every row, flagged or not.
     confidence : (n,) float32
@@ -62,7 +62,7 @@ class Prediction:
     score: NDArray[np.float64]
     flagged: NDArray[np.bool_]
     prediction: NDArray[np.int64]
-    corrected_prediction: NDArray[np.int64]
+    defended_prediction: NDArray[np.int64]
     reconstruction_prediction: NDArray[np.int64]
     confidence: NDArray[np.float32]
     entropy: NDArray[np.float64]
@@ -78,7 +78,6 @@ class Prediction:
                 "entropy": pa.array(self.entropy),
                 "adversarial_score": pa.array(self.score),
                 "flagged": pa.array(self.flagged),
-                "corrected_prediction": names.take(pa.array(self.corrected_prediction)),
                 "reconstruction_prediction": names.take(pa.array(self.reconstruction_prediction)),
                 "reconstruction_confidence": pa.array(self.reconstruction_confidence),
             }
@@ -208,7 +207,7 @@ class AdversarialDetector:
         return combine_scores(self._outputs(x, batch_size).scores, self.weights)
 
     def predict(self, x: NDArray[np.float32], batch_size: int = 512) -> Prediction:
-        """Return score, flag, prediction, corrected prediction and confidence of each row.
+        """Return score, flag, predictions and confidences of each row.
 
         Parameters and errors as in `score`.
         """
@@ -224,7 +223,7 @@ class AdversarialDetector:
             score=score,
             flagged=flagged,
             prediction=prediction,
-            corrected_prediction=np.where(flagged, reconstructed, prediction),
+            defended_prediction=np.where(flagged, reconstructed, prediction),
             reconstruction_prediction=reconstructed,
             confidence=outputs.probabilities.max(axis=1),
             entropy=special.entr(outputs.probabilities.astype(np.float64)).sum(axis=1),

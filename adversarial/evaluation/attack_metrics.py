@@ -115,7 +115,7 @@ def defence_metrics(
             Metric("threshold", Estimate(threshold, float("nan"), float("nan"), n_reference), fpr),
             Metric("flagged_clean", share(before.flagged), fpr),
             Metric("detection_rate", share(after.flagged), fpr),
-            Metric("accuracy_defended", share(after.corrected_prediction == y), fpr, "correct"),
+            Metric("accuracy_defended", share(after.defended_prediction == y), fpr, "correct"),
         ]
     for name, found in (("undetected_error", attacked), ("undetected_error_clean", clean)):
         metrics += [
@@ -147,5 +147,5 @@ def lost_rows(
 
 def _with_threshold(found: Prediction, threshold: float) -> Prediction:
     flagged = found.score > threshold
-    corrected = np.where(flagged, found.reconstruction_prediction, found.prediction)
-    return replace(found, flagged=flagged, corrected_prediction=corrected)
+    defended = np.where(flagged, found.reconstruction_prediction, found.prediction)
+    return replace(found, flagged=flagged, defended_prediction=defended)

@@ -121,10 +121,10 @@ def score_of(detector: AdversarialDetector) -> Callable[[tf.Tensor], tf.Tensor]:
 POLICIES: dict[str, Callable[[Prediction], NDArray[np.int64]]] = {
     "none": lambda found: found.prediction,
     "reject": lambda found: np.where(found.flagged, -1, found.prediction),
-    "correct": lambda found: found.corrected_prediction,
+    "correct": lambda found: found.defended_prediction,
     "correct_gated": lambda found: np.where(
         found.reconstruction_confidence > found.confidence,
-        found.corrected_prediction,
+        found.defended_prediction,
         found.prediction,
     ),
     "correct_always": lambda found: found.reconstruction_prediction,

@@ -18,7 +18,7 @@ inputs, output = map(Path, sys.argv[1:])
 monitor = load_monitor(inputs / "bench.yaml")
 detector = json.loads((inputs / "fingerprint.json").read_text(encoding="utf-8"))
 rows = pq.read_metadata(inputs / SCORES).num_rows
-scoring = {"fingerprint": detector, "files": [], "n_read": rows, "views": []}
+scoring = {"fingerprint": detector, "files": [], "n_read": rows, "rendered": []}
 shutil.copyfile(inputs / SCORES, output / SCORES)
 nothing = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
 pq.write_table(nothing.empty_table(), output / REJECTED)

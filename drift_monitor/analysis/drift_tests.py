@@ -167,7 +167,7 @@ def _blank(name: str, kind: str, compares: str, n: int, m: int, policy: Policy) 
 def _segment_mixes(current: ScoredRows, reference: ScoredRows, policy: Policy) -> Iterator[_Made]:
     for name, segment in current.segments.items():
         if name in reference.segments:
-            here, there = on_one_list(segment, reference.segments[name])
+            here, there = align_segments(segment, reference.segments[name])
             k = len(here.values)
             yield _mix(
                 f"segment_mix:{name}",
@@ -178,7 +178,7 @@ def _segment_mixes(current: ScoredRows, reference: ScoredRows, policy: Policy) -
             )
 
 
-def on_one_list(first: Segment, second: Segment) -> tuple[Segment, Segment]:
+def align_segments(first: Segment, second: Segment) -> tuple[Segment, Segment]:
     """Return two segments whose codes speak of one list of values, in the order of their names."""
     values = tuple(sorted({*first.values, *second.values}))
     position = {value: at for at, value in enumerate(values)}

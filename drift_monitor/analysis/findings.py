@@ -7,7 +7,7 @@ import numpy as np
 
 from drift_monitor.analysis.accuracy import DropErrorModel, estimated_accuracy, realised_accuracy
 from drift_monitor.analysis.corrections import corrected_classes, gain, pairs
-from drift_monitor.analysis.drift_tests import drift_tests, on_one_list
+from drift_monitor.analysis.drift_tests import align_segments, drift_tests
 from drift_monitor.analysis.harm import (
     HARMLESS,
     LEFT_OUT,
@@ -17,16 +17,16 @@ from drift_monitor.analysis.harm import (
     split_by_labels,
     split_paired,
 )
-from drift_monitor.analysis.localisation import Side, break_down
+from drift_monitor.analysis.slices import Side, compare_slices
 from drift_monitor.config import HarmBy, Policy
 from drift_monitor.errors import ConfigError
 from drift_monitor.results.report import (
     Accuracy,
-    Breakdown,
     Correction,
     CorrectionGain,
     Difference,
     Harm,
+    Slice,
     TwoSampleTest,
 )
 from drift_monitor.scoring.scored_rows import Classes, ScoredRows, Segment
@@ -56,7 +56,7 @@ class Findings:
         Outcome of each scored row.
     corrected : (n,) int64
         Class of each row after the corrections that are offered.
-    harm, accuracy, tests, localisation, corrections, correction_gain
+    harm, accuracy, tests, slices, corrections, correction_gain
         As in `report.json`.
     """
 
@@ -65,7 +65,7 @@ class Findings:
     harm: Harm
     accuracy: Accuracy
     tests: list[TwoSampleTest]
-    localisation: list[Breakdown]
+    slices: list[Slice]
     corrections: list[Correction]
     correction_gain: CorrectionGain
 
@@ -115,7 +115,7 @@ def analyse(
             current, reference, accuracy_estimator if estimated else None, alpha, decides=decides
         ),
         tests=tests,
-        localisation=_localisation(
+        slices=_slices(
             current, reference, outcome, reference_outcome, class_names, tests[0].location, alpha
         ),
         corrections=[
@@ -247,7 +247,7 @@ def _accuracy(
     )
 
 
-def _localisation(
+def _slices(
     current: ScoredRows,
     reference: ScoredRows,
     outcome: Outcomes,
@@ -255,7 +255,7 @@ def _localisation(
     class_names: Sequence[str],
     location: float | None,
     alpha: float,
-) -> list[Breakdown]:
+) -> list[Slice]:
     at = np.inf if location is None else location
     columns: list[tuple[str, Segment, Segment | None]] = [
         (
@@ -267,18 +267,18 @@ def _localisation(
     for name, segment in current.segments.items():
         there = reference.segments.get(name)
         columns.append(
-            (name, segment, None) if there is None else (name, *on_one_list(segment, there))
+            (name, segment, None) if there is None else (name, *align_segments(segment, there))
         )
     found = []
     for by, here, there in columns:
-        parts = break_down(
+        parts = compare_slices(
             Side(here.codes, outcome, current.score <= at),
             None if there is None else Side(there.codes, reference_outcome, reference.score <= at),
             len(here.values),
             alpha,
         )
         rows = [
-            Breakdown.model_validate(
+            Slice.model_validate(
                 {"by": by, "value": value}
                 | part._asdict()
                 | {
@@ -294,7 +294,7 @@ def _localisation(
     return found
 
 
-def _rank(part: Breakdown) -> tuple[bool, float, float, str]:
+def _rank(part: Slice) -> tuple[bool, float, float, str]:
     return (
         part.too_small,
         -(part.harm_contribution or 0.0),

@@ -5,6 +5,8 @@ outcome is an int8: 1 harmful, 0 harmless, −1 left out.
 """
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from drift_monitor.scoring.scored_rows import Classes
@@ -13,6 +15,9 @@ from drift_monitor.stats.proportions import Rate, rate
 HARMFUL, HARMLESS, LEFT_OUT = 1, 0, -1
 
 Outcomes = NDArray[np.int8]
+
+_WORDS = pa.array(["harmless", "harmful"])
+"""Of the outcomes 0 and 1 in a score table; null is left out."""
 
 
 def split_by_labels(prediction: Classes, label: Classes) -> Outcomes:
@@ -47,16 +52,16 @@ def split_paired(prediction: Classes, label: Classes, clean_prediction: Classes)
 
 
 def split_by_detector(
-    flagged: NDArray[np.bool_], prediction: Classes, corrected_prediction: Classes
+    flagged: NDArray[np.bool_], prediction: Classes, reconstruction_prediction: Classes
 ) -> Outcomes:
-    """Harmful where the row is flagged and its correction gives another class.
+    """Harmful where the row is flagged and its reconstruction has another class.
 
     Examples
     --------
     >>> split_by_detector(np.array([True, True, False]), np.array([1, 1, 1]), np.array([2, 1, 1]))
     array([1, 0, 0], dtype=int8)
     """
-    harmful = flagged & (prediction != corrected_prediction)
+    harmful = flagged & (prediction != reconstruction_prediction)
     return np.where(harmful, HARMFUL, HARMLESS).astype(np.int8)
 
 
@@ -77,3 +82,19 @@ def harm_rate(outcome: Outcomes, alpha: float = 0.05) -> Rate | None:
     """
     judged = int(np.count_nonzero(outcome != LEFT_OUT))
     return rate(int(np.count_nonzero(outcome == HARMFUL)), judged, alpha)
+
+
+def outcome_words(outcome: Outcomes) -> pa.Array:
+    """Return outcomes as a score table has them: `harmful`, `harmless`, or null where left out.
+
+    Examples
+    --------
+    >>> outcome_words(np.array([1, 0, -1], np.int8)).to_pylist()
+    ['harmful', 'harmless', None]
+    """
+    return _WORDS.take(pa.array(outcome.astype(np.int64), mask=outcome == LEFT_OUT))
+
+
+def read_outcomes(column: pa.ChunkedArray) -> Outcomes:
+    """Return the outcomes in a score table's column, (n,) int8."""
+    return np.asarray(pc.fill_null(pc.index_in(column, _WORDS), LEFT_OUT), np.int8)

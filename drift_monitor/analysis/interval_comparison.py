@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
-from drift_monitor.analysis.harm import HARMFUL, LEFT_OUT, Outcomes
+from drift_monitor.analysis.harm import HARMFUL, LEFT_OUT, Outcomes, read_outcomes
 from drift_monitor.errors import ComparisonError
 from drift_monitor.results.read import Result
 from drift_monitor.results.report import Difference, Rate, Report, ScoreQuantile, TwoSampleTest
-from drift_monitor.results.score_columns import row_keys
+from drift_monitor.results.score_columns import ScoreColumn, make_score_table, row_keys
 from drift_monitor.scoring.scored_rows import ScoredRows
 from drift_monitor.stats.ks import ks_test
 from drift_monitor.stats.proportions import difference_of_shares, rate, rate_difference
@@ -61,9 +61,8 @@ class JudgedRows(NamedTuple):
     @classmethod
     def of(cls, result: Result, names: tuple[str, ...]) -> Self:
         """Return the rows of a result, classes being numbers of `names`."""
-        words = pa.array(["harmless", "harmful"])
-        outcome = pc.fill_null(pc.index_in(result.scores["outcome"], words), LEFT_OUT)
-        return cls(ScoredRows.of(result.scores, names, ()), np.asarray(outcome, np.int8))
+        outcome = read_outcomes(result.scores[ScoreColumn.OUTCOME])
+        return cls(ScoredRows.of(result.scores, names, ()), outcome)
 
 
 class Side(Part):
@@ -251,15 +250,16 @@ def content_keys(result: Result) -> pa.Array:
     The same data may lie in two places.
     """
     scores = result.scores
-    if "row_id" not in scores.column_names:
+    if ScoreColumn.ROW_ID not in scores.column_names:
         seen: dict[str, int] = {}
         content = {}
         for file in result.report.data:
             place = seen[file.sha256] = seen.get(file.sha256, -1) + 1
             content[file.path] = f"{file.sha256} {place}"
-        files = pc.index_in(scores["file"].cast(pa.string()), pa.array(list(content), pa.string()))
+        file = scores[ScoreColumn.FILE].cast(pa.string())
+        files = pc.index_in(file, pa.array(list(content), pa.string()))
         named = pa.array(list(content.values()), pa.string()).take(files.combine_chunks())
-        scores = pa.table({"file": named, "row": scores["row"]})
+        scores = make_score_table({ScoreColumn.FILE: named, ScoreColumn.ROW: scores["row"]})
     return row_keys(scores)
 
 

@@ -170,7 +170,7 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="File for one row per interval, metric and part, .csv or .parquet; CSV on stdout "
+            help="File for one row per interval, metric and slice, .csv or .parquet; CSV on stdout "
             "when neither file is given."
         ),
     ] = None,

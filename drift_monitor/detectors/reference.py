@@ -25,7 +25,7 @@ from adversarial.bundle.write import check_replaceable, rewrite_bundle, write_re
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.normal_rows import read_normal_rows, true_classes
 from drift_monitor.config import DataConfig
-from drift_monitor.results.score_columns import IDENTITY
+from drift_monitor.results.score_columns import IDENTITY, ScoreColumn, without_columns
 from drift_monitor.scoring.score_table import score_chunk
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ def score_reference(
     Parameters
     ----------
     detector : AdversarialDetector
-        Its threshold decides `flagged` and `corrected_prediction`.
+        Its threshold decides `flagged`.
     chunks : sequence of Chunk
         The rows, known to be good.
     data : DataConfig
         What their columns mean.
     """
     table = pa.concat_tables([score_chunk(detector, chunk, data) for chunk in chunks])
-    return table.drop_columns([name for name in IDENTITY if name in table.column_names])
+    return without_columns(table, IDENTITY)
 
 
 def set_reference(
@@ -223,13 +223,13 @@ def rethreshold(path: Path, fpr: float, output: Path | None = None) -> Path:
     """
     bundle = read_bundle(path)
     window = bundle.reference()
-    if "reconstruction_prediction" not in window.column_names:
+    if ScoreColumn.RECONSTRUCTION_PREDICTION not in window.column_names:
         raise BundleError(
             f"{path / REFERENCE} has no column 'reconstruction_prediction', without which rows "
             "that were not flagged cannot be now: the bundle is of an older version; make it again "
             "with 'drift-monitor fit'"
         )
-    threshold = threshold_from_scores(window["adversarial_score"].to_numpy(), fpr)
+    threshold = threshold_from_scores(window[ScoreColumn.SCORE].to_numpy(), fpr)
     window = apply_threshold(window, threshold)
 
     def fill(directory: Path) -> None:

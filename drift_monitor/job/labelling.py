@@ -21,14 +21,11 @@ from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import LabelError, StoreError
 from drift_monitor.formatting import percent
 from drift_monitor.job.late_labels import LabelRows, with_labels
-from drift_monitor.job.rejudge import Change, follow, rejudge
+from drift_monitor.job.rejudge import Change, rejudge, rejudge_dependents
 from drift_monitor.results.read import read_scores
 from drift_monitor.results.report import Report
-from drift_monitor.results.score_columns import row_keys
+from drift_monitor.results.score_columns import FILE_AND_ROW, ScoreColumn, row_keys
 from drift_monitor.results.store import SCORES, Store
-
-ROW_ID = ("row_id",)
-FILE_AND_ROW = ("file", "row")
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ class Labelled:
         Its rows that the labels name.
     before, after : Report
         Its report without and with them.
-    followers : list of str
+    dependents : list of str
         Intervals that are compared with it and were judged again.
     """
 
@@ -108,7 +105,7 @@ class Labelled:
     named: int
     before: Report
     after: Report
-    followers: list[str]
+    dependents: list[str]
 
     def describe(self) -> str:
         """Return what has changed in a line or two."""
@@ -122,8 +119,8 @@ class Labelled:
             f"  accuracy realised {percent(realised.rate if realised else None)}, estimated "
             f"{percent(estimated.current.estimate if estimated else None)}"
         )
-        if self.followers:
-            text += f"\n  judged again, being compared with it: {', '.join(self.followers)}"
+        if self.dependents:
+            text += f"\n  judged again, being compared with it: {', '.join(self.dependents)}"
         return text
 
 
@@ -215,8 +212,8 @@ def label_interval(monitor: Monitor, interval: Interval, labels: LabelFiles) -> 
 
     after = rejudge(monitor, interval, change, bundle=labels.bundle)
     [(before, named)] = found
-    followers = follow(monitor, interval, labels.bundle)
-    return Labelled(interval.id, named, before, after, followers)
+    dependents = rejudge_dependents(monitor, interval, labels.bundle)
+    return Labelled(interval.id, named, before, after, dependents)
 
 
 def read_labels(path: str, bundle: Bundle, keys: dict[str, str], label: str) -> LabelFiles:
@@ -252,13 +249,13 @@ def read_labels(path: str, bundle: Bundle, keys: dict[str, str], label: str) -> 
 
 def _key_columns(monitor: Monitor, id_column: str | None) -> dict[str, str]:
     if monitor.data.row_id:
-        return {"row_id": id_column or monitor.data.row_id}
+        return {ScoreColumn.ROW_ID: id_column or monitor.data.row_id}
     if id_column:
         raise LabelError(
             f"{monitor.file} names no row id (data.row_id), so labels are joined by the columns "
             f"'file' and 'row', not by {id_column!r}: leave --id out"
         )
-    return {name: name for name in FILE_AND_ROW}
+    return {name: name.value for name in FILE_AND_ROW}
 
 
 def _table(file: str, columns: list[str]) -> pa.Table:
@@ -293,7 +290,7 @@ def _keys(file: str, table: pa.Table, keys: dict[str, str]) -> pa.Array:
 def _read_keys(monitor: Monitor, interval: Interval) -> pa.Table:
     """Return the columns of a committed score table that name its rows."""
     directory = monitor.directory / interval.id
-    wanted = ROW_ID if monitor.data.row_id else FILE_AND_ROW
+    wanted = (ScoreColumn.ROW_ID,) if monitor.data.row_id else FILE_AND_ROW
     table = read_scores(directory, wanted)
     if len(table.column_names) < len(wanted):
         raise StoreError(

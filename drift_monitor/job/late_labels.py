@@ -10,16 +10,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from drift_monitor.errors import LabelError
-from drift_monitor.results.score_columns import row_keys
+from drift_monitor.results.score_columns import ScoreColumn, row_keys, with_column
 from drift_monitor.scoring.scored_rows import Classes
-
-LABEL = "label"
-BEFORE_LABEL = (
-    "reconstruction_confidence",
-    "reconstruction_probability_correct",
-    "logged_prediction",
-)
-"""Columns of a score table that stand before the label."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +127,9 @@ def with_labels(
     names = pa.array(class_names, pa.string())
     given = names.take(pa.array(labels.label).take(at))
     named = len(given) - given.null_count
-    if LABEL in scores.column_names:
-        given = pc.coalesce(given, scores[LABEL].cast(pa.string()).combine_chunks())
-    return _with_column(scores, given), named
+    if ScoreColumn.LABEL in scores.column_names:
+        given = pc.coalesce(given, scores[ScoreColumn.LABEL].cast(pa.string()).combine_chunks())
+    return with_column(scores, ScoreColumn.LABEL, given), named
 
 
 def with_kept_labels(
@@ -171,27 +163,30 @@ def with_kept_labels(
     >>> table["label"].to_pylist(), kept
     (['dog', 'dog', None], 1)
     """
-    named_alike = ("row_id" in scores.column_names) == ("row_id" in before.column_names)
-    if LABEL not in before.column_names or not named_alike:
+    by_id = ScoreColumn.ROW_ID in before.column_names
+    if ScoreColumn.LABEL not in before.column_names:
+        return scores, 0
+    if by_id != (ScoreColumn.ROW_ID in scores.column_names):
         return scores, 0
     keys, known = row_keys(scores), row_keys(before)
-    label = before[LABEL].cast(pa.string()).combine_chunks()
+    label = before[ScoreColumn.LABEL].cast(pa.string()).combine_chunks()
     if not changed and keys.equals(known):
-        return _with_column(scores, label), len(label) - label.null_count
+        return with_column(scores, ScoreColumn.LABEL, label), len(label) - label.null_count
     is_kept = pc.and_(label.is_valid(), _is_single(known))
-    if "row_id" not in before.column_names:
+    if not by_id:
         files = pa.array(sorted(changed), pa.string())
-        is_kept = pc.and_(is_kept, pc.invert(pc.is_in(before["file"].cast(pa.string()), files)))
+        file = before[ScoreColumn.FILE].cast(pa.string())
+        is_kept = pc.and_(is_kept, pc.invert(pc.is_in(file, files)))
         is_kept = is_kept.combine_chunks()
     known, label = known.filter(is_kept), label.filter(is_kept)
     given = label.take(pc.index_in(keys, value_set=known))
     own = pa.nulls(len(keys), pa.string())
-    if LABEL in scores.column_names:
-        own = scores[LABEL].cast(pa.string()).combine_chunks()
+    if ScoreColumn.LABEL in scores.column_names:
+        own = scores[ScoreColumn.LABEL].cast(pa.string()).combine_chunks()
     given = pc.if_else(_is_single(keys), given, None)
     found = pc.coalesce(own, given)
     kept = pc.sum(pc.equal(found, given)).as_py() or 0
-    return (_with_column(scores, found), kept) if kept else (scores, 0)
+    return (with_column(scores, ScoreColumn.LABEL, found), kept) if kept else (scores, 0)
 
 
 def _is_single(keys: pa.Array) -> pa.BooleanArray:
@@ -199,11 +194,3 @@ def _is_single(keys: pa.Array) -> pa.BooleanArray:
     counts = keys.value_counts()
     single = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
     return pc.is_in(keys, value_set=single)
-
-
-def _with_column(scores: pa.Table, label: pa.Array) -> pa.Table:
-    """Set the labels, where scoring would have put them."""
-    if LABEL in scores.column_names:
-        return scores.set_column(scores.schema.get_field_index(LABEL), LABEL, label)
-    places = [scores.schema.get_field_index(name) for name in BEFORE_LABEL]
-    return scores.add_column(max(places) + 1, LABEL, label)

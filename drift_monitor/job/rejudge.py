@@ -11,7 +11,7 @@ from adversarial.bundle.read import Bundle, read_bundle
 from adversarial.errors import DriftMonitorError
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import StoreError
-from drift_monitor.job.write import _reference, _token, _write
+from drift_monitor.job.write import new_token, read_reference, write_interval
 from drift_monitor.results.read import read_scores
 from drift_monitor.results.report import Report, read_report
 from drift_monitor.results.store import REJECTED, REPORT, RUN, Store
@@ -56,7 +56,7 @@ def rejudge(
     with store.lock_interval(interval.id):
         before = read_report(directory / REPORT)
         scoring = Scoring.of(before)
-        bundle, window = _reference(monitor, interval, bundle)
+        bundle, window = read_reference(monitor, interval, bundle)
         if bundle.fingerprint != scoring.fingerprint:
             raise StoreError(
                 f"{directory} was scored by the detector {scoring.fingerprint[:12]}, and "
@@ -67,11 +67,11 @@ def rejudge(
         if change:
             table, labels = change(before, table)
             scoring = Scoring(**vars(scoring) | {"labels": labels})
-        staging = store.staging(interval.id, _token())
+        staging = store.staging(interval.id, new_token())
         try:
             shutil.copyfile(directory / REJECTED, staging / REJECTED)
             run = json.loads((directory / RUN).read_text(encoding="utf-8"))
-            report = _write(staging, monitor, interval, bundle, window, table, scoring, run)
+            report = write_interval(staging, monitor, interval, bundle, window, table, scoring, run)
             store.publish(staging, interval.id)
         except BaseException:
             store.discard(staging)
@@ -79,8 +79,10 @@ def rejudge(
     return report
 
 
-def follow(monitor: Monitor, interval: Interval, bundle: Bundle | None = None) -> list[str]:
-    """Judge again what a change of `interval` concerns, itself excepted where it is up to date.
+def rejudge_dependents(
+    monitor: Monitor, interval: Interval, bundle: Bundle | None = None
+) -> list[str]:
+    """Judge again the intervals that are compared with `interval`, and itself if it is out of date.
 
     With a fixed reference that is nothing. Reports that cannot be read are left to the index, which
     names them. A `bundle` as in `rejudge`.

@@ -19,12 +19,12 @@ from drift_monitor.batches.batch import Batch
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import StoreError
 from drift_monitor.job.late_labels import with_kept_labels
-from drift_monitor.job.rejudge import follow
-from drift_monitor.job.write import SCORING, _reference, _token, _write, write_index
+from drift_monitor.job.rejudge import rejudge_dependents
+from drift_monitor.job.write import SCORING, new_token, read_reference, write_index, write_interval
 from drift_monitor.results.read import read_scores
 from drift_monitor.results.report import DataFile, Report, read_report
 from drift_monitor.results.store import REJECTED, REPORT, SCORES, Store
-from drift_monitor.scoring.examples import views
+from drift_monitor.scoring.examples import render_examples
 from drift_monitor.scoring.score_table import BatchScores, rejected_table, score_batch
 from drift_monitor.verdict.build_report import Scoring
 
@@ -93,7 +93,7 @@ def score_interval(
             fingerprint=bundle.fingerprint,
             files=[vars(file) for file in batch.files],
             n_read=batch.n_rows,
-            views=views(detector, scores.examples, detector.feature_quantiles),
+            rendered=render_examples(detector, scores.examples, detector.feature_quantiles),
         )
         summary = {"scoring": vars(scoring), "seconds": time.monotonic() - started}
         (staging / SCORING).write_text(json.dumps(summary), encoding="utf-8")
@@ -118,7 +118,7 @@ def write_report(
         )
     summary = json.loads((staging / SCORING).read_text(encoding="utf-8"))
     scoring = Scoring(**summary["scoring"])
-    bundle, window = _reference(monitor, interval, bundle)
+    bundle, window = read_reference(monitor, interval, bundle)
     if bundle.fingerprint != scoring.fingerprint:
         raise StoreError(
             f"{monitor.detector} has been replaced since {interval.id} was scored: score it again "
@@ -128,7 +128,7 @@ def write_report(
         monitor, interval, bundle, pq.read_table(staging / SCORES), scoring
     )
     run = {"scoring_seconds": round(summary["seconds"], 3)}
-    return _write(staging, monitor, interval, bundle, window, scores, scoring, run)
+    return write_interval(staging, monitor, interval, bundle, window, scores, scoring, run)
 
 
 def publish(
@@ -159,7 +159,7 @@ def publish(
     else:
         raise StoreError(f"{staging} is gone and {interval.id} is not committed: score it again")
     try:
-        follow(monitor, interval, bundle)
+        rejudge_dependents(monitor, interval, bundle)
     finally:
         write_index(monitor)
     return report
@@ -177,7 +177,7 @@ def run_interval(
     store = Store(monitor.directory)
     bundle = read_bundle(bundle or monitor.detector)
     staging = score_interval(
-        monitor, interval, token=_token(), detector=detector, bundle=bundle, progress=progress
+        monitor, interval, token=new_token(), detector=detector, bundle=bundle, progress=progress
     )
     try:
         write_report(monitor, interval, staging, bundle=bundle)

@@ -19,7 +19,7 @@ from drift_monitor.results.read import read_reports, read_scores
 from drift_monitor.results.report import Report, read_report
 from drift_monitor.results.store import PAGE, REJECTED, REPORT, RUN, SCORES, Store
 from drift_monitor.scoring.reference_window import ReferenceWindow, reference_window
-from drift_monitor.verdict.build_report import Scoring, judge
+from drift_monitor.verdict.build_report import Scoring, build_report
 
 SCORING = "scoring.json"
 """What scoring leaves in the staging directory for the report; not published."""
@@ -45,15 +45,19 @@ def write_index(monitor: Monitor) -> Path:
     return monitor.directory / "index.html"
 
 
-def _reference(
-    monitor: Monitor, interval: Interval, bundle: Bundle | None
+def read_reference(
+    monitor: Monitor, interval: Interval, bundle: Bundle | None = None
 ) -> tuple[Bundle, ReferenceWindow]:
+    """Read the monitor's bundle and the window of `interval`, both of one detector.
+
+    A `bundle` that was verified before is verified again only where it has been replaced.
+    """
     with bundle_lock(monitor.detector):
         bundle = read_bundle(bundle or monitor.detector)
         return bundle, reference_window(monitor, bundle, interval)
 
 
-def _write(
+def write_interval(
     staging: Path,
     monitor: Monitor,
     interval: Interval,
@@ -66,7 +70,7 @@ def _write(
     """Write everything but `rejected.parquet` into the staging directory, `report.json` last."""
     started = time.monotonic()
     rejected = Counter(pq.read_table(staging / REJECTED)["reason"].to_pylist())
-    report, scores = judge(monitor, interval, bundle, window, scores, rejected, scoring)
+    report, scores = build_report(monitor, interval, bundle, window, scores, rejected, scoring)
     repeated = [
         field.name
         for field in scores.schema
@@ -92,5 +96,6 @@ def _write(
     return report
 
 
-def _token() -> str:
+def new_token() -> str:
+    """Return what names a run among those of one interval."""
     return uuid.uuid4().hex[:8]

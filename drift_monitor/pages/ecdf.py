@@ -11,6 +11,7 @@ from drift_monitor.formatting import count, fixed, percent, significant
 from drift_monitor.pages import chart
 from drift_monitor.pages.chart import Chart, Floats, Mark, Scale
 from drift_monitor.results.report import Report, TwoSampleTest
+from drift_monitor.results.score_columns import ScoreColumn
 
 SCORE_FLOOR = 1e-6
 """Scores below this are drawn here: a logarithmic axis has no zero."""
@@ -55,14 +56,14 @@ def distribution_charts(report: Report, scores: pa.Table) -> list[Chart]:
     """Return the charts of the score, against the reference and by outcome, and of M's outputs."""
     sample, confidence, entropy = (
         scores[name].to_numpy().astype(np.float64)
-        for name in ("adversarial_score", "confidence", "entropy")
+        for name in (ScoreColumn.SCORE, ScoreColumn.CONFIDENCE, ScoreColumn.ENTROPY)
     )
     finite = np.isfinite(sample) & np.isfinite(confidence) & np.isfinite(entropy)
     if not finite.any():
         return []
     charts = [_score_against_reference(report, sample[finite])]
     outcomes = {
-        outcome: sample[finite & _equals(scores["outcome"], outcome)]
+        outcome: sample[finite & _equals(scores[ScoreColumn.OUTCOME], outcome)]
         for outcome in ("harmful", "harmless")
     }
     if all(len(found) for found in outcomes.values()):

@@ -8,8 +8,8 @@ import jinja2
 import pyarrow as pa
 import yaml
 
-from drift_monitor import formatting as number_text
-from drift_monitor.pages import corrections, history_charts, localisation
+from drift_monitor import formatting
+from drift_monitor.pages import corrections, history_charts, slices
 from drift_monitor.pages.calendar import blocks
 from drift_monitor.pages.ecdf import distribution_charts
 from drift_monitor.pages.history import FDR, summarise
@@ -52,7 +52,7 @@ def render_report(report: Report, scores: pa.Table) -> str:
             report=report,
             charts=distribution_charts(report, scores),
             corrections=corrections.summarise(report),
-            columns=localisation.by_column(report),
+            columns=slices.by_column(report),
             config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
             alpha=report.config["policy"]["alpha"],
         )
@@ -110,15 +110,15 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": number_text.percent,
-        "points": number_text.points,
-        "count": number_text.count,
-        "fixed": number_text.fixed,
-        "signed": number_text.signed,
-        "significant": number_text.significant,
-        "days": number_text.days,
-        "p": number_text.p_text,
-        "rounded": lambda share: number_text.DASH if share is None else f"{share:.0%}",
+        "percent": formatting.percent,
+        "points": formatting.points,
+        "count": formatting.count,
+        "fixed": formatting.fixed,
+        "signed": formatting.signed,
+        "significant": formatting.significant,
+        "days": formatting.days,
+        "p": formatting.p_text,
+        "rounded": lambda share: formatting.DASH if share is None else f"{share:.0%}",
         "whole_percent": lambda share: f"{100 * share:g}%",
     }
     named: dict[str, Any] = {"verdicts": VERDICTS, "meanings": MEANINGS, "decision": decision}

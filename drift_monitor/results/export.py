@@ -19,7 +19,7 @@ SCHEMA = pa.schema(
         ("harm_by", pa.string()),
         ("metric", pa.string()),
         ("by", pa.string()),
-        ("part", pa.string()),
+        ("slice", pa.string()),
         ("value", pa.float64()),
         ("low", pa.float64()),
         ("high", pa.float64()),
@@ -72,7 +72,7 @@ class Measurement(NamedTuple):
     n: int | None = None
     threshold: float | None = None
     by: str | None = None
-    part: str | None = None
+    slice: str | None = None
 
 
 def history_table(reports: Sequence[Report]) -> pa.Table:
@@ -107,7 +107,7 @@ def measurements(report: Report) -> Iterator[Measurement]:
     yield from _tests(report)
     for quantile in report.score_quantiles:
         yield Measurement(
-            "score_quantile", quantile.score, by="probability", part=f"{quantile.probability:g}"
+            "score_quantile", quantile.score, by="probability", slice=f"{quantile.probability:g}"
         )
     gain = report.correction_gain
     yield Measurement("corrections_proposed", gain.proposed)
@@ -124,15 +124,15 @@ def _harm(report: Report) -> Iterator[Measurement]:
     yield from _bounded("harm_rate_difference", harm.difference, threshold=harm.margin)
     if harm.p_value is not None:
         yield Measurement("harm_p_value", harm.p_value)
-    for part in report.localisation:
-        where: dict[str, Any] = {"by": part.by, "part": part.value}
-        yield from _bounded("harm_rate", part.current, **where)
-        yield from _bounded("harm_rate_reference", part.reference, **where)
-        yield from _bounded("harm_rate_difference", part.difference, **where)
-        yield Measurement("row_share", part.share_current, n=report.counts.scored, **where)
-        if part.share_reference is not None:
+    for found in report.slices:
+        where: dict[str, Any] = {"by": found.by, "slice": found.value}
+        yield from _bounded("harm_rate", found.current, **where)
+        yield from _bounded("harm_rate_reference", found.reference, **where)
+        yield from _bounded("harm_rate_difference", found.difference, **where)
+        yield Measurement("row_share", found.share_current, n=report.counts.scored, **where)
+        if found.share_reference is not None:
             yield Measurement(
-                "row_share_reference", part.share_reference, n=report.reference.n, **where
+                "row_share_reference", found.share_reference, n=report.reference.n, **where
             )
 
 
@@ -149,7 +149,7 @@ def _accuracy(report: Report) -> Iterator[Measurement]:
 
 def _tests(report: Report) -> Iterator[Measurement]:
     for test in report.tests:
-        about: dict[str, Any] = {"n": test.n_current, "by": "test", "part": test.name}
+        about: dict[str, Any] = {"n": test.n_current, "by": "test", "slice": test.name}
         yield Measurement(
             "test_effect", test.effect, test.low, test.high, threshold=test.threshold, **about
         )

@@ -12,7 +12,7 @@ PREFIX = "drift_monitor_"
 BOUNDS = {
     "low": "Lower end of its interval.",
     "high": "Upper end of its interval.",
-    "threshold": "What it is held against.",
+    "threshold": "What it is compared with.",
 }
 
 
@@ -22,7 +22,7 @@ def registry(report: Report) -> CollectorRegistry:
     Each metric of `results.export` is one, named `drift_monitor_<metric>`, and so are the
     ends of its interval (`…_low`, `…_high`) and its `…_threshold`. All have the label `monitor`.
     Those about harm have `harm_by`, so that rates of different meaning are not drawn as one line;
-    those of parts `by` and `part`, empty for the whole; tests have `test`, quantiles `quantile`.
+    those of slices `by` and `slice`, empty for the whole; tests have `test`, quantiles `quantile`.
     """
     found = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
@@ -68,13 +68,13 @@ def write_metrics(report: Report, path: Path) -> None:
 
 
 def _labels(measured: Measurement, report: Report) -> dict[str, str]:
-    part = measured.part or ""
+    value = measured.slice or ""
     if measured.metric.startswith("harm_rate"):
-        return {"harm_by": report.harm.by, "by": measured.by or "", "part": part}
+        return {"harm_by": report.harm.by, "by": measured.by or "", "slice": value}
     if measured.metric == "harm_p_value":
         return {"harm_by": report.harm.by}
     if measured.metric.startswith("test_"):
-        return {"test": part}
+        return {"test": value}
     if measured.metric == "score_quantile":
-        return {"quantile": part}
-    return {"by": measured.by, "part": part} if measured.by else {}
+        return {"quantile": value}
+    return {"by": measured.by, "slice": value} if measured.by else {}

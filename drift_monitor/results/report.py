@@ -201,7 +201,7 @@ class TwoSampleTest(_Part):
     drift_detected: bool
 
 
-class Breakdown(_Part):
+class Slice(_Part):
     """Rows of one predicted class, or of one value of a segment.
 
     Over the values of one column the two contributions sum to the whole: the difference of the
@@ -359,8 +359,8 @@ class Report(_Part):
     accuracy: Accuracy
     tests: list[TwoSampleTest]
     score_quantiles: list[ScoreQuantile]
-    localisation: list[Breakdown] = Field(
-        description="by column; in it the parts that contribute most to harm first, those too "
+    slices: list[Slice] = Field(
+        description="by column; in it the slices that contribute most to harm first, those too "
         "small to judge last"
     )
     corrections: list[Correction]

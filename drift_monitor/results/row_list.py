@@ -5,22 +5,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from drift_monitor.results.report import Report
-from drift_monitor.results.score_columns import segment_column
+from drift_monitor.results.score_columns import ScoreColumn, segment_column
 
 COLUMNS = (
-    "row_id",
-    "file",
-    "row",
-    "prediction",
-    "reconstruction_prediction",
-    "corrected_prediction",
-    "confidence",
-    "adversarial_score",
-    "probability_correct",
-    "flagged",
-    "outcome",
-    "logged_prediction",
-    "label",
+    ScoreColumn.ROW_ID,
+    ScoreColumn.FILE,
+    ScoreColumn.ROW,
+    ScoreColumn.PREDICTION,
+    ScoreColumn.RECONSTRUCTION_PREDICTION,
+    ScoreColumn.CORRECTED_PREDICTION,
+    ScoreColumn.CONFIDENCE,
+    ScoreColumn.SCORE,
+    ScoreColumn.PROBABILITY_CORRECT,
+    ScoreColumn.FLAGGED,
+    ScoreColumn.OUTCOME,
+    ScoreColumn.LOGGED_PREDICTION,
+    ScoreColumn.LABEL,
 )
 """What is said of a row, where the score table has it; then come the segments."""
 
@@ -49,10 +49,10 @@ def list_rows(
         So many of these drawn at random, in random order; the same ones each time.
     """
     if outcome:
-        scores = scores.filter(pc.equal(scores["outcome"], outcome))
+        scores = scores.filter(pc.equal(scores[ScoreColumn.OUTCOME], outcome))
     if flagged:
-        scores = scores.filter(scores["flagged"])
-    score = pc.if_else(pc.is_finite(scores["adversarial_score"]), scores["adversarial_score"], None)
+        scores = scores.filter(scores[ScoreColumn.FLAGGED])
+    score = pc.if_else(pc.is_finite(scores[ScoreColumn.SCORE]), scores[ScoreColumn.SCORE], None)
     order = pc.array_sort_indices(score, order="descending")
     segments = [segment_column(name) for name in report.config["data"].get("segments", [])]
     shown = [name for name in (*COLUMNS, *segments) if name in scores.column_names]

@@ -1,32 +1,73 @@
-"""The columns of `scores.parquet`, and what names a row."""
+"""The columns of `scores.parquet`: their names, order and types, and what names a row."""
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from drift_monitor.errors import LabelError
 
-SCORE_COLUMNS = {
-    "row_id",
-    "file",
-    "row",
-    "timestamp",
-    "prediction",
-    "confidence",
-    "entropy",
-    "adversarial_score",
-    "flagged",
-    "corrected_prediction",
-    "reconstruction_prediction",
-    "reconstruction_confidence",
-    "probability_correct",
-    "reconstruction_probability_correct",
-    "outcome",
-    "logged_prediction",
-    "label",
-    "clean_prediction",
+
+class ScoreColumn(StrEnum):
+    """A column of a score table, in the order of the table; the segments follow."""
+
+    ROW_ID = "row_id"
+    FILE = "file"
+    ROW = "row"
+    TIMESTAMP = "timestamp"
+    PREDICTION = "prediction"
+    CONFIDENCE = "confidence"
+    ENTROPY = "entropy"
+    SCORE = "adversarial_score"
+    FLAGGED = "flagged"
+    CORRECTED_PREDICTION = "corrected_prediction"
+    OUTCOME = "outcome"
+    RECONSTRUCTION_PREDICTION = "reconstruction_prediction"
+    RECONSTRUCTION_CONFIDENCE = "reconstruction_confidence"
+    PROBABILITY_CORRECT = "probability_correct"
+    RECONSTRUCTION_PROBABILITY_CORRECT = "reconstruction_probability_correct"
+    LOGGED_PREDICTION = "logged_prediction"
+    LABEL = "label"
+    CLEAN_PREDICTION = "clean_prediction"
+
+
+FILE_AND_ROW = (ScoreColumn.FILE, ScoreColumn.ROW)
+
+IDENTITY = (*FILE_AND_ROW, ScoreColumn.ROW_ID, ScoreColumn.TIMESTAMP)
+"""Say which row it is: the row id where the monitor names one, else file and row; and its time."""
+
+SCORED = (
+    ScoreColumn.PREDICTION,
+    ScoreColumn.CONFIDENCE,
+    ScoreColumn.ENTROPY,
+    ScoreColumn.SCORE,
+    ScoreColumn.FLAGGED,
+    ScoreColumn.RECONSTRUCTION_PREDICTION,
+    ScoreColumn.RECONSTRUCTION_CONFIDENCE,
+)
+"""What the detector says: in every score table, and in every reference window."""
+
+ESTIMATES = (ScoreColumn.PROBABILITY_CORRECT, ScoreColumn.RECONSTRUCTION_PROBABILITY_CORRECT)
+"""Where the detector has an accuracy estimator. Corrected prediction and outcome are always there
+once the interval has been judged; the other columns are optional: where the monitor names them."""
+
+_ORDER: dict[str, int] = {column: place for place, column in enumerate(ScoreColumn)}
+_TYPES: dict[str, pa.DataType] = {
+    ScoreColumn.ROW: pa.int64(),
+    ScoreColumn.TIMESTAMP: pa.timestamp("us", "UTC"),
+    ScoreColumn.CONFIDENCE: pa.float32(),
+    ScoreColumn.ENTROPY: pa.float64(),
+    ScoreColumn.SCORE: pa.float64(),
+    ScoreColumn.FLAGGED: pa.bool_(),
+    ScoreColumn.RECONSTRUCTION_CONFIDENCE: pa.float32(),
+    ScoreColumn.PROBABILITY_CORRECT: pa.float64(),
+    ScoreColumn.RECONSTRUCTION_PROBABILITY_CORRECT: pa.float64(),
 }
-TIMESTAMP = pa.timestamp("us", "UTC")
+
 REJECTED_SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
+
+LARGEST_WHOLE_FLOAT = 2**53
 
 
 def segment_column(segment: str) -> str:
@@ -34,13 +75,38 @@ def segment_column(segment: str) -> str:
 
     It is the segment's own, or `segment_<name>` where a score column has that name.
     """
-    return f"segment_{segment}" if segment in SCORE_COLUMNS else segment
+    return f"segment_{segment}" if segment in _ORDER else segment
 
 
-IDENTITY = ("file", "row", "row_id", "timestamp")
-"""Columns of a score table that say which row it is; nothing asks that of a reference row."""
+def column_type(name: str) -> pa.DataType:
+    """Return the type of a score table's column; segments, as most columns, are text."""
+    return _TYPES.get(name, pa.string())
 
-LARGEST_WHOLE_FLOAT = 2**53
+
+def make_score_table(columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.Table:
+    """Return columns as a score table: in their order and of their types, the segments last."""
+    names = sorted(columns, key=lambda name: _ORDER.get(name, len(_ORDER)))
+    return pa.table({name: columns[name].cast(column_type(name)) for name in names})
+
+
+def with_column(table: pa.Table, column: ScoreColumn, values: pa.Array) -> pa.Table:
+    """Set a column of a score table, or insert it in its place where the table lacks it.
+
+    Examples
+    --------
+    >>> table = pa.table({"prediction": ["cat"], "flagged": [True], "label": ["dog"]})
+    >>> with_column(table, ScoreColumn.OUTCOME, pa.array(["harmful"])).column_names
+    ['prediction', 'flagged', 'outcome', 'label']
+    """
+    if column in table.column_names:
+        return table.set_column(table.schema.get_field_index(column), column.value, values)
+    place = sum(_ORDER.get(name, len(_ORDER)) < _ORDER[column] for name in table.column_names)
+    return table.add_column(place, column.value, values)
+
+
+def without_columns(table: pa.Table, columns: Collection[ScoreColumn]) -> pa.Table:
+    """Return a score table without these columns, whether or not it has them."""
+    return table.select([name for name in table.column_names if name not in columns])
 
 
 def row_keys(table: pa.Table) -> pa.Array:
@@ -53,11 +119,12 @@ def row_keys(table: pa.Table) -> pa.Array:
     >>> row_keys(pa.table({"file": ["part.parquet"], "row": [7]})).to_pylist()
     ['row 7 of part.parquet']
     """
-    if "row_id" in table.column_names:
-        key = _whole(table["row_id"]).cast(pa.string())
+    if ScoreColumn.ROW_ID in table.column_names:
+        key = _whole(table[ScoreColumn.ROW_ID]).cast(pa.string())
     else:
-        row = table["row"].cast(pa.int64()).cast(pa.string())
-        key = pc.binary_join_element_wise("row ", row, " of ", table["file"].cast(pa.string()), "")
+        row = table[ScoreColumn.ROW].cast(pa.int64()).cast(pa.string())
+        file = table[ScoreColumn.FILE].cast(pa.string())
+        key = pc.binary_join_element_wise("row ", row, " of ", file, "")
     return key.combine_chunks() if isinstance(key, pa.ChunkedArray) else key
 
 

@@ -22,15 +22,15 @@ FEATURES_SHOWN = 8
 CLASSES_SHOWN = 3
 """Likeliest classes shown of M(x), and of M(AE(x))."""
 
-Views = list[dict[str, Any]]
-"""What is shown of rows beside their scores; fields of `drift_monitor.pages.model.Example`."""
+RenderedExamples = list[dict[str, Any]]
+"""What is shown of rows beside their scores; fields of `drift_monitor.results.report.Example`."""
 
 
-def views(
+def render_examples(
     detector: "AdversarialDetector",
     examples: Sequence[ScoredExample],
     feature_quantiles: Mapping[str, Sequence[float]] | None,
-) -> Views:
+) -> RenderedExamples:
     """Return position, pictures or fields, and probabilities of rows, the highest score first.
 
     Parameters
@@ -67,19 +67,19 @@ def views(
     return found
 
 
-def views_of(examples: Sequence[Example]) -> Views:
+def rendered_examples(examples: Sequence[Example]) -> RenderedExamples:
     """Return what is shown of the rows in a report, to show it again."""
     shown = {"position", "image", "reconstruction", "probabilities", "values"}
     return [example.model_dump(include=shown) for example in examples]
 
 
-def gallery(found: Views, scores: pa.Table) -> list[Example]:
+def join_scores(found: RenderedExamples, scores: pa.Table) -> list[Example]:
     """Join what is shown of rows with their scores.
 
     Parameters
     ----------
     found : list of dict
-        From `views`.
+        From `render_examples`.
     scores : pyarrow.Table
         The content of `scores.parquet`.
     """

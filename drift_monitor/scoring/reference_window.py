@@ -13,11 +13,8 @@ from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import StoreError
 from drift_monitor.results.read import read_scores
 from drift_monitor.results.report import ReferenceInfo, read_report
-from drift_monitor.results.score_columns import IDENTITY
+from drift_monitor.results.score_columns import IDENTITY, SCORED, ScoreColumn, without_columns
 from drift_monitor.results.store import REPORT, Store
-
-NEEDED = {"entropy", "reconstruction_prediction", "reconstruction_confidence"}
-"""Columns that windows of older versions lack."""
 
 UNFIT = ("harmful_drift", "insufficient_data")
 """Verdicts that keep an interval out of a trailing window."""
@@ -62,7 +59,7 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
         If the scores of an interval in a trailing window cannot be read.
     """
     own = bundle.reference()
-    own_score = own["adversarial_score"].to_numpy()
+    own_score = own[ScoreColumn.SCORE].to_numpy()
     accuracy_estimator = bundle.accuracy_estimator()
     if monitor.reference.kind == "fixed":
         return ReferenceWindow(_checked(own, bundle), own_score, accuracy_estimator)
@@ -79,7 +76,7 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
     tables = [read_scores(monitor.directory / name) for name in names]
     table = pa.concat_tables(tables, promote_options="permissive")
     return ReferenceWindow(
-        table.drop_columns([name for name in IDENTITY if name in table.column_names]),
+        without_columns(table, IDENTITY),
         own_score,
         accuracy_estimator,
         intervals=tuple(names),
@@ -87,7 +84,7 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
 
 
 def _checked(table: pa.Table, bundle: Bundle) -> pa.Table:
-    if missing := NEEDED - set(table.column_names):
+    if missing := set(SCORED) - set(table.column_names):
         raise BundleError(
             f"{bundle.path / REFERENCE} has no column {', '.join(sorted(missing))}: the bundle is "
             "of an older version; make its reference anew with 'drift-monitor reference'"

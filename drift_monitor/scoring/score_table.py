@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from drift_monitor.batches.batch import Batch, Chunk, Rejected
 from drift_monitor.batches.class_labels import class_indices
 from drift_monitor.config import DataConfig
-from drift_monitor.results.score_columns import REJECTED_SCHEMA, TIMESTAMP, segment_column
+from drift_monitor.results.score_columns import (
+    REJECTED_SCHEMA,
+    ScoreColumn,
+    column_type,
+    make_score_table,
+    segment_column,
+)
 
 if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector
@@ -71,7 +77,7 @@ def score_batch(
     for chunk in batch.chunks(batch_size):
         scores.rejected += chunk.rejected
         table = score_chunk(detector, chunk, batch.data)
-        for row, score in enumerate(table["adversarial_score"].to_numpy() if n_examples else ()):
+        for row, score in enumerate(table[ScoreColumn.SCORE].to_numpy() if n_examples else ()):
             if not np.isfinite(score):
                 continue
             if len(scores.examples) == n_examples and score <= scores.examples[0].score:
@@ -88,29 +94,28 @@ def score_batch(
 def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig) -> pa.Table:
     """Return the score table of one chunk.
 
-    Columns: the row id (or `file` and `row` where there is none), the timestamp if any,
-    `prediction`, `confidence`, `entropy`, `adversarial_score`, `flagged`, `corrected_prediction`,
-    `reconstruction_prediction`, `reconstruction_confidence`, and, where the monitor names them,
-    `logged_prediction`, `label`, `clean_prediction` and the segments.
-    Row ids are text, timestamps UTC. Classes are given by name. `prediction` is the classifier's
-    own, computed here.
+    Columns: the row id (or `file` and `row` where there is none), what the detector says
+    (`results.score_columns.SCORED`), and, where the monitor names them, the timestamp, the logged
+    prediction, the label, the prediction on the clean twin and the segments. Row ids are text,
+    timestamps UTC. Classes are given by name. `prediction` is the classifier's own, computed here.
     """
     result = detector.predict(chunk.x)
     names = pa.array(detector.class_names, pa.string())
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     if data.row_id:
-        columns["row_id"] = chunk.columns[data.row_id].cast(pa.string())
+        columns[ScoreColumn.ROW_ID] = chunk.columns[data.row_id].cast(pa.string())
     else:
-        columns["file"] = pa.repeat(chunk.file, len(chunk.rows))
-        columns["row"] = pa.array(chunk.rows)
+        columns[ScoreColumn.FILE] = pa.repeat(chunk.file, len(chunk.rows))
+        columns[ScoreColumn.ROW] = pa.array(chunk.rows)
     if data.timestamp:
-        columns["timestamp"] = chunk.columns[data.timestamp].cast(TIMESTAMP, safe=False)
+        utc = column_type(ScoreColumn.TIMESTAMP)
+        columns[ScoreColumn.TIMESTAMP] = chunk.columns[data.timestamp].cast(utc, safe=False)
     scored = result.to_table(detector.class_names)
     columns |= dict(zip(scored.column_names, scored.columns, strict=True))
     for name, source in (
-        ("logged_prediction", data.prediction),
-        ("label", data.label),
-        ("clean_prediction", data.clean_prediction),
+        (ScoreColumn.LOGGED_PREDICTION, data.prediction),
+        (ScoreColumn.LABEL, data.label),
+        (ScoreColumn.CLEAN_PREDICTION, data.clean_prediction),
     ):
         if not source:
             continue
@@ -120,8 +125,8 @@ def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig)
         classes = class_indices(chunk.columns[source], detector.class_names, source, chunk)
         columns[name] = names.take(pa.array(classes, mask=classes < 0))
     for segment in data.segments:
-        columns[segment_column(segment)] = chunk.columns[segment].cast(pa.string())
-    return pa.table(columns)
+        columns[segment_column(segment)] = chunk.columns[segment]
+    return make_score_table(columns)
 
 
 def rejected_table(rejected: list[Rejected]) -> pa.Table:

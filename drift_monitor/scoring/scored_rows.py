@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from drift_monitor.results.score_columns import segment_column
+from drift_monitor.results.score_columns import ScoreColumn, segment_column
 
 Classes = NDArray[np.int64]
 
@@ -77,32 +77,35 @@ class ScoredRows:
         """
         names = pa.array(class_names, pa.string())
 
-        def classes(name: str) -> Classes:
+        def classes(name: ScoreColumn) -> Classes:
             if name not in table.column_names:
                 return np.full(len(table), -1)
             positions = pc.index_in(table[name].cast(pa.string()), names)
             return np.asarray(pc.fill_null(positions, -1), np.int64)
 
-        def numbers(name: str) -> NDArray[np.float64]:
+        def numbers(name: ScoreColumn) -> NDArray[np.float64]:
             return np.asarray(table[name].cast(pa.float64()))
 
-        def estimates(name: str) -> NDArray[np.float64] | None:
+        def estimates(name: ScoreColumn) -> NDArray[np.float64] | None:
             return numbers(name) if name in table.column_names else None
 
-        score, confidence, entropy = map(numbers, ("adversarial_score", "confidence", "entropy"))
+        score = numbers(ScoreColumn.SCORE)
+        confidence, entropy = numbers(ScoreColumn.CONFIDENCE), numbers(ScoreColumn.ENTROPY)
         return cls(
             score=score,
             confidence=confidence,
             entropy=entropy,
             finite=np.isfinite(score) & np.isfinite(confidence) & np.isfinite(entropy),
-            flagged=np.asarray(table["flagged"]),
-            prediction=classes("prediction"),
-            reconstruction=classes("reconstruction_prediction"),
-            logged=classes("logged_prediction"),
-            label=classes("label"),
-            clean=classes("clean_prediction"),
-            probability_correct=estimates("probability_correct"),
-            reconstruction_probability_correct=estimates("reconstruction_probability_correct"),
+            flagged=np.asarray(table[ScoreColumn.FLAGGED]),
+            prediction=classes(ScoreColumn.PREDICTION),
+            reconstruction=classes(ScoreColumn.RECONSTRUCTION_PREDICTION),
+            logged=classes(ScoreColumn.LOGGED_PREDICTION),
+            label=classes(ScoreColumn.LABEL),
+            clean=classes(ScoreColumn.CLEAN_PREDICTION),
+            probability_correct=estimates(ScoreColumn.PROBABILITY_CORRECT),
+            reconstruction_probability_correct=estimates(
+                ScoreColumn.RECONSTRUCTION_PROBABILITY_CORRECT
+            ),
             segments={
                 name: _segment(table[segment_column(name)])
                 for name in segments

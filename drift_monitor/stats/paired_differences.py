@@ -93,9 +93,11 @@ def _from_parts(parts: Scores, alpha: float) -> Difference:
     estimate = float(parts.mean())
     error = float(parts.std(ddof=1)) / math.sqrt(n)
     margin = float(stats.t(n - 1).ppf(1 - alpha / 2)) * error
-    return Difference(estimate, estimate - margin, estimate + margin, _detectable(error, alpha))
+    detectable = detectable_difference(error, alpha)
+    return Difference(estimate, estimate - margin, estimate + margin, detectable)
 
 
-def _detectable(error: float, alpha: float) -> float:
+def detectable_difference(error: float, alpha: float) -> float:
+    """Return the difference that is found with 80 % power, from the standard error of one."""
     quantiles = float(stats.norm.ppf(1 - alpha / 2)) + float(stats.norm.ppf(POWER))
     return min(1.0, quantiles * error)

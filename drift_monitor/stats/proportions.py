@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from drift_monitor.stats.paired_differences import Difference, _detectable
+from drift_monitor.stats.paired_differences import Difference, detectable_difference
 
 
 @dataclass(frozen=True)
@@ -131,5 +131,5 @@ def difference_of_shares(
         estimate,
         estimate - add(below[1], above[0]),
         estimate + add(above[1], below[0]),
-        _detectable(math.sqrt(discordant / n), alpha),
+        detectable_difference(math.sqrt(discordant / n), alpha),
     )

@@ -12,7 +12,7 @@ from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from adversarial.bundle.read import Bundle
 from drift_monitor import __version__
 from drift_monitor.analysis.findings import Findings, analyse
-from drift_monitor.analysis.harm import LEFT_OUT
+from drift_monitor.analysis.harm import outcome_words
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.results.report import (
     Counts,
@@ -24,7 +24,13 @@ from drift_monitor.results.report import (
     ScoreQuantile,
     VerdictInfo,
 )
-from drift_monitor.scoring.examples import Views, gallery, views_of
+from drift_monitor.results.score_columns import (
+    ESTIMATES,
+    ScoreColumn,
+    with_column,
+    without_columns,
+)
+from drift_monitor.scoring.examples import RenderedExamples, join_scores, rendered_examples
 from drift_monitor.scoring.reference_window import ReferenceWindow
 from drift_monitor.scoring.scored_rows import ScoredRows
 from drift_monitor.verdict.health import health
@@ -49,7 +55,7 @@ class Scoring:
         The batch's files: path, rows, sha256.
     n_read : int
         Rows in them.
-    views : list of dict
+    rendered : list of dict
         Of the rows of highest score (`drift_monitor.scoring.examples`).
     labels : list of dict
         Files by which labels arrived later.
@@ -58,7 +64,7 @@ class Scoring:
     fingerprint: str
     files: list[dict[str, Any]]
     n_read: int
-    views: Views
+    rendered: RenderedExamples
     labels: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
@@ -68,12 +74,12 @@ class Scoring:
             fingerprint=report.detector.fingerprint,
             files=[file.model_dump() for file in report.data],
             n_read=report.counts.read,
-            views=views_of(report.examples),
+            rendered=rendered_examples(report.examples),
             labels=[file.model_dump() for file in report.labels],
         )
 
 
-def judge(
+def build_report(
     monitor: Monitor,
     interval: Interval,
     bundle: Bundle,
@@ -167,10 +173,10 @@ def judge(
                 strict=False,
             )
         ],
-        localisation=findings.localisation,
+        slices=findings.slices,
         corrections=findings.corrections,
         correction_gain=findings.correction_gain,
-        examples=gallery(scoring.views, scores),
+        examples=join_scores(scoring.rendered, scores),
         detector_health=health(
             current, reference, window, manifest, counts, rejected, monitor.data, interval
         ),
@@ -180,31 +186,20 @@ def judge(
 
 
 def with_estimates(table: pa.Table, accuracy_estimator: AccuracyEstimator | None) -> pa.Table:
-    """Add the estimator's probabilities behind `reconstruction_confidence`, where there is one."""
-    names = ("probability_correct", "reconstruction_probability_correct")
-    table = table.drop_columns([name for name in names if name in table.column_names])
+    """Set the estimator's probabilities in a score table; there are none without an estimator."""
+    table = without_columns(table, ESTIMATES)
     if accuracy_estimator is None:
         return table
-    at = table.schema.get_field_index("reconstruction_confidence") + 1
-    for name, values in zip(
-        reversed(names), reversed(accuracy_estimator.predict(table)), strict=True
-    ):
-        table = table.add_column(at, name, pa.array(values))
+    for column, values in zip(ESTIMATES, accuracy_estimator.predict(table), strict=True):
+        table = with_column(table, column, pa.array(values))
     return table
 
 
 def _completed(scores: pa.Table, findings: Findings, class_names: tuple[str, ...]) -> pa.Table:
     """Set the corrected prediction and the outcome."""
-    at = scores.schema.get_field_index("corrected_prediction")
     corrected = pa.array(class_names, pa.string()).take(pa.array(findings.corrected))
-    scores = scores.set_column(at, "corrected_prediction", corrected)
-    codes = findings.outcome
-    words = pa.array(["harmless", "harmful"]).take(
-        pa.array(codes.astype(np.int64), mask=codes == LEFT_OUT)
-    )
-    if "outcome" in scores.column_names:  # it was judged before
-        scores = scores.drop_columns("outcome")
-    return scores.add_column(at + 1, "outcome", words)
+    scores = with_column(scores, ScoreColumn.CORRECTED_PREDICTION, corrected)
+    return with_column(scores, ScoreColumn.OUTCOME, outcome_words(findings.outcome))
 
 
 def _quantiles(

@@ -10,7 +10,6 @@ from PIL import Image
 
 from drift_monitor.results.report import (
     Accuracy,
-    Breakdown,
     ClassProbability,
     Correction,
     CorrectionGain,
@@ -21,6 +20,7 @@ from drift_monitor.results.report import (
     FeatureValue,
     Rate,
     RealisedAccuracy,
+    Slice,
     TwoSampleTest,
     VerdictInfo,
     VerdictName,
@@ -130,9 +130,7 @@ def make_accuracy(
     )
 
 
-def make_localisation(
-    case: Case, scores: pa.Table, outcome: NDArray[np.object_]
-) -> list[Breakdown]:
+def make_slices(case: Case, scores: pa.Table, outcome: NDArray[np.object_]) -> list[Slice]:
     if not case.rows:
         return []
     found = []
@@ -149,7 +147,7 @@ def make_localisation(
             current = rate(int((outcome[rows] == "harmful").sum()), n) if n else None
             reference = rate(int(before * 0.033), before) if before else None
             parts.append(
-                Breakdown(
+                Slice(
                     by=by,
                     value=str(value),
                     n_current=n,

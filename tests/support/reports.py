@@ -35,7 +35,7 @@ from tests.support.report_findings import (
     make_corrections,
     make_examples,
     make_gain,
-    make_localisation,
+    make_slices,
     make_verdict,
 )
 from tests.support.report_scores import difference, make_scores, make_tests, rate
@@ -122,7 +122,7 @@ def make(case: Case) -> tuple[Report, pa.Table]:
             for p in QUANTILES
             if case.rows
         ],
-        localisation=make_localisation(case, scores, outcome),
+        slices=make_slices(case, scores, outcome),
         corrections=make_corrections(case, scores),
         correction_gain=make_gain(case, scores),
         examples=make_examples(case, scores, rng),

@@ -22,7 +22,11 @@ def test_an_earlier_bundle_says_of_every_row_what_it_said_then(name: str) -> Non
     rows = np.array(expected["row"].to_pylist(), np.float32)
     bundle = read_bundle(DIRECTORY / name)
     detector = AdversarialDetector.load(DIRECTORY / name)
-    found = detector.predict(rows).to_table(detector.class_names)
+    prediction = detector.predict(rows)
+    found = prediction.to_table(detector.class_names)
+    # What is defended_prediction now stood in score tables as corrected_prediction.
+    defended = np.array(detector.class_names)[prediction.defended_prediction]
+    found = found.append_column("corrected_prediction", [defended])
     estimator = bundle.accuracy_estimator()
     assert (estimator is not None) == (name == "single")
     if estimator:

@@ -41,7 +41,7 @@ def test_prediction_fields_follow_from_the_outputs(detector: AdversarialDetector
     np.testing.assert_array_equal(found.flagged, found.score > detector.threshold)
     np.testing.assert_array_equal(found.prediction, p.argmax(axis=1))
     np.testing.assert_array_equal(
-        found.corrected_prediction, np.where(found.flagged, q.argmax(axis=1), p.argmax(axis=1))
+        found.defended_prediction, np.where(found.flagged, q.argmax(axis=1), p.argmax(axis=1))
     )
     np.testing.assert_allclose(found.confidence, p.max(axis=1), atol=1e-6)
 

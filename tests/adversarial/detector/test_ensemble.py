@@ -55,7 +55,7 @@ def test_flagged_rows_are_voted_on_and_the_others_are_not(single: AdversarialDet
     p = np.asarray(both.classifier(x))
     q = np.stack([np.asarray(both.classifier(member(x))) for member in both.autoencoders], axis=1)
     expected = np.where(found.flagged, vote(p, q, (0.5, 0.2)), p.argmax(axis=1))
-    np.testing.assert_array_equal(found.corrected_prediction, expected)
+    np.testing.assert_array_equal(found.defended_prediction, expected)
     assert 0 < found.flagged.sum() < len(x)
 
 

@@ -79,7 +79,7 @@ def test_a_defence_is_measured_at_thresholds_of_the_reference(
         guarded = AdversarialDetector(
             detector.classifier, detector.autoencoders, threshold=threshold
         ).predict(x_adv)
-        corrected = np.mean(guarded.corrected_prediction == y)
+        corrected = np.mean(guarded.defended_prediction == y)
         assert found["accuracy_defended", fpr, "correct"].value == corrected
         assert found["undetected_error", fpr, "correct"].value == pytest.approx(1 - corrected)
         refused = np.mean((guarded.prediction != y) & ~guarded.flagged)

@@ -352,7 +352,7 @@ def test_a_batch_without_rows_skips_every_test() -> None:
     assert all(test.skipped for test in findings.tests)
     assert findings.harm.current is None
     assert findings.corrections == []
-    assert [part.n_current for part in findings.localisation] == [0, 0]
+    assert [part.n_current for part in findings.slices] == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_the_parts_of_a_break_down_sum_to_the_whole(
     assume(harm_by == "detector" or any(row[2] for row in reference))
     findings = compare(from_rows(current), from_rows(reference), ["site"], harm_by=harm_by)
     for by, column in (("prediction", 0), ("site", 3)):
-        parts = [part for part in findings.localisation if part.by == by]
+        parts = [part for part in findings.slices if part.by == by]
         found = [part.value for part in parts]
         expected = {row[column] or "(missing)" for row in [*current, *reference]}
         assert sorted(found) == sorted(expected)
@@ -463,7 +463,7 @@ def test_a_break_down_tells_where_the_harm_is() -> None:
     reference = scores(["cat"] * 2, label=["cat", "cat"], site=["south", "west"])
     parts = {
         part.value: part
-        for part in compare(current, reference, ["site"], harm_by="labels").localisation
+        for part in compare(current, reference, ["site"], harm_by="labels").slices
         if part.by == "site"
     }
     assert list(parts) == ["north", "south", "(missing)", "west"]  # most harm, then most drift
@@ -475,7 +475,7 @@ def test_a_break_down_tells_where_the_harm_is() -> None:
 
 def test_a_segment_that_the_reference_lacks_has_no_reference() -> None:
     current = scores(["cat"] * 2, site=["north", "south"])
-    parts = compare(current, UNLABELLED, ["site"]).localisation
+    parts = compare(current, UNLABELLED, ["site"]).slices
     assert [part.share_reference for part in parts if part.by == "site"] == [None, None]
     assert [part.drift_contribution for part in parts if part.by == "site"] == [None, None]
     assert [part.share_reference for part in parts if part.by == "prediction"] == [1]
@@ -501,7 +501,7 @@ def test_corrections_count_the_flagged_rows_whose_class_changes(rows: Rows) -> N
 def test_a_segment_column_never_replaces_a_score_column(segment: str) -> None:
     result = Prediction(
         prediction=np.array([0, 1]),
-        corrected_prediction=np.array([0, 1]),
+        defended_prediction=np.array([0, 1]),
         reconstruction_prediction=np.array([0, 1]),
         confidence=np.array([0.9, 0.8], np.float32),
         entropy=np.array([0.3, 0.5]),

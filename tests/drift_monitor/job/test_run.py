@@ -25,7 +25,7 @@ from drift_monitor.job.run import publish, run_interval, score_interval, write_r
 from drift_monitor.job.write import rerender
 from drift_monitor.results import report as model
 from drift_monitor.results.report import Report, json_schema
-from drift_monitor.scoring.examples import views
+from drift_monitor.scoring.examples import render_examples
 from drift_monitor.scoring.score_table import BatchScores, Example, score_batch
 from tests.conftest import MakeMonitor
 from tests.support.animals import make_images, png, write_batch
@@ -218,7 +218,7 @@ def test_the_report_is_valid_under_the_published_schema(make_monitor: MakeMonito
 
 def test_the_published_schema_is_that_of_the_model() -> None:
     published = Path(model.__file__).with_name("report.schema.json").read_text()
-    assert published == json_schema(), "run: python -m drift_monitor.pages.model"
+    assert published == json_schema(), "run: python -m drift_monitor.results.report"
 
 
 def test_a_page_is_rendered_again_from_the_committed_files_alone(
@@ -325,7 +325,7 @@ def test_features_are_ordered_by_their_change_in_units_of_their_spread() -> None
         class_names=("no", "yes"),
     )
     rows = [Example(3.0 - i, -i, row) for i, row in enumerate(x)]
-    found = views(detector, rows, None)
+    found = render_examples(detector, rows, None)
     assert [[v["name"] for v in e["values"]] for e in found] == [["age", "salary", "constant"]] * 3
     assert {
         p["name"]: (p["probability"], p["reconstruction"]) for p in found[0]["probabilities"]
@@ -345,7 +345,7 @@ def test_features_are_ordered_by_their_distance_from_the_references_middle() -> 
         class_names=("only",),
     )
     quantiles = np.linspace(0, 10, 101).tolist()
-    [found] = views(detector, [Example(1.0, 0, x[0])], dict.fromkeys("abc", quantiles))
+    [found] = render_examples(detector, [Example(1.0, 0, x[0])], dict.fromkeys("abc", quantiles))
     assert [
         (v["name"], v["reference_quantile"], v["reference_median"]) for v in found["values"]
     ] == [("b", 1.0, 5.0), ("c", pytest.approx(0.9), 5.0), ("a", pytest.approx(0.5), 5.0)]

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from drift_monitor import formatting as number_text
+from drift_monitor import formatting
 from drift_monitor.pages import chart
 from drift_monitor.pages.html import decision, render_index, render_report
 from drift_monitor.results.report import Report
@@ -29,7 +29,7 @@ def page_of(case: str) -> str:
     return render_report(*make(CASES[case]))
 
 
-@pytest.mark.parametrize("module", [number_text, chart])
+@pytest.mark.parametrize("module", [formatting, chart])
 def test_the_examples_in_the_docstrings_hold(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
@@ -187,7 +187,7 @@ def test_the_parts_are_ranked_by_both_contributions() -> None:
     report, scores = make(CASES["40 segments"])
     text = section(render_report(report, scores), "where")
     by_country = text.split("<h3>By country</h3>")[1].split("<h3>")[0]
-    parts = [part for part in report.localisation if part.by == "country"]
+    parts = [part for part in report.slices if part.by == "country"]
     by_harm = sorted(parts, key=lambda part: -(part.harm_contribution or 0))
     by_drift = sorted(parts, key=lambda part: -(part.drift_contribution or 0))
     rows = re.findall(r'<tr[^>]*><th scope="row">([^<]*)<.*?</tr>', by_country, re.DOTALL)
@@ -198,8 +198,8 @@ def test_the_parts_are_ranked_by_both_contributions() -> None:
 
 def test_a_part_that_is_too_small_says_so() -> None:
     report, scores = make(CASES["harmful"])
-    small = [part.model_copy(update={"too_small": True}) for part in report.localisation[:1]]
-    changed = report.model_copy(update={"localisation": [*small, *report.localisation[1:]]})
+    small = [part.model_copy(update={"too_small": True}) for part in report.slices[:1]]
+    changed = report.model_copy(update={"slices": [*small, *report.slices[1:]]})
     text = section(render_report(changed, scores), "where")
     assert text.count("too few rows to judge") == 1
 

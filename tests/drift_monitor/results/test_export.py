@@ -12,7 +12,7 @@ from drift_monitor.results.report import Report
 from tests.support.report_cases import SMALL, Case
 from tests.support.reports import history, make
 
-KEY = ["interval", "metric", "by", "part"]
+KEY = ["interval", "metric", "by", "slice"]
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 CASES = [
     Case(),
@@ -28,7 +28,7 @@ def rows(report: Report) -> list[dict[str, object]]:
 
 
 def value(report: Report, metric: str, part: str | None = None) -> dict[str, object]:
-    (row,) = (r for r in rows(report) if r["metric"] == metric and r["part"] == part)
+    (row,) = (r for r in rows(report) if r["metric"] == metric and r["slice"] == part)
     return row
 
 
@@ -54,7 +54,7 @@ def test_there_is_a_row_for_each_test_made_or_not(case: Case) -> None:
         ("test_p_value", report.tests),
         ("test_p_value_adjusted", [test for test in report.tests if test.in_family]),
     ):
-        found = {row["part"]: row["value"] for row in rows(report) if row["metric"] == metric}
+        found = {row["slice"]: row["value"] for row in rows(report) if row["metric"] == metric}
         field = metric.removeprefix("test_")
         assert found == {test.name: getattr(test, field) for test in tests}
 
@@ -76,7 +76,7 @@ def test_numbers_are_those_of_the_report() -> None:
     assert value(report, "rows_scored")["value"] == report.counts.scored
     median = next(q.score for q in report.score_quantiles if q.probability == 0.5)
     assert value(report, "score_quantile", "0.5")["value"] == median
-    part = report.localisation[0]
+    part = report.slices[0]
     assert value(report, "row_share", part.value)["value"] == part.share_current
     assert value(report, "accuracy_realised")["value"] == report.accuracy.realised.current.rate  # type: ignore[union-attr]
 

@@ -39,13 +39,13 @@ def test_values_are_those_of_the_report() -> None:
     report = make(CASE)[0]
     found, harm = written(report), report.harm.current
     assert harm
-    whole = {"harm_by": "labels", "by": "", "part": ""}
+    whole = {"harm_by": "labels", "by": "", "slice": ""}
     assert found[sample("harm_rate", **whole)] == harm.rate
     assert found[sample("harm_rate_low", **whole)] == harm.low
     assert found[sample("harm_rate_high", **whole)] == harm.high
     assert found[sample("harm_rate_difference_threshold", **whole)] == report.harm.margin
-    part = next(part for part in report.localisation if part.current)
-    labels = {"harm_by": "labels", "by": part.by, "part": part.value}
+    part = next(part for part in report.slices if part.current)
+    labels = {"harm_by": "labels", "by": part.by, "slice": part.value}
     assert part.current
     assert found[sample("harm_rate", **labels)] == part.current.rate
     assert found[sample("test_effect", test="score")] == report.test("score").effect
@@ -80,21 +80,21 @@ def test_hostile_names_come_back_as_they_were(word: str) -> None:
     case = dataclasses.replace(CASE, word=word)
     report = make(case)[0]
     found = written(report)
-    for part in report.localisation:
-        labels = {"harm_by": "labels", "by": part.by, "part": part.value}
+    for part in report.slices:
+        labels = {"harm_by": "labels", "by": part.by, "slice": part.value}
         if part.current:
             assert found[sample("harm_rate", **labels)] == part.current.rate
 
 
 def test_a_segment_that_is_named_like_a_test_is_none() -> None:
     report = make(CASE)[0].model_copy(deep=True)
-    for part in report.localisation:
+    for part in report.slices:
         part.by = "test"
-    report.localisation = report.localisation[:2]
+    report.slices = report.slices[:2]
     found = written(report)
-    value = report.localisation[0].value
-    share = found[sample("row_share", by="test", part=value)]
-    assert share == report.localisation[0].share_current
+    value = report.slices[0].value
+    share = found[sample("row_share", by="test", slice=value)]
+    assert share == report.slices[0].share_current
 
 
 def test_metrics_have_help_and_the_file_is_replaced_whole(tmp_path: Path) -> None:

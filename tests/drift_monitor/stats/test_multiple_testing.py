@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drift_monitor.stats import multiple_testing as online_fdr
+from drift_monitor.stats import multiple_testing
 from drift_monitor.stats.multiple_testing import lord
 
 ALPHA = 0.05
@@ -39,13 +39,13 @@ def rejected(p_values: list[float | None], alpha: float = ALPHA) -> list[bool]:
 
 
 def test_the_example_in_the_docstring_holds() -> None:
-    tried = doctest.testmod(online_fdr)
+    tried = doctest.testmod(multiple_testing)
     assert (tried.failed, tried.attempted) == (0, 1)
 
 
 def test_gamma_is_a_decreasing_sequence_that_sums_to_no_more_than_1() -> None:
     n = 1_000_000
-    sequence = online_fdr._gamma(n)
+    sequence = multiple_testing._gamma(n)
     assert all(before > after for before, after in pairwise(sequence[:1000].tolist()))
     # The rest is at most the integral from n on, by u = √log t: 2 ∫ u³ exp(−u) du.
     u = math.sqrt(math.log(n))

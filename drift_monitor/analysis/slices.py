@@ -1,4 +1,4 @@
-"""Where drift and harm are: the parts of one column's values in the whole."""
+"""Where drift and harm are: what the slices of one column contribute to the whole."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from drift_monitor.analysis.harm import HARMFUL, LEFT_OUT, Outcomes
 from drift_monitor.stats.proportions import Rate, RateDifference, rate, rate_difference
 
 SMALLEST_CELL = 30
-"""Rows below which a part is said to be too small."""
+"""Rows below which a slice is said to be too small."""
 
 
 class Side(NamedTuple):
@@ -30,8 +30,8 @@ class Side(NamedTuple):
     below: NDArray[np.bool_]
 
 
-class Part(NamedTuple):
-    """Rows of one value; the fields are those of `drift_monitor.pages.model.Breakdown`."""
+class Figures(NamedTuple):
+    """Rows of one value; the fields are those of `drift_monitor.results.report.Slice`."""
 
     n_current: int
     n_reference: int
@@ -45,18 +45,18 @@ class Part(NamedTuple):
     too_small: bool
 
 
-def break_down(
+def compare_slices(
     current: Side, reference: Side | None, n_values: int, alpha: float = 0.05
-) -> list[Part]:
-    """Return one part for each of the k values.
+) -> list[Figures]:
+    """Return the figures of each of the k slices.
 
     The contributions are exact shares of the whole: with s the share of a value among the rows, h
     its harm rate and F its share of scores at or below the one at which D occurs,
 
         Σ (s h − s' h') = difference of the harm rates,    Σ ± (s' F' − s F) = D,
 
-    where a dash stands for the reference. A value contributes by being frequenter and by being
-    worse. (h counts rows that the split judges; so does s in the first sum.)
+    where a dash stands for the reference. A slice contributes by being more frequent and
+    by being worse. (h counts rows that the split judges; so does s in the first sum.)
 
     Parameters
     ----------
@@ -72,13 +72,13 @@ def break_down(
     sign = 1.0
     if there is not None and (there.below_share - here.below_share).sum() < 0:
         sign = -1.0
-    parts = []
+    slices = []
     for value in range(n_values):
         own = rate(here.harmful[value], here.judged[value], alpha)
         other = rate(there.harmful[value], there.judged[value], alpha) if there else None
         n_reference = there.rows[value] if there else 0
-        parts.append(
-            Part(
+        slices.append(
+            Figures(
                 n_current=here.rows[value],
                 n_reference=n_reference,
                 share_current=here.rows[value] / max(1, here.n),
@@ -100,7 +100,7 @@ def break_down(
                 < SMALLEST_CELL,
             )
         )
-    return parts
+    return slices
 
 
 class _Counts:
