@@ -66,7 +66,8 @@ What was missed, and why:
   %, on .980 at 1 %; corrected, on all. What brings the grey-box attacks back does not stop an
   attacker who knows of it. One check for hidden gradients fails: of PGD on the weighted sum of
   "wrong" and "not flagged", which reaches .22 where an attack without gradients reaches .58. PGD
-  on the two in turn reaches .94 and passes every check (`mnist-masking`); the strongest counts.
+  on the two in turn reaches .94 and passes every check (`mnist-gradient-masking`); the strongest
+  counts.
 - **Fashion-MNIST, adaptive attacks** within 0.1 end undetected and wrong on every one of 200
   images, at both ε_FPR and under every policy. Every check for hidden gradients is passed.
 - **CIFAR-10, simple CNN**: where all are corrected, the defences come in the paper's order (those

@@ -104,15 +104,20 @@ def _threats(*names: str) -> list[str]:
 def _adaptive(radius: str) -> list[str]:
     attack = f"pgd-linf-{radius}"
     return [
-        *_attacks(attack, f"{attack}-in-turn", f"square-{radius}"),
+        *_attacks(attack, f"{attack}-selective", f"square-{radius}"),
         *_threats("grey-box", "undetected-0.01", "undetected-0.05", "uncorrected", "white-box"),
     ]
 
 
-def _masking(radius: str) -> list[str]:
+def _gradient_masking(radius: str) -> list[str]:
     adaptive = _threats("undetected-0.05", "uncorrected", "white-box")
     attack = f"pgd-linf-{radius}"
-    return [*_attacks(attack, f"{attack}-in-turn"), *adaptive, "--masking", *SMALL_SAMPLE]
+    return [
+        *_attacks(attack, f"{attack}-selective"),
+        *adaptive,
+        "--gradient-masking",
+        *SMALL_SAMPLE,
+    ]
 
 
 SAMPLE = ["--limit", "1000"]
@@ -123,7 +128,7 @@ CIFAR_ATTACKS = [*_attacks(*PAPER_ATTACKS), *SAMPLE]
 CIFAR_ENSEMBLE = ["--ensemble", "ensemble=kl+kl-t+kl-hl"]
 SWAP = [*_attacks("cw", "slide"), *_threats("white-box"), "--target", "kl", *SAMPLE]
 TRANSFER = [
-    *_attacks("pgd-linf-8/255-in-turn"),
+    *_attacks("pgd-linf-8/255-selective"),
     *_threats("undetected-0.05", "white-box"),
     *("--ensemble", "ensemble=kl+kl-t", "--target", "kl", "--target", "ensemble"),
     *SMALL_SAMPLE,
@@ -136,12 +141,12 @@ RUNS: dict[str, Run] = {
     "mnist-white-box": Run(MNIST, SWAP, ("kl", "kl-seed", "kl-dense")),
     "mnist-adaptive": Run(MNIST, [*_adaptive("0.2"), *SMALL_SAMPLE], ("kl",)),
     "mnist-unbounded": Run(MNIST, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
-    "mnist-masking": Run(MNIST, _masking("0.2"), ("kl",)),
+    "mnist-gradient-masking": Run(MNIST, _gradient_masking("0.2"), ("kl",)),
     "fashion_mnist": Run(FASHION, [*_attacks(*PAPER_ATTACKS, *SMALLEST), *SAMPLE]),
     "fashion_mnist-white-box": Run(FASHION, SWAP, ("kl", "kl-earlier")),
     "fashion_mnist-adaptive": Run(FASHION, [*_adaptive("0.1"), *SMALL_SAMPLE], ("kl",)),
     "fashion_mnist-unbounded": Run(FASHION, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
-    "fashion_mnist-masking": Run(FASHION, _masking("0.1"), ("kl",)),
+    "fashion_mnist-gradient-masking": Run(FASHION, _gradient_masking("0.1"), ("kl",)),
     "cifar10": Run(CIFAR, [*CIFAR_ATTACKS, *CIFAR_ENSEMBLE], ("mse", "kl", "kl-t", "kl-hl")),
     "cifar10-white-box": Run(CIFAR, SWAP, ("kl", "kl-earlier", "kl-t", "kl-hl")),
     "cifar10-transfer": Run(CIFAR, TRANSFER, ("kl", "kl-t", "kl-hl")),

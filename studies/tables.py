@@ -191,7 +191,7 @@ def attack_tables(
         [[*label(case), *(of(case, metric=name) for name in (*what, "queries"))] for case in cases],
     )
     yield from loss_table(records, defences)
-    yield from masking_table(records)
+    yield from gradient_masking_table(records)
 
 
 def loss_table(records: Sequence[Record], defences: Sequence[str]) -> Iterator[str]:
@@ -228,9 +228,9 @@ def loss_table(records: Sequence[Record], defences: Sequence[str]) -> Iterator[s
     )
 
 
-def masking_table(records: Sequence[Record]) -> Iterator[str]:
+def gradient_masking_table(records: Sequence[Record]) -> Iterator[str]:
     """Yield the checks for hidden gradients."""
-    found = [r for r in records if r["metric"].startswith("masking_")]
+    found = [r for r in records if r["metric"].startswith("gradient_masking_")]
     passed = {
         (r["threat_model"], r["target"], r["attack"], r["metric"].removesuffix("_passed")): r
         for r in found
@@ -247,7 +247,7 @@ def masking_table(records: Sequence[Record]) -> Iterator[str]:
                 against(threat_model, target),
                 attack,
                 number(select(records, **place, metric="success")),
-                check.removeprefix("masking_"),
+                check.removeprefix("gradient_masking_"),
                 number(select(records, **place, metric=check)),
                 "yes" if record["value"] else "**no**",
             ]

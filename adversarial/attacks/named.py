@@ -35,8 +35,8 @@ WITHIN: dict[str, Callable[[float], Attack]] = {
 }
 """Attacks within a ball of radius ε, which stands for E: 0.1, or 8/255."""
 
-IN_TURN = "-in-turn"
-"""Ending of an attack that follows one of several criteria at a time, and not their sum."""
+SELECTIVE = "-selective"
+"""Suffix of an attack that follows one of several criteria at a time instead of their sum."""
 
 
 def make_attack(name: str) -> Attack:
@@ -48,8 +48,8 @@ def make_attack(name: str) -> Attack:
     Parameters
     ----------
     name : str
-        One of `SEARCHING`, or one of `WITHIN` with a number for E; "-in-turn" behind it says how it
-        is to be run (`adversarial.evaluation.threat_models.in_turn`), and makes no difference here.
+        One of `SEARCHING`, or one of `WITHIN` with a number for E. A suffix "-selective" says how
+        it is run (`adversarial.evaluation.threat_models.selective`) and makes no difference here.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def make_attack(name: str) -> Attack:
     >>> make_attack("pgd-linf-8/255").epsilon
     0.03137254901960784
     """
-    plain = name.removesuffix(IN_TURN)
+    plain = name.removesuffix(SELECTIVE)
     if plain in SEARCHING:
         return SEARCHING[plain]()
     for pattern, make in WITHIN.items():

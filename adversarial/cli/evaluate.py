@@ -71,10 +71,11 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Corruption of CIFAR-10-C at every severity, or all. Repeatable."),
     ] = None,
-    masking: Annotated[
+    gradient_masking: Annotated[
         bool,
         typer.Option(
-            "--masking", help="Check whether PGD attacks succeed too little for hidden gradients."
+            "--gradient-masking",
+            help="Check whether PGD attacks fail only because gradients are hidden from them.",
         ),
     ] = False,
     limit: Annotated[
@@ -102,7 +103,7 @@ def evaluate(
         threat_models=tuple(threat_model or Experiment.threat_models),
         targets=tuple(target or ()),
         corruptions=name_corruptions(corruption or ()),
-        masking=masking,
+        gradient_masking=gradient_masking,
         seed=seed,
     )
     find_recipe(dataset, model)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from adversarial.attacks import PGD, Attack, AttackError
-from adversarial.attacks.named import IN_TURN, make_attack
+from adversarial.attacks.named import SELECTIVE, make_attack
 from adversarial.corruptions import CORRUPTIONS
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.evaluation.attack_metrics import (
@@ -43,8 +43,8 @@ class Experiment:
         others are held out: what was made against a target is tried on them.
     corruptions : sequence of str
         Names in `adversarial.corruptions.CORRUPTIONS`, each at every severity.
-    masking : bool
-        Check each PGD attack for hidden gradients (`adversarial.evaluation.masking`).
+    gradient_masking : bool
+        Check each PGD attack for hidden gradients (`adversarial.evaluation.gradient_masking`).
     seed : int
         Of attacks, corruptions and intervals.
     """
@@ -53,7 +53,7 @@ class Experiment:
     threat_models: Sequence[str] = ("grey-box",)
     targets: Sequence[str] = ()
     corruptions: Sequence[str] = ()
-    masking: bool = False
+    gradient_masking: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -71,13 +71,13 @@ class Experiment:
         named: dict[tuple[Attack, bool], str] = {}
         for name in self.attacks:
             try:
-                made = make_attack(name), name.endswith(IN_TURN)
+                made = make_attack(name), name.endswith(SELECTIVE)
             except AttackError as error:
                 raise ExperimentError(str(error)) from None
             if made in named:
                 raise ExperimentError(f"{named[made]} and {name} are one attack: name one of them")
             named[made] = name
-        if self.masking and not any(isinstance(attack, PGD) for attack, _ in named):
+        if self.gradient_masking and not any(isinstance(attack, PGD) for attack, _ in named):
             raise ExperimentError(
                 "hidden gradients are looked for behind PGD: name an attack such as pgd-linf-0.1"
             )

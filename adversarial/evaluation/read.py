@@ -265,6 +265,11 @@ def _read_config(file: Path) -> dict[str, Any]:
             f"{file.parent} holds another kind of evaluation (its config.json has no dataset and "
             "no model): expected one of 'adversarial evaluate'"
         )
+    if "masking" in known:
+        raise ResultsError(
+            f"{file} says `masking`, which is `gradient_masking` now: give the run's 'adversarial "
+            "evaluate' command again with another --output"
+        )
     if absent := [name for name in KINDS if name not in known]:
         raise _damaged(file, f"no {', '.join(absent)}")
     for name, kind in (KINDS | {"ensembles": dict}).items():

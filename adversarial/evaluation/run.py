@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from adversarial.attacks import PGD, All, Attack, AttackResult, Criterion
 from adversarial.attacks.core.result import strongest
-from adversarial.attacks.named import IN_TURN, make_attack
+from adversarial.attacks.named import SELECTIVE, make_attack
 from adversarial.corruptions import ALL, SEVERITIES, corrupt
 from adversarial.detector.detector import AdversarialDetector, Prediction
 from adversarial.evaluation.attack_metrics import (
@@ -27,13 +27,13 @@ from adversarial.evaluation.attack_metrics import (
 from adversarial.evaluation.drift_metrics import by_severity, drift_metrics
 from adversarial.evaluation.estimates import Metric, share
 from adversarial.evaluation.experiment import Classes, Experiment, Rows, same_classifier
-from adversarial.evaluation.masking import masking_checks
+from adversarial.evaluation.gradient_masking import gradient_masking_checks
 from adversarial.evaluation.read import Case, Columns, columns_of
 from adversarial.evaluation.schemas import ANY, STRONGEST
 from adversarial.evaluation.threat_models import (
     ExperimentError,
-    in_turn,
     make_threat_model,
+    selective,
 )
 from adversarial.evaluation.write import (
     N_IMAGES,
@@ -176,8 +176,8 @@ class _Evaluation:
             best = {STRONGEST: strongest(list(made.values()))} if len(made) > 1 else {}
             for name, found in (made | best).items():
                 yield from self._defended(found, {"attack": name, **place}, lost)
-            if self.experiment.masking:
-                yield from self._masking(made, criterion, place)
+            if self.experiment.gradient_masking:
+                yield from self._gradient_masking(made, criterion, place)
         for defence, by_policy in lost.items():
             metrics = [
                 Metric("undetected_error", share(rows), fpr, policy)
@@ -224,7 +224,7 @@ class _Evaluation:
         attack = replace(make_attack(name), seed=self.experiment.seed)
         if not isinstance(aim, All):
             return attack
-        if not aim.in_turn:
+        if not aim.selective:
             return replace(attack, weight_steps=WEIGHT_STEPS)
         # No weight makes a difference to it: it starts from as many points instead.
         return replace(attack, restarts=1 + WEIGHT_STEPS) if isinstance(attack, PGD) else attack
@@ -253,7 +253,7 @@ class _Evaluation:
                 for key, rows in lost_rows(detector, after, self.y, fprs=self.fprs).items():
                     lost[defence][key] = rows | lost[defence].get(key, np.zeros_like(rows))
 
-    def _masking(
+    def _gradient_masking(
         self,
         results: Mapping[str, AttackResult],
         criterion: Criterion,
@@ -264,13 +264,15 @@ class _Evaluation:
             attack = self._make(name, aim)
             if not isinstance(attack, PGD):
                 continue
-            checks = masking_checks(attack, found.success, aim, self.x, self.y)
+            checks = gradient_masking_checks(attack, found.success, aim, self.x, self.y)
             metrics = [
                 metric
                 for check in checks
                 for metric in (
-                    Metric(f"masking_{check.name}", share(check.success)),
-                    Metric(f"masking_{check.name}_passed", share(np.array([check.passed]))),
+                    Metric(f"gradient_masking_{check.name}", share(check.success)),
+                    Metric(
+                        f"gradient_masking_{check.name}_passed", share(np.array([check.passed]))
+                    ),
                 )
             ]
             yield from as_records(metrics, {"attack": name, **place})
@@ -291,18 +293,18 @@ class _Evaluation:
 
 
 def _distinct(names: Sequence[str], criterion: Criterion) -> list[str]:
-    """Return the attacks that differ: of one part, an attack in turn is the plain one again."""
+    """Return the attacks that differ: with one criterion, a selective attack is the plain one."""
     if isinstance(criterion, All):
         return list(names)
     return [
         name
         for name in names
-        if not (name.endswith(IN_TURN) and name.removesuffix(IN_TURN) in names)
+        if not (name.endswith(SELECTIVE) and name.removesuffix(SELECTIVE) in names)
     ]
 
 
 def _aim(name: str, criterion: Criterion) -> Criterion:
-    return in_turn(criterion) if name.endswith(IN_TURN) else criterion
+    return selective(criterion) if name.endswith(SELECTIVE) else criterion
 
 
 def _fprs(detectors: Detectors) -> tuple[float, ...]:

@@ -68,13 +68,13 @@ def undetected(detector: AdversarialDetector, fpr: float | None = None) -> Crite
     return All([grey_box(detector), Unflagged(score_of(detector), threshold)])
 
 
-def in_turn(criterion: Criterion) -> Criterion:
+def selective(criterion: Criterion) -> Criterion:
     """Return the criterion for an attack that follows one part at a time: another optimiser.
 
     Selective projected gradient descent (Bryniarski et al. 2022, section 4.1). A criterion of one
     part is returned as it is.
     """
-    return replace(criterion, in_turn=True) if isinstance(criterion, All) else criterion
+    return replace(criterion, selective=True) if isinstance(criterion, All) else criterion
 
 
 def threshold_at(detector: AdversarialDetector, fpr: float) -> float:

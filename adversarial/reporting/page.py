@@ -17,7 +17,14 @@ from adversarial.evaluation.schemas import ANY, STRONGEST
 from adversarial.files import write_text
 from adversarial.reporting.formatting import describe, number_name, number_text, rate_text
 
-SHARES = ("accuracy", "success", "detection_rate", "flagged", "undetected_error", "masking")
+SHARES = (
+    "accuracy",
+    "success",
+    "detection_rate",
+    "flagged",
+    "undetected_error",
+    "gradient_masking",
+)
 """What the names of metrics that are shares begin with."""
 
 POLICIES = {
@@ -166,11 +173,11 @@ def headlines(results: Results) -> list[Headline]:
 
 
 def failed_checks(results: Results) -> list[tuple[Case, str]]:
-    """Return the attacks that seem blind (`adversarial.evaluation.masking`), and by which check."""
+    """Return the attacks that failed a check for gradient masking, and the name of the check."""
     return [
-        (case_of(record), name.removeprefix("masking_").removesuffix("_passed"))
+        (case_of(record), name.removeprefix("gradient_masking_").removesuffix("_passed"))
         for record in results.records
-        if (name := record["metric"]).startswith("masking_")
+        if (name := record["metric"]).startswith("gradient_masking_")
         and name.endswith("_passed")
         and record["value"] == 0
     ]

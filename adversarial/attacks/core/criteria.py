@@ -114,7 +114,7 @@ class All:
         What is to be met.
     weights : sequence of float, optional
         Of their losses and margins; 1 each when not given.
-    in_turn : bool
+    selective : bool
         Raise, row by row, the loss of the first criterion that is not met, instead of the weighted
         sum (selective projected gradient descent, Bryniarski et al. 2022, section 4.1): a criterion
         whose loss is large does not drown the others.
@@ -122,7 +122,7 @@ class All:
 
     criteria: Sequence[Criterion]
     weights: Sequence[float] | None = None
-    in_turn: bool = False
+    selective: bool = False
 
     def __call__(self, x: tf.Tensor, y: tf.Tensor, weight: tf.Tensor | float = 1.0) -> Aim:
         """Return the loss, and the weighted sum of the margins that are still above 0.
@@ -136,7 +136,7 @@ class All:
         met = tf.reduce_all(tf.stack([aim.met for aim in aims]), axis=0)
         first = aims[0].met
         missing = tf.add_n([weight * tf.nn.relu(aim.margin) for weight, aim in pairs])
-        if not self.in_turn:
+        if not self.selective:
             return Aim(tf.add_n([weight * aim.loss for weight, aim in pairs]), missing, met, first)
         loss = aims[-1].loss
         for aim in reversed(aims[:-1]):

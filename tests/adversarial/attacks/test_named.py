@@ -10,12 +10,12 @@ from adversarial.attacks.named import make_attack
         ("cw", CarliniWagner.paper()),
         ("slide", SLIDE.paper()),
         ("ddn", DDN()),
-        ("ddn-in-turn", DDN()),
+        ("ddn-selective", DDN()),
         ("fgsm-0.1", FGSM(0.1)),
         ("fgsm-.25-smallest", FGSM(0.25, steps=1_000)),
         ("pgd-linf-8/255", PGD(8 / 255, steps=100, schedule="cosine")),
         ("pgd-l2-1", PGD(1.0, norm="l2", steps=100, schedule="cosine")),
-        ("noise-0.3-in-turn", UniformNoise(0.3)),
+        ("noise-0.3-selective", UniformNoise(0.3)),
     ],
 )
 def test_an_attack_is_made_by_name(name: str, attack: object) -> None:

@@ -121,6 +121,11 @@ def test_what_is_no_finished_run_is_refused(runs: list[Path], tmp_path: Path) ->
     with pytest.raises(ResultsError, match=r"another kind of evaluation .*'adversarial evaluate'"):
         read_results(tmp_path)
     known = json.loads((runs[0] / "config.json").read_text())
+    config.write_text(json.dumps(known | {"masking": False}))
+    with pytest.raises(
+        ResultsError, match=r"says `masking`, which is `gradient_masking` now: give"
+    ):
+        read_results(tmp_path)
     few = {name: known[name] for name in known.keys() - {"detectors", "fprs", "seed"}}
     config.write_text(json.dumps(few))
     with pytest.raises(ResultsError, match=r"damaged \(no detectors, fprs, seed\)"):

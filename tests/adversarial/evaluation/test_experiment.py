@@ -140,7 +140,10 @@ def test_a_finished_run_is_read_and_one_of_other_settings_refused(
         ({"threat_models": ("undetected-1.0",)}, "no threat model 'undetected-1.0'.*as 0.01"),
         ({"attacks": ("ddn", "ddn")}, "the attack 'ddn' is named twice"),
         ({"attacks": ("fgsm-0.1", "fgsm-1/10")}, "fgsm-0.1 and fgsm-1/10 are one attack"),
-        ({"attacks": ("ddn",), "masking": True}, "behind PGD: name an attack such as pgd-linf"),
+        (
+            {"attacks": ("ddn",), "gradient_masking": True},
+            "behind PGD: name an attack such as pgd-linf",
+        ),
         ({"threat_models": ("grey-box", "grey-box")}, "model 'grey-box' is named twice"),
         ({"attacks": ()}, "name an attack or a corruption"),
         ({"corruptions": ("rain",)}, "no corruption 'rain': expected one of gaussian_noise"),
@@ -296,13 +299,13 @@ def test_checks_for_hidden_gradients_are_reported_by_attack(
     detectors: dict[str, AdversarialDetector], tmp_path: Path
 ) -> None:
     x, y = data(20)
-    experiment = Experiment(attacks=("fgsm-0.1", "pgd-linf-0.1"), masking=True)
+    experiment = Experiment(attacks=("fgsm-0.1", "pgd-linf-0.1"), gradient_masking=True)
     records = run(experiment, {"kl": detectors["kl"]}, x, y, tmp_path, about={})
-    found = {r["metric"]: r for r in records if r["metric"].startswith("masking")}
+    found = {r["metric"]: r for r in records if r["metric"].startswith("gradient_masking")}
     assert len(found) == 8
     assert {record["attack"] for record in found.values()} == {"pgd-linf-0.1"}
-    assert found["masking_unbounded"]["value"] == 1
-    assert found["masking_unbounded_passed"]["value"] == 1
+    assert found["gradient_masking_unbounded"]["value"] == 1
+    assert found["gradient_masking_unbounded_passed"]["value"] == 1
 
 
 @pytest.mark.usefixtures("short_pgd")
@@ -310,18 +313,18 @@ def test_an_attack_in_turn_is_not_made_again_where_there_is_only_one_aim(
     detectors: dict[str, AdversarialDetector], tmp_path: Path
 ) -> None:
     x, y = data(20)
-    plain, in_turn = "pgd-linf-0.1", "pgd-linf-0.1-in-turn"
+    plain, selective = "pgd-linf-0.1", "pgd-linf-0.1-selective"
     for names, expected in (
-        ((in_turn,), {("grey-box", in_turn), ("uncorrected", in_turn)}),
+        ((selective,), {("grey-box", selective), ("uncorrected", selective)}),
         (
-            (plain, in_turn),
-            {("grey-box", plain), ("uncorrected", plain), ("uncorrected", in_turn)},
+            (plain, selective),
+            {("grey-box", plain), ("uncorrected", plain), ("uncorrected", selective)},
         ),
     ):
-        experiment = Experiment(names, ("grey-box", "uncorrected"), masking=True)
+        experiment = Experiment(names, ("grey-box", "uncorrected"), gradient_masking=True)
         output = tmp_path / str(len(names))
         records = run(experiment, {"kl": detectors["kl"]}, x, y, output, about={})
-        for metric in ("success", "masking_noise"):
+        for metric in ("success", "gradient_masking_noise"):
             found = select(records, metric=metric)
             made = {(record["threat_model"], record["attack"]) for record in found}
             assert made - {("uncorrected", "strongest")} == expected

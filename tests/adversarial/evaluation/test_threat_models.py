@@ -12,8 +12,8 @@ from adversarial.errors import ModelError
 from adversarial.evaluation.threat_models import (
     POLICIES,
     grey_box,
-    in_turn,
     score_of,
+    selective,
     threshold_at,
     uncorrected,
     undetected,
@@ -108,11 +108,11 @@ def test_all_adds_up_what_is_missing(detector: AdversarialDetector) -> None:
         np.testing.assert_allclose(both.margin, missing, rtol=1e-5)
         np.testing.assert_allclose(both.loss, aims[0].loss + 3 * factor * aims[1].loss, rtol=1e-5)
         np.testing.assert_array_equal(both.first_met, aims[0].met)
-    selective = in_turn(All([first, second]))(x, y)
+    one_at_a_time = selective(All([first, second]))(x, y)
     np.testing.assert_allclose(
-        selective.loss, np.where(aims[0].met, aims[1].loss, aims[0].loss), rtol=1e-5
+        one_at_a_time.loss, np.where(aims[0].met, aims[1].loss, aims[0].loss), rtol=1e-5
     )
-    assert in_turn(first) == first
+    assert selective(first) == first
 
 
 def strict(detector: AdversarialDetector, scores: np.ndarray) -> AdversarialDetector:
@@ -123,7 +123,7 @@ def strict(detector: AdversarialDetector, scores: np.ndarray) -> AdversarialDete
 
 
 @pytest.mark.parametrize(
-    "threat_model", [undetected, lambda detector: in_turn(undetected(detector))]
+    "threat_model", [undetected, lambda detector: selective(undetected(detector))]
 )
 def test_an_attacker_who_knows_the_score_gets_past_it_more_often(
     threat_model: object, detector: AdversarialDetector

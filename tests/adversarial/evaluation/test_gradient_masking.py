@@ -2,7 +2,7 @@ import keras
 import numpy as np
 
 from adversarial.attacks import PGD, Misclassified
-from adversarial.evaluation.masking import masking_checks
+from adversarial.evaluation.gradient_masking import gradient_masking_checks
 
 
 def rows(n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -23,7 +23,7 @@ def plane(weights: np.ndarray) -> keras.Model:
 def check(model: keras.Model, attack: PGD) -> dict[str, bool]:
     x, y, _ = rows()
     success = attack.run(model, x, y).success
-    found = masking_checks(attack, success, Misclassified(model), x, y)
+    found = gradient_masking_checks(attack, success, Misclassified(model), x, y)
     return {check.name: check.passed for check in found}
 
 

@@ -1,8 +1,9 @@
-"""Checks that an attack is not blind: gradients can be hidden without anything being defended.
+"""Checks for gradient masking: a defence may hide its gradients from an attack and defend nothing.
 
-After Athalye et al. 2018, section 3.1, and Carlini et al. 2019, section 4: unbounded, the attack
-succeeds on every row; more steps bring nothing; and neither noise nor an attack without gradients
-is stronger. A defence of which one of them fails has not been evaluated by this attack.
+After Athalye et al. 2018, section 3.1, and Carlini et al. 2019, section 4. An attack whose
+gradients are not masked succeeds on every row when it is unbounded, gains nothing from more steps,
+and is at least as strong as noise and as an attack without gradients. One that fails a check says
+nothing about the defence.
 """
 
 from dataclasses import replace
@@ -28,7 +29,7 @@ class Check(NamedTuple):
     success : (n,) bool
         Where the attack that it is compared with succeeded.
     passed : bool
-        Whether the attack does not seem blind.
+        Whether the comparison shows no sign of gradient masking.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Check(NamedTuple):
     passed: bool
 
 
-def masking_checks(
+def gradient_masking_checks(
     attack: PGD,
     success: NDArray[np.bool_],
     criterion: Criterion,
