@@ -1,5 +1,6 @@
 """HTML pages from committed results: the report of one interval, and a monitor's index."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -57,6 +58,15 @@ def render_report(report: Report, scores: pa.Table) -> str:
             alpha=report.config["policy"]["alpha"],
         )
     )
+
+
+def render_cell(report: Report) -> str:
+    """Return a report's first screen as a notebook shows it: a part of a page, with its own style.
+
+    It has no element ids, because a notebook can show several reports, or one report twice.
+    """
+    cell = _environment().get_template("cell.html.j2").render(report=report)
+    return re.sub(r' id="[^"]*"', "", cell)
 
 
 def render_index(monitor: str, reports: Sequence[Report], unreadable: Sequence[str]) -> str:
@@ -124,3 +134,7 @@ def _environment() -> jinja2.Environment:
     named: dict[str, Any] = {"verdicts": VERDICTS, "meanings": MEANINGS, "decision": decision}
     environment.globals |= named
     return environment
+
+
+# A report shows itself in a notebook, and its model, which lies below, cannot import a page.
+Report.as_html = render_cell

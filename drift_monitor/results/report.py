@@ -1,9 +1,10 @@
 """The content of `report.json`; its JSON Schema is `report.schema.json` beside this file."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -369,6 +370,9 @@ class Report(_Part):
     detector_health: Health
     config: dict[str, Any] = Field(description="the monitor's YAML file, with defaults")
 
+    as_html: ClassVar[Callable[["Report"], str] | None] = None
+    """How a notebook shows a report, set by `drift_monitor.pages.html` when it is imported."""
+
     def test(self, name: str) -> TwoSampleTest:
         """Return the test of that name; every report has `score`."""
         return next(test for test in self.tests if test.name == name)
@@ -376,6 +380,10 @@ class Report(_Part):
     def to_json(self) -> str:
         """Return the text of `report.json`."""
         return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+    def _repr_html_(self) -> str | None:
+        render = type(self).as_html
+        return None if render is None else render(self)
 
 
 def read_report(path: Path) -> Report:

@@ -1,6 +1,5 @@
 """The pages in a real browser: nothing overflows, nothing fails, and axe-core finds no barrier."""
 
-import importlib.util
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
@@ -41,15 +40,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         page = render_index("fashion_mnist", reports, ["2026-11-01/report.json is not a report"])
         (directory / f"{name}.html").write_text(page, encoding="utf-8")
     return directory
-
-
-@pytest.fixture(scope="module")
-def axe_core() -> str:
-    """The source of axe-core."""
-    package = importlib.util.find_spec("axe_playwright_python")
-    if package is None or not package.submodule_search_locations:
-        pytest.skip("needs the development dependency axe-playwright-python, for its axe-core")
-    return Path(package.submodule_search_locations[0], "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
