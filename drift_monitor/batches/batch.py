@@ -17,13 +17,8 @@ from drift_monitor.batches.decoding import (
     is_number,
     tensor_shape,
 )
-from drift_monitor.batches.parquet_files import (
-    SourceFile,
-    damaged,
-    file_sha256,
-    find_files,
-    open_file,
-)
+from drift_monitor.batches.parquet_files import SourceFile, file_sha256, find_files
+from drift_monitor.batches.sources import ParquetSource, TableSource
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError
 
@@ -42,12 +37,12 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive rows of one file.
+    """Consecutive rows of one file, or of a table in memory.
 
     Attributes
     ----------
     file : str
-        Path or URL of the file.
+        Path or URL of the file; "the table" where there is none.
     rows : (n,) int64
         Numbers of the rows that can be scored, counted from 0 within the file.
     x : (n, *shape) float32
@@ -66,12 +61,13 @@ class Chunk:
 
 
 class Batch:
-    """The Parquet files of one interval, checked against the monitor's columns, not yet read.
+    """The rows of one interval, checked against the monitor's columns, not yet decoded.
 
     Parameters
     ----------
-    path : str
-        Local path or fsspec URL, glob allowed; files are taken in the order of their names.
+    rows : str or pyarrow.Table
+        Local path or fsspec URL of Parquet files, glob allowed; files are taken in the order of
+        their names. Or the rows themselves.
     data : DataConfig
         What the columns mean.
     spec : InputSpec
@@ -84,7 +80,7 @@ class Batch:
         wrong type or shape, or there are no rows; names the file and the remedy.
     """
 
-    def __init__(self, path: str, data: DataConfig, spec: InputSpec) -> None:
+    def __init__(self, rows: str | pa.Table, data: DataConfig, spec: InputSpec) -> None:
         self.data = data
         self.spec = spec
         if len(spec.shape) == 1 and spec.feature_names not in (None, tuple(data.input_columns)):
@@ -92,27 +88,33 @@ class Batch:
                 f"data.input lists {data.input_columns}, but the detector was fitted on "
                 f"{list(spec.feature_names or ())}: list the same columns in the same order"
             )
-        self._paths = find_files(path)
         self.files: list[SourceFile] = []
-        for file in self._paths:
-            parquet = open_file(file)
-            self._check_schema(file, parquet.schema_arrow)
-            self.files.append(SourceFile(file, parquet.metadata.num_rows, file_sha256(file)))
+        self._sources: list[ParquetSource | TableSource] = []
+        if isinstance(rows, pa.Table):
+            self._sources.append(TableSource(rows))
+        else:
+            self._sources.extend(map(ParquetSource, find_files(rows)))
+        for source in self._sources:
+            self._check_schema(source.name, source.schema)
+            if isinstance(source, ParquetSource):
+                sha256 = file_sha256(source.name)
+                self.files.append(SourceFile(source.name, source.n_rows, sha256))
         if not self.n_rows:
+            what = rows if isinstance(rows, str) else TableSource.name
             raise BatchError(
-                f"{path} has no rows: a batch needs at least one; check the job that writes it"
+                f"{what} has no rows: a batch needs at least one; check the job that writes it"
             )
 
     @property
     def n_rows(self) -> int:
         """Rows of all files together."""
-        return sum(file.rows for file in self.files)
+        return sum(source.n_rows for source in self._sources)
 
     @property
     def has_labels(self) -> bool:
         """Whether the monitor names no label column, or some file has it."""
         label = self.data.label
-        return not label or any(label in open_file(file).schema_arrow.names for file in self._paths)
+        return not label or any(label in source.schema.names for source in self._sources)
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Yield the rows in order, at most `size` at a time, decoded ahead by threads.
@@ -134,18 +136,12 @@ class Batch:
                 yield pending.popleft().result()
 
     def _tables(self, size: int) -> Iterator[tuple[str, int, pa.Table]]:
-        for file in self._paths:
+        for source in self._sources:
             first_row = 0
-            parquet = open_file(file)
-            wanted = [*self.data.input_columns, *self._carried(parquet.schema_arrow)]
-            try:
-                for record_batch in parquet.iter_batches(
-                    size, columns=list(dict.fromkeys(wanted)), use_threads=False
-                ):
-                    yield file, first_row, pa.table(record_batch)
-                    first_row += record_batch.num_rows
-            except (pa.ArrowException, OSError) as error:
-                raise damaged(file, error) from error
+            wanted = [*self.data.input_columns, *self._carried(source.schema)]
+            for table in source.tables(size, list(dict.fromkeys(wanted))):
+                yield source.name, first_row, table
+                first_row += table.num_rows
 
     def _carried(self, schema: pa.Schema) -> list[str]:
         """Return the columns beside the input that the monitor names and the file has."""
