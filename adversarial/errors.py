@@ -1,4 +1,4 @@
-"""Errors that a user can mend; the message names the file, row or field and the remedy."""
+"""Errors that a user can fix: each message names the file, row or field, and the remedy."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -13,7 +13,7 @@ class DriftMonitorError(Exception):
 
 
 class ModelError(DriftMonitorError, ValueError):
-    """A model, or the data handed to it, is not of the form that the method needs."""
+    """A model, or the data handed to it, does not have the form that the method needs."""
 
 
 def validation_reasons(
@@ -21,16 +21,16 @@ def validation_reasons(
     words: Mapping[str, str] = MappingProxyType({}),
     most: int | None = None,
 ) -> str:
-    """Return which fields are wrong, and why, in one line.
+    """Say in one line which fields are wrong, and why.
 
     Parameters
     ----------
     error : pydantic.ValidationError
-        What pydantic says.
+        The error that pydantic raised.
     words : mapping of str to str
-        What to say instead, by the name of a field (`policy.alpha`) or by pydantic's type of error.
+        Texts that replace pydantic's, by field name (`policy.alpha`) or by type of error.
     most : int, optional
-        Fields named; all when not given.
+        Largest number of fields to name; all of them by default.
     """
     reasons = []
     for problem in error.errors()[:most]:

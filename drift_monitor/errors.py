@@ -8,11 +8,11 @@ class ConfigError(DriftMonitorError):
 
 
 class BatchError(DriftMonitorError):
-    """A production batch is missing, empty, unreadable or not of the declared form."""
+    """A production batch is missing, empty, unreadable or not in the declared format."""
 
 
 class MissingBatchError(BatchError):
-    """There is no file for the interval: perhaps not yet."""
+    """There is no file for the interval, perhaps not yet."""
 
 
 class StoreError(DriftMonitorError):
@@ -20,15 +20,15 @@ class StoreError(DriftMonitorError):
 
 
 class EvaluationError(DriftMonitorError):
-    """An evaluation cannot be made as it is described, or one on disk is not what it should be."""
+    """An evaluation cannot be run as configured, or one on disk is damaged or of something else."""
 
 
 class PromotionError(DriftMonitorError):
-    """A bundle is refused: worse than the current one, or nothing shows that it is not."""
+    """A bundle is refused because it is worse than the current one, or not shown not to be."""
 
 
 class LabelError(DriftMonitorError):
-    """Labels that arrive later name no row, or contradict each other."""
+    """Labels that arrived later match no row, or contradict each other."""
 
 
 class ComparisonError(DriftMonitorError):

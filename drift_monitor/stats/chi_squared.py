@@ -1,4 +1,4 @@
-"""The two-sample chi-squared test of a class or segment mix, with the total variation distance."""
+"""The two-sample chi-squared test of class and segment mixes, with total variation distance."""
 
 import math
 from typing import NamedTuple
@@ -16,8 +16,9 @@ SMALLEST_EXPECTED = 5
 class ChiSquaredResult(NamedTuple):
     """Chi-squared test of homogeneity of two samples of categories.
 
-    `effect` is the total variation distance, the share of rows by which the two mixes differ, and
-    `low` to `high` bounds that of the populations. `categories` remain after pooling.
+    `effect` is the total variation distance, the share of rows by which the two mixes differ;
+    `low` and `high` bound that distance between the populations. `categories` is the number of
+    categories left after pooling.
     """
 
     statistic: float
@@ -35,26 +36,26 @@ class ChiSquaredResult(NamedTuple):
 def chi_squared_test(
     reference: NDArray[np.int64], current: NDArray[np.int64], alpha: float = 0.05
 ) -> ChiSquaredResult | None:
-    """Test whether two samples of categories come from one mix.
+    """Test whether two samples of categories come from the same mix.
 
-    Pearson's chi-squared of the 2 × k contingency table: both samples are taken as samples, not the
-    reference as the truth. Categories of which either sample is expected to hold fewer than 5 rows
-    are pooled, because the chi-squared distribution does not hold there; the total variation
-    distance is of the same categories. Its interval comes from the inequality of Bretagnolle,
-    Huber and Carol (van der Vaart & Wellner 1996, A.6.6), P(Σ|p̂ − p| ≥ ε) ≤ 2^k exp(−n ε²/2), for
-    each sample at α/2: it holds at any size and is wider than need be.
+    Pearson's chi-squared test of the 2 × k contingency table treats both sides as samples, rather
+    than the reference as the truth. Categories whose expected count is below 5 in either sample are
+    pooled, because the chi-squared approximation fails there; the total variation distance is
+    computed from the pooled categories too. Its interval comes from the inequality of Bretagnolle,
+    Huber and Carol (van der Vaart & Wellner 1996, A.6.6), P(Σ|p̂ − p| ≥ ε) ≤ 2^k exp(−n ε²/2),
+    applied to each sample at α/2: it holds at any sample size and is conservative.
 
     Parameters
     ----------
     reference, current : (k,) int64
-        Rows of each category, in the same order.
+        Number of rows in each category, in the same order.
     alpha : float
         1 − confidence of the interval.
 
     Returns
     -------
     ChiSquaredResult or None
-        None where a sample is empty or fewer than two categories remain: nothing to test.
+        None if a sample is empty or fewer than two categories remain after pooling.
 
     Examples
     --------
@@ -90,10 +91,11 @@ def chi_squared_test(
 def minimum_detectable_variation(
     n: int, m: int, degrees_of_freedom: int, alpha: float = 0.05
 ) -> float:
-    """Return the total variation distance that the test at level α finds with 80 % power.
+    """Return the total variation distance that the test at level α detects with 80 % power.
 
-    Two mixes at the distance d have Cohen's w ≥ 2 d (Cauchy and Schwarz), so that power at the
-    non-centrality 4 d² n m/(n + m) is the least there is: an upper bound; 1 where it exceeds 1.
+    Two mixes at distance d have Cohen's w ≥ 2d (by Cauchy-Schwarz), so the power at
+    non-centrality 4 d² n m/(n + m) is the lowest possible, and the result is an upper bound. It is
+    capped at 1.
 
     Examples
     --------
@@ -106,7 +108,7 @@ def minimum_detectable_variation(
 
 
 def _pool(table: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join the rarest categories until each expects enough rows; the joint one is the last."""
+    """Pool the rarest categories, last, until every expected count is large enough."""
     table = table[:, table.sum(axis=0) > 0]
     table = table[:, np.argsort(-table.sum(axis=0), kind="stable")]
     smaller_sample = table.sum(axis=1).min() / table.sum()

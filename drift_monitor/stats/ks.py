@@ -19,9 +19,9 @@ POWER = 0.8
 class KSResult(NamedTuple):
     """Two-sample KS test of a current against a reference sample.
 
-    `statistic` is D, the largest vertical distance of the two empirical distribution functions,
-    found at `location`; `low` and `high` bound the D of the two populations. Where
-    `p_value_is_bound`, p is too small for a float, and `p_value` is the smallest one.
+    `statistic` is D, the largest vertical distance between the two empirical distribution
+    functions, reached at `location`; `low` and `high` bound the D of the two populations. If
+    `p_value_is_bound`, p is too small for a float, and `p_value` is the smallest float.
     """
 
     statistic: float
@@ -38,23 +38,23 @@ class KSResult(NamedTuple):
 def ks_test(
     reference: NDArray[np.float64], current: NDArray[np.float64], alpha: float = 0.05
 ) -> KSResult:
-    """Test whether two samples come from one distribution (two-sided; `scipy.stats.ks_2samp`).
+    """Test whether two samples come from the same distribution (two-sided; `scipy.stats.ks_2samp`).
 
     The interval for D comes from the Dvoretzky-Kiefer-Wolfowitz inequality with Massart's constant,
     applied to each sample at α/2: it holds for any two distributions at any sample size, and is
-    wider than need be.
+    conservative.
 
     Parameters
     ----------
     reference, current : (n,), (m,) float64
-        Samples, finite, at least one value each.
+        The two samples: finite values, at least one in each.
     alpha : float
         1 − confidence of the interval for D.
 
     Raises
     ------
     ValueError
-        If a sample is empty or holds a value that is not finite.
+        If a sample is empty or has a value that is not finite.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def ks_test(
         if not len(sample):
             raise ValueError(f"the {name} sample is empty")
         if not np.isfinite(sample).all():
-            raise ValueError(f"the {name} sample holds values that are not finite")
+            raise ValueError(f"the {name} sample has values that are not finite")
     n, m = len(reference), len(current)
     method: Literal["exact", "asymptotic"] = "exact" if max(n, m) <= EXACT_UP_TO else "asymptotic"
     with warnings.catch_warnings():
@@ -75,12 +75,12 @@ def ks_test(
             result = stats.ks_2samp(
                 reference, current, method="exact" if method == "exact" else "asymp"
             )
-        except RuntimeWarning:  # SciPy warns where it cannot finish the exact computation
+        except RuntimeWarning:  # SciPy warns if it cannot finish the exact computation
             method = "asymptotic"
             result = stats.ks_2samp(reference, current, method="asymp")
     p_value = float(result.pvalue)
     if method == "asymptotic":
-        # Of all orderings of the two samples two have D = 1: no p-value can be smaller.
+        # Of all orderings of the two samples, two have D = 1, so no p-value is smaller than this.
         log_orderings = math.lgamma(n + m + 1) - math.lgamma(n + 1) - math.lgamma(m + 1)
         p_value = max(p_value, 2 * math.exp(-log_orderings))
     p_value, is_bound = above_underflow(p_value)
@@ -100,7 +100,7 @@ def ks_test(
 
 
 def above_underflow(p_value: float) -> tuple[float, bool]:
-    """Return a p-value that is above zero, and whether it is a bound: smaller than a float can be.
+    """Return a p-value above zero, and whether it is only a bound because the true one underflows.
 
     Examples
     --------
@@ -112,10 +112,10 @@ def above_underflow(p_value: float) -> tuple[float, bool]:
 
 
 def minimum_detectable_d(n: int, m: int, alpha: float = 0.05) -> float:
-    """Return the D of two populations that the test at level α finds with 80 % power.
+    """Return the D between two populations that the test at level α detects with 80 % power.
 
-    The critical value of D, plus the 80 % quantile of the empirical distance at one point, whose
-    variance is at most (1/n + 1/m)/4: an upper bound, asymptotic in n and m; 1 where it exceeds 1.
+    It is the critical value of D plus the 80 % quantile of the empirical distance at one point,
+    whose variance is at most (1/n + 1/m)/4: an upper bound, asymptotic in n and m, capped at 1.
 
     Examples
     --------

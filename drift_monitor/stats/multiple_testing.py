@@ -1,4 +1,4 @@
-"""LORD++: which of a monitor's many tests over time may be called discoveries."""
+"""Multiple testing: Holm's adjustment within a report, and LORD++ over a monitor's history."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,17 +11,17 @@ GAMMA_SCALE = 0.07720838
 
 
 class Decision(NamedTuple):
-    """The level that a p-value was held against, and whether it was rejected: `p ≤ level`."""
+    """The level a p-value was tested at, and whether the null was rejected: `p ≤ level`."""
 
     level: float
     rejected: bool
 
 
 def lord(p_values: Sequence[float | None], alpha: float) -> list[Decision | None]:
-    r"""Decide on p-values in their order, each by those before it alone.
+    r"""Decide on a sequence of p-values, each decision depending only on the earlier ones.
 
-    A test a day at level 5 % raises a false alarm every twenty days for ever. LORD++ spends an
-    error budget instead, w₀ = α/2 at the start and more after each rejection τ₁ < τ₂ < …:
+    One test a day at level 5 % raises a false alarm every twenty days, forever. LORD++ spends an
+    error budget instead: w₀ = α/2 at the start, and more after each rejection τ₁ < τ₂ < …:
 
     .. math::
 
@@ -29,28 +29,29 @@ def lord(p_values: Sequence[float | None], alpha: float) -> list[Decision | None
 
     with γ_t proportional to log(max(t, 2)) / (t exp √log t).
 
-    At every time t, FDR ≤ α where the p-values of true nulls are independent of each other and of
-    the rest; and mFDR = E[false rejections] / E[max(rejections, 1)] ≤ α where each null p-value
-    is, given the past, no smaller than uniform. The runs of one monitor share a reference window,
-    which makes their p-values dependent: an unlucky window lowers them all. Neither guarantee then
-    holds to the letter. The decisions thin out chance alarms; they do not replace a new reference.
+    At every time t, FDR ≤ α if the p-values of true nulls are independent of each other and of the
+    rest; and mFDR = E[false rejections] / E[max(rejections, 1)] ≤ α if each null p-value is
+    stochastically no smaller than uniform given the past. The runs of one monitor share a reference
+    window, which makes their p-values dependent: an unlucky window lowers them all, and neither
+    guarantee then holds strictly. The decisions thin out chance alarms; they do not replace a new
+    reference.
 
     Parameters
     ----------
     p_values : sequence of float or None
-        In the order of time; None where nothing was tested, which uses up no level.
+        In order of time; None if nothing was tested, which spends none of the budget.
     alpha : float
-        Bound of the false discovery rate, in (0, 1).
+        Bound on the false discovery rate, in (0, 1).
 
     Returns
     -------
     list of Decision or None
-        One for each p-value, None for None.
+        One for each p-value; None for None.
 
     Raises
     ------
     ValueError
-        If `alpha` or a p-value is out of its range.
+        If `alpha` or a p-value is out of range.
 
     References
     ----------
@@ -94,9 +95,9 @@ def _gamma(n: int) -> NDArray[np.float64]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values adjusted for their number by Holm's step-down procedure (1979).
+    """Return the p-values adjusted by Holm's step-down procedure (1979).
 
-    Rejecting where the adjusted value is below α keeps the chance of any false rejection below α.
+    Rejecting when the adjusted value is below α keeps the chance of any false rejection below α.
 
     Examples
     --------

@@ -16,7 +16,7 @@ POWER = 0.8
 class Difference(NamedTuple):
     """Second minus first, with its interval.
 
-    `detectable` is the smallest true difference whose interval leaves zero out with 80 % power, at
+    `detectable` is the smallest true difference whose interval excludes zero with 80 % power, given
     this number of rows and this spread.
     """
 
@@ -27,12 +27,12 @@ class Difference(NamedTuple):
 
 
 def difference_of_means(first: Scores, second: Scores, alpha: float = 0.05) -> Difference:
-    """Return the difference of two means of the same rows, with Student's interval.
+    """Return the difference between two means over the same rows, with Student's t interval.
 
     Parameters
     ----------
     first, second : (n,) float64
-        A value of each row, n at least 2.
+        One value per row, n at least 2.
     alpha : float
         1 − confidence.
 
@@ -47,7 +47,7 @@ def difference_of_means(first: Scores, second: Scores, alpha: float = 0.05) -> D
 def difference_of_areas(
     first: tuple[Scores, Scores], second: tuple[Scores, Scores], alpha: float = 0.05
 ) -> Difference:
-    """Return the difference of two areas under the ROC curve, of scores of the same rows.
+    """Return the difference between two areas under the ROC curve of scores of the same rows.
 
     DeLong et al. (1988), "Comparing the areas under two or more correlated receiver operating
     characteristic curves", with each row as a cluster of its original and its attacked form
@@ -61,11 +61,13 @@ def difference_of_areas(
         1 − confidence.
     """
     (one, one_area), (other, other_area) = (_placements(*scores) for scores in (first, second))
-    found = _from_parts(other - one, alpha)
+    difference = _from_parts(other - one, alpha)
     # Placements sum both sides of the curve; their mean is twice the area.
-    shift = (other_area - one_area) - found.estimate
-    return found._replace(
-        estimate=found.estimate + shift, low=found.low + shift, high=found.high + shift
+    shift = (other_area - one_area) - difference.estimate
+    return difference._replace(
+        estimate=difference.estimate + shift,
+        low=difference.low + shift,
+        high=difference.high + shift,
     )
 
 
@@ -98,6 +100,6 @@ def _from_parts(parts: Scores, alpha: float) -> Difference:
 
 
 def detectable_difference(error: float, alpha: float) -> float:
-    """Return the difference that is found with 80 % power, from the standard error of one."""
+    """Return the difference that is detected with 80 % power, given the standard error."""
     quantiles = float(stats.norm.ppf(1 - alpha / 2)) + float(stats.norm.ppf(POWER))
     return min(1.0, quantiles * error)

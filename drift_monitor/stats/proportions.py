@@ -23,12 +23,12 @@ class Rate:
 
 
 def rate(count: int, n: int, alpha: float = 0.05) -> Rate | None:
-    """Return the share of `count` of `n` rows, or None where n is zero.
+    """Return the share `count` / `n` with its interval, or None if `n` is zero.
 
     Parameters
     ----------
     count, n : int
-        Rows.
+        Number of hits, and of rows.
     alpha : float
         1 − confidence of the Wilson score interval.
     """
@@ -39,11 +39,11 @@ def rate(count: int, n: int, alpha: float = 0.05) -> Rate | None:
 
 
 def rise_p_value(current: Rate, reference: Rate) -> float:
-    """Return the p-value of Fisher's exact test against a current rate above the reference's.
+    """Return the one-sided p-value of Fisher's exact test that the current rate is not higher.
 
     Examples
     --------
-    Fisher's tea-tasting lady, who told 3 of 4 cups: 0.243.
+    Fisher's lady tasting tea, who identified 3 of 4 cups: 0.243.
 
     >>> round(rise_p_value(rate(3, 4), rate(1, 4)), 3)
     0.243
@@ -53,7 +53,7 @@ def rise_p_value(current: Rate, reference: Rate) -> float:
 
 
 class RateDifference(NamedTuple):
-    """Current minus reference rate, with Newcombe's hybrid score interval."""
+    """Current rate minus reference rate, with Newcombe's hybrid score interval."""
 
     estimate: float
     low: float
@@ -61,7 +61,7 @@ class RateDifference(NamedTuple):
 
 
 def rate_difference(current: Rate, reference: Rate) -> RateDifference:
-    """Return the difference of two rates (Newcombe 1998, method 10), at the rates' own confidence.
+    """Return the difference between two rates (Newcombe 1998, method 10) at their own confidence.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def rate_difference(current: Rate, reference: Rate) -> RateDifference:
 def difference_of_shares(
     first: NDArray[np.bool_], second: NDArray[np.bool_], alpha: float = 0.05
 ) -> Difference:
-    """Return the difference of two shares of the same rows.
+    """Return the difference between two shares of the same rows.
 
     The interval is Newcombe's square-and-add interval with a continuity-corrected correlation
     (Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions
@@ -91,18 +91,18 @@ def difference_of_shares(
     Parameters
     ----------
     first, second : (n,) bool
-        Whether each row is a hit, by the one system and by the other; n at least 1.
+        Whether each row is a hit for the first and for the second system; n at least 1.
     alpha : float
         1 − confidence.
 
     Examples
     --------
-    Of 161 rows 59 are hits by both, 6 by the first alone, 16 by the second alone.
+    Of 161 rows, 59 are hits for both, 6 for the first only and 16 for the second only.
 
     >>> first = np.repeat([True, True, False, False], [59, 6, 16, 80])
     >>> second = np.repeat([True, False, True, False], [59, 6, 16, 80])
-    >>> found = difference_of_shares(first, second)
-    >>> round(found.estimate, 4), round(found.low, 4), round(found.high, 4)
+    >>> difference = difference_of_shares(first, second)
+    >>> round(difference.estimate, 4), round(difference.low, 4), round(difference.high, 4)
     (0.0621, 0.0046, 0.1186)
     """
     n = len(first)
@@ -125,7 +125,7 @@ def difference_of_shares(
         return math.sqrt(max(0.0, one**2 - 2 * correlation * one * other + other**2))
 
     estimate = (hits[1] - hits[0]) / n
-    # As if one of two more rows differed: where none does, the spread is small but not nothing.
+    # As if one of two further rows differed: if none does, the spread is small but not zero.
     discordant = (only_first + only_second + 1) / (n + 2)
     return Difference(
         estimate,

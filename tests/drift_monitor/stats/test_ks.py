@@ -228,10 +228,10 @@ GOOD = np.arange(5.0)
     [
         ([], GOOD, "the reference sample is empty"),
         (GOOD, [], "the current sample is empty"),
-        ([0, math.nan], GOOD, "the reference sample holds values that are not finite"),
-        (GOOD, [0, math.nan], "the current sample holds values that are not finite"),
-        (GOOD, [0, math.inf], "the current sample holds values that are not finite"),
-        ([-math.inf], GOOD, "the reference sample holds values that are not finite"),
+        ([0, math.nan], GOOD, "the reference sample has values that are not finite"),
+        (GOOD, [0, math.nan], "the current sample has values that are not finite"),
+        (GOOD, [0, math.inf], "the current sample has values that are not finite"),
+        ([-math.inf], GOOD, "the reference sample has values that are not finite"),
     ],
 )
 def test_a_sample_that_cannot_be_tested_is_named(
