@@ -32,7 +32,8 @@ from drift_monitor.batches.batch import Batch
 from drift_monitor.config import DataConfig, HarmByOption, Policy
 from drift_monitor.results.report import Counts
 from drift_monitor.scoring.scored_rows import ScoredRows
-from drift_monitor.stats.proportions import Rate, rate
+from drift_monitor.stats.estimates import Rate
+from drift_monitor.stats.proportions import rate
 from drift_monitor.verdict.build_report import with_estimates
 from drift_monitor.verdict.rules import decide
 

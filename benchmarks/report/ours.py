@@ -13,16 +13,17 @@ from drift_monitor.config import load_monitor
 from drift_monitor.job.run import write_report
 from drift_monitor.job.write import SCORING
 from drift_monitor.results.store import REJECTED, SCORES
+from drift_monitor.verdict.scored_interval import Scoring
 
 inputs, output = map(Path, sys.argv[1:])
 monitor = load_monitor(inputs / "bench.yaml")
 detector = json.loads((inputs / "fingerprint.json").read_text(encoding="utf-8"))
 rows = pq.read_metadata(inputs / SCORES).num_rows
-scoring = {"fingerprint": detector, "files": [], "n_read": rows, "rendered": []}
+scoring = Scoring(fingerprint=detector, files=[], n_read=rows, rendered=[], seconds=0)
 shutil.copyfile(inputs / SCORES, output / SCORES)
 nothing = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
 pq.write_table(nothing.empty_table(), output / REJECTED)
-(output / SCORING).write_text(json.dumps({"scoring": scoring, "seconds": 0}), encoding="utf-8")
+(output / SCORING).write_text(scoring.model_dump_json(), encoding="utf-8")
 
 report = write_report(monitor, monitor.interval(date(2026, 11, 20)), output)
 (output / "d.json").write_text(json.dumps(report.test("score").statistic), encoding="utf-8")

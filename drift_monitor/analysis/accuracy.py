@@ -1,14 +1,21 @@
 """Accuracy of a batch: realised where there are labels, estimated where there are none."""
 
 import math
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from drift_monitor.results.report_findings import Accuracy, EstimatedAccuracy, RealisedAccuracy
 from drift_monitor.scoring.scored_rows import ScoredRows
-from drift_monitor.stats.proportions import Rate, rate
+from drift_monitor.stats.estimates import Estimate, EstimatedShare, Rate
+from drift_monitor.stats.proportions import rate, rate_difference
+
+NO_ESTIMATOR = (
+    "the detector has no accuracy estimator: fit it, or its reference, with labels (drift-monitor "
+    "reference, --label)"
+)
 
 
 class DropErrorModel(Protocol):
@@ -19,25 +26,43 @@ class DropErrorModel(Protocol):
         ...
 
 
-class Share(NamedTuple):
-    """An estimated share of `n` rows, with its interval."""
+def compare_accuracy(
+    current: ScoredRows,
+    reference: ScoredRows,
+    accuracy_estimator: DropErrorModel | None,
+    alpha: float,
+    *,
+    decides: bool,
+) -> Accuracy:
+    """Return the accuracy of a batch against the reference's, realised and estimated.
 
-    estimate: float
-    low: float
-    high: float
-    n: int
-
-
-class AccuracyEstimate(NamedTuple):
-    """Estimated accuracy of a batch and of the reference, and the first minus the second.
-
-    `p_value` is one-sided: that accuracy has not fallen.
+    Parameters
+    ----------
+    current, reference : ScoredRows
+        With the estimator's probabilities where there is one.
+    accuracy_estimator : AccuracyEstimator, optional
+        The detector's.
+    alpha : float
+        1 − confidence of the intervals.
+    decides : bool
+        Whether the verdict counts the estimate.
     """
-
-    current: Share
-    reference: Share
-    difference: tuple[float, float, float]
-    p_value: float
+    here, there = realised_accuracy(current, alpha), realised_accuracy(reference, alpha)
+    realised = RealisedAccuracy(
+        current=here,
+        reference=there,
+        difference=rate_difference(here, there) if here and there else None,
+    )
+    own, other = current.probability_correct, reference.probability_correct
+    if accuracy_estimator is None or own is None or other is None or not current.finite.any():
+        missing = "no row can be judged"
+        if accuracy_estimator is None and len(current):
+            missing = NO_ESTIMATOR
+        return Accuracy(realised=realised, estimated=None, estimated_missing=missing)
+    estimated = estimated_accuracy(
+        own[current.finite], other[reference.finite], accuracy_estimator, alpha, decides=decides
+    )
+    return Accuracy(realised=realised, estimated=estimated, estimated_missing=None)
 
 
 def realised_accuracy(rows: ScoredRows, alpha: float = 0.05) -> Rate | None:
@@ -54,7 +79,9 @@ def estimated_accuracy(
     reference: NDArray[np.float64],
     accuracy_estimator: DropErrorModel,
     alpha: float = 0.05,
-) -> AccuracyEstimate:
+    *,
+    decides: bool = True,
+) -> EstimatedAccuracy:
     """Estimate accuracy from the probabilities that each prediction is right.
 
     The estimate is their mean. Its interval is that of the accuracy realised on the same rows,
@@ -71,6 +98,8 @@ def estimated_accuracy(
         Gives its own error.
     alpha : float
         1 − confidence of the intervals (normal).
+    decides : bool
+        Whether the verdict counts the estimate.
     """
     z = float(stats.norm.isf(alpha / 2))
     here, there = float(current.mean()), float(reference.mean())
@@ -78,16 +107,18 @@ def estimated_accuracy(
     own_error = accuracy_estimator.drop_error(drop)
     spread = math.sqrt(current.var() / len(current) + reference.var() / len(reference))
     error = math.hypot(spread, own_error)
-    return AccuracyEstimate(
+    return EstimatedAccuracy(
         current=_share(current, own_error, z),
         reference=_share(reference, 0.0, z),
-        difference=(-drop, -drop - z * error, -drop + z * error),
+        difference=Estimate(estimate=-drop, low=-drop - z * error, high=-drop + z * error),
         p_value=float(stats.norm.sf(drop / error)) if error else float(drop <= 0),
+        decides=decides,
     )
 
 
-def _share(probabilities: NDArray[np.float64], own_error: float, z: float) -> Share:
+def _share(probabilities: NDArray[np.float64], own_error: float, z: float) -> EstimatedShare:
     estimate = float(probabilities.mean())
     n = len(probabilities)
     error = math.hypot(math.sqrt(float((probabilities * (1 - probabilities)).sum())) / n, own_error)
-    return Share(estimate, max(0.0, estimate - z * error), min(1.0, estimate + z * error), n)
+    low, high = max(0.0, estimate - z * error), min(1.0, estimate + z * error)
+    return EstimatedShare(estimate=estimate, low=low, high=high, n=n)

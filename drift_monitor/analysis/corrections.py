@@ -5,13 +5,15 @@ holds it for the likelier of the two classes.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from drift_monitor.results.report_findings import Correction, CorrectionGain
 from drift_monitor.scoring.scored_rows import Classes, ScoredRows
+from drift_monitor.stats.estimates import Estimate
 
 
 def proposed(rows: ScoredRows) -> NDArray[np.bool_]:
@@ -31,19 +33,9 @@ def offered(rows: ScoredRows) -> NDArray[np.bool_]:
     return found & (rows.reconstruction_probability_correct > rows.probability_correct)
 
 
-class PairGain(NamedTuple):
-    """Proposed rows of one pair of classes; probabilities are means, None without an estimator."""
-
-    prediction: int
-    reconstruction: int
-    n: int
-    offered: int
-    probability_before: float | None
-    probability_after: float | None
-
-
-def pairs(rows: ScoredRows, n_classes: int) -> list[PairGain]:
+def correction_pairs(rows: ScoredRows, class_names: Sequence[str]) -> list[Correction]:
     """Return the pairs of classes that occur among the proposed rows, the most frequent first."""
+    n_classes = len(class_names)
     some = np.flatnonzero(proposed(rows))
     keys = rows.prediction[some] * n_classes + rows.reconstruction[some]
     found, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
@@ -58,9 +50,9 @@ def pairs(rows: ScoredRows, n_classes: int) -> list[PairGain]:
         before = sums(rows.probability_correct) / counts
         after = sums(rows.reconstruction_probability_correct) / counts
     return [
-        PairGain(
-            prediction=int(found[i] // n_classes),
-            reconstruction=int(found[i] % n_classes),
+        Correction(
+            prediction=class_names[found[i] // n_classes],
+            reconstruction_prediction=class_names[found[i] % n_classes],
             n=int(counts[i]),
             offered=int(given[i]),
             probability_before=None if before is None else float(before[i]),
@@ -70,23 +62,11 @@ def pairs(rows: ScoredRows, n_classes: int) -> list[PairGain]:
     ]
 
 
-class Gain(NamedTuple):
-    """What corrections change of the batch's accuracy.
-
-    `expected` (with `low` and `high`) is of the rows offered, `expected_of_all` of all proposed;
-    None without an estimator. `realised` is of the rows offered that have a label; None without
-    labels.
-    """
-
-    proposed: int
-    offered: int
-    expected: tuple[float, float, float] | None
-    expected_of_all: float | None
-    realised: float | None
-
-
-def gain(rows: ScoredRows, alpha: float = 0.05) -> Gain:
+def correction_gain(rows: ScoredRows, alpha: float = 0.05) -> CorrectionGain:
     """Return what the offered corrections are expected to gain, as a share of the batch's rows.
+
+    Nothing is expected without an estimator. What is realised is of the offered rows that have a
+    label, and not known where no row has one.
 
     Each corrected row changes the number of right predictions by +1, 0 or −1, with the estimator's
     probabilities; the interval is the normal one of their sum, and takes the estimator at its word.
@@ -100,10 +80,10 @@ def gain(rows: ScoredRows, alpha: float = 0.05) -> Gain:
         variance = float(((after + before)[given] - moves**2).sum())
         reach = float(stats.norm.isf(alpha / 2)) * math.sqrt(max(0.0, variance)) / n
         centre = float(moves.sum()) / n
-        expected = (centre, centre - reach, centre + reach)
+        expected = Estimate(estimate=centre, low=centre - reach, high=centre + reach)
         expected_of_all = float((after - before)[all_proposed].sum()) / n
     labelled = rows.label >= 0
-    return Gain(
+    return CorrectionGain(
         proposed=int(np.count_nonzero(all_proposed)),
         offered=int(np.count_nonzero(given)),
         expected=expected,

@@ -1,16 +1,15 @@
 """The tests of a batch against the reference, and the family they are adjusted in."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_monitor.analysis.harm import HARMFUL, HARMLESS, Outcomes
+from drift_monitor.analysis.harm import HARMFUL, HARMLESS, JudgedRows
 from drift_monitor.config import HarmBy, Policy
-from drift_monitor.results.report import TwoSampleTest
-from drift_monitor.scoring.scored_rows import ScoredRows, Segment
+from drift_monitor.results.report_findings import TwoSampleTest
+from drift_monitor.scoring.scored_rows import ScoredRows, align_segments
 from drift_monitor.stats.chi_squared import chi_squared_test, minimum_detectable_variation
 from drift_monitor.stats.ks import ks_test, minimum_detectable_d
 from drift_monitor.stats.multiple_testing import holm
@@ -18,21 +17,21 @@ from drift_monitor.stats.multiple_testing import holm
 EMPTY = "one of the two samples is empty"
 ONE_CATEGORY = "fewer than two categories have rows enough"
 
+Numbers = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
-@dataclass(frozen=True)
-class _Made:
-    """A test before its p is adjusted: the report's fields, and its detectable effect by level."""
 
-    fields: dict[str, Any]
+class _Made(NamedTuple):
+    """A test before its p is adjusted, and the effect that it detects at a level, where made."""
+
+    test: TwoSampleTest
     detectable: Callable[[float], float] | None
 
 
 def drift_tests(
-    current: ScoredRows,
-    reference: ScoredRows,
-    outcome: Outcomes,
-    reference_outcome: Outcomes,
-    class_names: tuple[str, ...],
+    current: JudgedRows,
+    reference: JudgedRows,
+    class_names: Sequence[str],
     harm_by: HarmBy,
     policy: Policy,
 ) -> list[TwoSampleTest]:
@@ -45,123 +44,133 @@ def drift_tests(
 
     Rows whose score, confidence or entropy is not finite count in no test.
     """
-    x, r = current.score, reference.score
-    here, there = current.finite, reference.finite
-    harmful, harmless = (here & (outcome == kind) for kind in (HARMFUL, HARMLESS))
+    here, there = current.rows, reference.rows
+    score, reference_score = here.score[here.finite], there.score[there.finite]
+    harmful, harmless = _by_outcome(current)
+    reference_harmful, reference_harmless = _by_outcome(reference)
+    n_classes = len(class_names)
     made = [
-        _ks("score", "score: all rows", r[there], x[here], policy),
-        _ks(
-            "score_harmful",
-            "score: harmful rows",
-            r[there & (reference_outcome == HARMFUL)],
-            x[harmful],
-            policy,
-        ),
-        _ks(
-            "score_harmless",
-            "score: harmless rows",
-            r[there & (reference_outcome == HARMLESS)],
-            x[harmless],
-            policy,
-        ),
+        _ks("score", "score: all rows", reference_score, score, policy),
+        _ks("score_harmful", "score: harmful rows", reference_harmful, harmful, policy),
+        _ks("score_harmless", "score: harmless rows", reference_harmless, harmless, policy),
         _ks(
             "confidence",
             "confidence of the classifier",
-            reference.confidence[there],
-            current.confidence[here],
+            there.confidence[there.finite],
+            here.confidence[here.finite],
             policy,
         ),
         _ks(
             "entropy",
             "entropy of the classifier",
-            reference.entropy[there],
-            current.entropy[here],
+            there.entropy[there.finite],
+            here.entropy[here.finite],
             policy,
         ),
         _mix(
             "class_mix",
             "mix of predicted classes",
-            np.bincount(reference.prediction, minlength=len(class_names)),
-            np.bincount(current.prediction, minlength=len(class_names)),
+            np.bincount(there.prediction, minlength=n_classes),
+            np.bincount(here.prediction, minlength=n_classes),
             policy,
         ),
-        *_segment_mixes(current, reference, policy),
+        *_segment_mixes(here, there, policy),
     ]
-    family = [test for test in made if test.fields["skipped"] is None]
-    adjusted = holm([test.fields["p_value"] for test in family])
-    level = policy.alpha / 2 / max(1, len(family))
-    for test, p_value in zip(family, adjusted, strict=True):
-        fields = test.fields
-        fields["p_value_adjusted"] = min(1.0, 2 * p_value)
-        fields["drift_detected"] = (
-            fields["p_value_adjusted"] < policy.alpha and fields["effect"] >= policy.min_effect
-        )
-        if test.detectable:
-            fields["minimum_detectable"] = test.detectable(level)
+    _adjust(made, policy)
     # A set that was split by the score differs in it by construction, so `detector` has no such
     # test; and it says how well the score tells harm, not that anything drifted.
     if harm_by != "detector":
-        test = _ks(
-            "separation",
-            "score: harmless against harmful rows of the batch",
-            x[harmless],
-            x[harmful],
-            policy,
+        compares = "score: harmless against harmful rows of the batch"
+        separation = _ks("separation", compares, harmless, harmful, policy)
+        separation.test.in_family = False
+        if separation.detectable:
+            separation.test.minimum_detectable = separation.detectable(policy.alpha)
+        made.append(separation)
+    return [test for test, _ in made]
+
+
+def _by_outcome(judged: JudgedRows) -> tuple[Numbers, Numbers]:
+    """Return the finite scores of the harmful and of the harmless rows."""
+    rows, outcome = judged
+    return (
+        rows.score[rows.finite & (outcome == HARMFUL)],
+        rows.score[rows.finite & (outcome == HARMLESS)],
+    )
+
+
+def _adjust(made: Sequence[_Made], policy: Policy) -> None:
+    """Adjust p over the tests that were made, and say which of them found drift."""
+    family = [(test, detectable) for test, detectable in made if detectable]
+    adjusted = holm([test.p_value for test, _ in family if test.p_value is not None])
+    level = policy.alpha / 2 / max(1, len(family))
+    for (test, detectable), p_value in zip(family, adjusted, strict=True):
+        test.p_value_adjusted = min(1.0, 2 * p_value)
+        test.drift_detected = (
+            test.p_value_adjusted < policy.alpha and (test.effect or 0) >= policy.min_effect
         )
-        test.fields["in_family"] = False
-        if test.detectable:
-            test.fields["minimum_detectable"] = test.detectable(policy.alpha)
-        made.append(test)
-    return [TwoSampleTest.model_validate(test.fields) for test in made]
+        test.minimum_detectable = detectable(level)
 
 
-def _ks(
-    name: str,
-    compares: str,
-    reference: NDArray[np.float64],
-    current: NDArray[np.float64],
-    policy: Policy,
-) -> _Made:
+def _ks(name: str, compares: str, reference: Numbers, current: Numbers, policy: Policy) -> _Made:
     n, m = len(reference), len(current)
-    fields = _blank(name, "ks", compares, n, m, policy)
+    test = _unmade(name, "ks", compares, (n, m), policy)
     if not n or not m:
-        return _Made(fields | {"skipped": EMPTY}, None)
+        test.skipped = EMPTY
+        return _Made(test, None)
     result = ks_test(reference, current, policy.alpha)
-    found = result._asdict() | {"effect": result.statistic}
-    return _Made(fields | found, lambda level: minimum_detectable_d(n, m, level))
+    test.statistic = test.effect = result.statistic
+    test.low, test.high = result.low, result.high
+    test.location = result.location
+    test.p_value, test.p_value_is_bound = result.p_value, result.p_value_is_bound
+    test.method = result.method
+    return _Made(test, lambda level: minimum_detectable_d(n, m, level))
 
 
-def _mix(
-    name: str,
-    compares: str,
-    reference: NDArray[np.int64],
-    current: NDArray[np.int64],
-    policy: Policy,
-) -> _Made:
+def _mix(name: str, compares: str, reference: Counts, current: Counts, policy: Policy) -> _Made:
     n, m = int(reference.sum()), int(current.sum())
-    fields = _blank(name, "chi_squared", compares, n, m, policy)
+    test = _unmade(name, "chi_squared", compares, (n, m), policy)
     result = chi_squared_test(reference, current, policy.alpha)
     if result is None:
-        return _Made(fields | {"skipped": ONE_CATEGORY if n and m else EMPTY}, None)
-    found = result._asdict() | {"method": "asymptotic"}
-    del found["categories"]
-    freedom = result.degrees_of_freedom
-    return _Made(fields | found, lambda level: minimum_detectable_variation(n, m, freedom, level))
+        test.skipped = ONE_CATEGORY if n and m else EMPTY
+        return _Made(test, None)
+    test.statistic, test.effect = result.statistic, result.effect
+    test.low, test.high = result.low, result.high
+    test.p_value, test.p_value_is_bound = result.p_value, result.p_value_is_bound
+    test.method = "asymptotic"
+    freedom = test.degrees_of_freedom = result.degrees_of_freedom
+    return _Made(test, lambda level: minimum_detectable_variation(n, m, freedom, level))
 
 
-def _blank(name: str, kind: str, compares: str, n: int, m: int, policy: Policy) -> dict[str, Any]:
-    return {
-        **dict.fromkeys(TwoSampleTest.model_fields),
-        "name": name,
-        "kind": kind,
-        "compares": compares,
-        "in_family": True,
-        "p_value_is_bound": False,
-        "n_reference": n,
-        "n_current": m,
-        "threshold": policy.min_effect,
-        "drift_detected": False,
-    }
+def _unmade(
+    name: str,
+    kind: Literal["ks", "chi_squared"],
+    compares: str,
+    sizes: tuple[int, int],
+    policy: Policy,
+) -> TwoSampleTest:
+    """Return a test of the family without any result; sizes are of the reference and the batch."""
+    return TwoSampleTest(
+        name=name,
+        kind=kind,
+        compares=compares,
+        in_family=True,
+        skipped=None,
+        statistic=None,
+        effect=None,
+        low=None,
+        high=None,
+        location=None,
+        p_value=None,
+        p_value_is_bound=False,
+        p_value_adjusted=None,
+        method=None,
+        degrees_of_freedom=None,
+        n_reference=sizes[0],
+        n_current=sizes[1],
+        minimum_detectable=None,
+        threshold=policy.min_effect,
+        drift_detected=False,
+    )
 
 
 def _segment_mixes(current: ScoredRows, reference: ScoredRows, policy: Policy) -> Iterator[_Made]:
@@ -176,15 +185,3 @@ def _segment_mixes(current: ScoredRows, reference: ScoredRows, policy: Policy) -
                 np.bincount(here.codes, minlength=k),
                 policy,
             )
-
-
-def align_segments(first: Segment, second: Segment) -> tuple[Segment, Segment]:
-    """Return two segments whose codes speak of one list of values, in the order of their names."""
-    values = tuple(sorted({*first.values, *second.values}))
-    position = {value: at for at, value in enumerate(values)}
-
-    def recode(segment: Segment) -> Segment:
-        table = np.array([position[value] for value in segment.values], np.int64)
-        return Segment(values, table[segment.codes] if len(segment.codes) else segment.codes)
-
-    return recode(first), recode(second)

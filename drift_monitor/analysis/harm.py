@@ -4,13 +4,18 @@ Three splits (see `docs/verdicts.md`), each applied alike to the reference and t
 outcome is an int8: 1 harmful, 0 harmless, −1 left out.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from drift_monitor.scoring.scored_rows import Classes
-from drift_monitor.stats.proportions import Rate, rate
+from drift_monitor.config import HarmBy
+from drift_monitor.results.report_findings import Harm
+from drift_monitor.scoring.scored_rows import Classes, ScoredRows
+from drift_monitor.stats.estimates import Rate
+from drift_monitor.stats.proportions import rate, rate_difference, rise_p_value
 
 HARMFUL, HARMLESS, LEFT_OUT = 1, 0, -1
 
@@ -18,6 +23,64 @@ Outcomes = NDArray[np.int8]
 
 _WORDS = pa.array(["harmless", "harmful"])
 """Of the outcomes 0 and 1 in a score table; null is left out."""
+
+DEFINITIONS: dict[HarmBy, str] = {
+    "labels": "harmful where the prediction differs from the label",
+    "paired": "harmful where the prediction turned from correct on the clean twin to incorrect",
+    "detector": "harmful where the row is flagged and its reconstruction has another class",
+}
+
+
+class JudgedRows(NamedTuple):
+    """Scored rows, and the outcome of each, (n,) int8."""
+
+    rows: ScoredRows
+    outcome: Outcomes
+
+
+def judge_rows(rows: ScoredRows, harm_by: HarmBy, *, is_reference: bool = False) -> JudgedRows:
+    """Split rows by what tells harm; under `paired` a reference row is its own clean twin."""
+    match harm_by:
+        case "detector":
+            outcome = split_by_detector(rows.flagged, rows.prediction, rows.reconstruction)
+            outcome[~rows.finite] = LEFT_OUT
+        case "labels":
+            outcome = split_by_labels(rows.served, rows.label)
+        case "paired" if is_reference:
+            outcome = np.full(len(rows), HARMLESS, np.int8)
+        case "paired":
+            outcome = split_paired(rows.prediction, rows.label, rows.clean)
+    return JudgedRows(rows, outcome)
+
+
+def compare_harm(
+    current: Outcomes, reference: Outcomes, harm_by: HarmBy, margin: float, alpha: float
+) -> Harm:
+    """Return the harm rate of a batch against the reference's.
+
+    Parameters
+    ----------
+    current, reference : (n,), (m,) int8
+        Outcomes.
+    harm_by : {"labels", "paired", "detector"}
+        What told them.
+    margin : float
+        Smallest rise that is called harm.
+    alpha : float
+        1 − confidence of the intervals.
+    """
+    here, there = harm_rate(current, alpha), harm_rate(reference, alpha)
+    return Harm(
+        by=harm_by,
+        definition=DEFINITIONS[harm_by],
+        margin=margin,
+        confidence=1 - alpha,
+        left_out=int(np.count_nonzero(current == LEFT_OUT)),
+        current=here,
+        reference=there,
+        difference=rate_difference(here, there) if here and there else None,
+        p_value=rise_p_value(here, there) if here and there else None,
+    )
 
 
 def split_by_labels(prediction: Classes, label: Classes) -> Outcomes:

@@ -1,21 +1,21 @@
 """Two committed results against each other: two intervals, or two detectors on the same rows."""
 
 from datetime import datetime
-from typing import NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
-from drift_monitor.analysis.harm import HARMFUL, LEFT_OUT, Outcomes, read_outcomes
+from drift_monitor.analysis.harm import HARMFUL, LEFT_OUT, JudgedRows, read_outcomes
 from drift_monitor.errors import ComparisonError
 from drift_monitor.results.read import Result
-from drift_monitor.results.report import Difference, Rate, Report, ScoreQuantile, TwoSampleTest
+from drift_monitor.results.report import Report, ScoreQuantile
+from drift_monitor.results.report_findings import ReportModel, TwoSampleTest
 from drift_monitor.results.score_columns import ScoreColumn, make_score_table, row_keys
 from drift_monitor.scoring.scored_rows import ScoredRows
+from drift_monitor.stats.estimates import Estimate, Rate
 from drift_monitor.stats.ks import ks_test
 from drift_monitor.stats.proportions import difference_of_shares, rate, rate_difference
 
@@ -23,24 +23,18 @@ ALPHA = 0.05
 """1 − confidence of all intervals of a comparison."""
 
 
-class Part(BaseModel):
-    """A part of a comparison."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class Paired(Part):
+class Paired(ReportModel):
     """A property of rows that both results hold: of each row in A, and in B."""
 
     n: int
     agree: float
     only_a: int
     only_b: int
-    difference: Difference
+    difference: Estimate
     p_value: float
 
 
-class SameRows(Part):
+class SameRows(ReportModel):
     """What is found on the rows that both results hold."""
 
     n: int
@@ -52,20 +46,7 @@ class SameRows(Part):
     right: Paired | None
 
 
-class JudgedRows(NamedTuple):
-    """A result's rows, with the outcomes that its report stands on."""
-
-    rows: ScoredRows
-    outcome: Outcomes
-
-    @classmethod
-    def of(cls, result: Result, names: tuple[str, ...]) -> Self:
-        """Return the rows of a result, classes being numbers of `names`."""
-        outcome = read_outcomes(result.scores[ScoreColumn.OUTCOME])
-        return cls(ScoredRows.of(result.scores, names, ()), outcome)
-
-
-class Side(Part):
+class Side(ReportModel):
     """What one of the two reports says."""
 
     directory: str
@@ -86,7 +67,7 @@ class Side(Part):
     tests: list[TwoSampleTest]
 
 
-class ScoreDistance(Part):
+class ScoreDistance(ReportModel):
     """The two-sample KS test of the scores of A and of B, with an interval for D."""
 
     statistic: float
@@ -99,8 +80,8 @@ class ScoreDistance(Part):
     n_b: int
 
 
-class IntervalComparison(Part):
-    """Two results. Differences are B minus A, at 95 % confidence.
+class IntervalComparison(ReportModel):
+    """Two results. Estimates are B minus A, at 95 % confidence.
 
     `same_rows` is there where both are of the same data; then the differences of shares in it,
     which use the pairing, are the narrower ones.
@@ -108,9 +89,9 @@ class IntervalComparison(Part):
 
     a: Side
     b: Side
-    harm_difference: Difference | None
-    accuracy_difference: Difference | None
-    flagged_difference: Difference | None
+    harm_difference: Estimate | None
+    accuracy_difference: Estimate | None
+    flagged_difference: Estimate | None
     score_distance: ScoreDistance | None
     same_rows: SameRows | None
     notes: list[str]
@@ -140,7 +121,7 @@ def compare_results(a: Result, b: Result) -> IntervalComparison:
             f"the first: {_only(names, others)}; only in the second: {_only(others, names)}): "
             "compare results about the same classes"
         )
-    one, other = (JudgedRows.of(result, tuple(names)) for result in (a, b))
+    one, other = (_judged_rows(result, tuple(names)) for result in (a, b))
     sides = _side(a, one), _side(b, other)
     same_harm_by = a.report.harm.by == b.report.harm.by
     notes = _notes(a.report, b.report)
@@ -167,6 +148,12 @@ def compare_results(a: Result, b: Result) -> IntervalComparison:
     )
 
 
+def _judged_rows(result: Result, names: tuple[str, ...]) -> JudgedRows:
+    """Return a result's rows, classes being numbers of `names`, and its report's outcomes."""
+    outcome = read_outcomes(result.scores[ScoreColumn.OUTCOME])
+    return JudgedRows(ScoredRows.of(result.scores, names, ()), outcome)
+
+
 def _only(names: list[str], others: list[str]) -> str:
     return ", ".join(sorted(set(names) - set(others))) or "none"
 
@@ -186,25 +173,17 @@ def _side(result: Result, rows: JudgedRows) -> Side:
         rows_read=report.counts.read,
         rows_scored=report.counts.scored,
         harm_by=report.harm.by,
-        harm=_rate(harm.count, harm.n) if harm else None,
-        accuracy_realised=_rate(realised.count, realised.n) if realised else None,
+        harm=rate(harm.count, harm.n, ALPHA) if harm else None,
+        accuracy_realised=rate(realised.count, realised.n, ALPHA) if realised else None,
         accuracy_estimated=estimated.current.estimate if estimated else None,
-        flagged=_rate(int(np.count_nonzero(rows.rows.flagged)), len(rows.rows)),
+        flagged=rate(int(np.count_nonzero(rows.rows.flagged)), len(rows.rows), ALPHA),
         score_quantiles=report.score_quantiles,
         tests=report.tests,
     )
 
 
-def _rate(count: int, n: int) -> Rate | None:
-    found = rate(count, n, ALPHA)
-    return Rate.model_validate(vars(found)) if found else None
-
-
-def _difference(a: Rate | None, b: Rate | None) -> Difference | None:
-    one, other = (rate(side.count, side.n, ALPHA) if side else None for side in (a, b))
-    if one is None or other is None:
-        return None
-    return Difference.model_validate(rate_difference(other, one)._asdict())
+def _difference(a: Rate | None, b: Rate | None) -> Estimate | None:
+    return rate_difference(b, a) if a and b else None
 
 
 def _distance(a: ScoredRows, b: ScoredRows) -> ScoreDistance | None:
@@ -318,6 +297,6 @@ def paired(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> Paired:
         agree=1 - discordant / len(a),
         only_a=only_a,
         only_b=only_b,
-        difference=Difference(estimate=change.estimate, low=change.low, high=change.high),
+        difference=Estimate(estimate=change.estimate, low=change.low, high=change.high),
         p_value=float(stats.binomtest(only_a, discordant).pvalue) if discordant else 1.0,
     )

@@ -17,10 +17,11 @@ from drift_monitor.batches.decoding import (
     is_number,
     tensor_shape,
 )
-from drift_monitor.batches.parquet_files import SourceFile, file_sha256, find_files
+from drift_monitor.batches.parquet_files import file_sha256, find_files
 from drift_monitor.batches.sources import ParquetSource, TableSource
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError
+from drift_monitor.results.data_file import DataFile
 
 DECODE_THREADS = 2
 CHUNKS_AHEAD = 2 * DECODE_THREADS
@@ -88,7 +89,7 @@ class Batch:
                 f"data.input lists {data.input_columns}, but the detector was fitted on "
                 f"{list(spec.feature_names or ())}: list the same columns in the same order"
             )
-        self.files: list[SourceFile] = []
+        self.files: list[DataFile] = []
         self._sources: list[ParquetSource | TableSource] = []
         if isinstance(rows, pa.Table):
             self._sources.append(TableSource(rows))
@@ -98,7 +99,7 @@ class Batch:
             self._check_schema(source.name, source.schema)
             if isinstance(source, ParquetSource):
                 sha256 = file_sha256(source.name)
-                self.files.append(SourceFile(source.name, source.n_rows, sha256))
+                self.files.append(DataFile(path=source.name, rows=source.n_rows, sha256=sha256))
         if not self.n_rows:
             what = rows if isinstance(rows, str) else TableSource.name
             raise BatchError(

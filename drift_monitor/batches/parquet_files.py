@@ -1,7 +1,6 @@
 """Parquet files on disk or behind a URL: found, opened, and told from damaged ones."""
 
 import glob
-from dataclasses import dataclass
 from pathlib import Path
 
 import fsspec
@@ -10,25 +9,6 @@ import pyarrow.parquet as pq
 
 from adversarial.files import sha256
 from drift_monitor.errors import BatchError, MissingBatchError
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """A Parquet file that something was read from.
-
-    Attributes
-    ----------
-    path : str
-        Local path or URL.
-    rows : int
-        Rows in it.
-    sha256 : str
-        Of its bytes.
-    """
-
-    path: str
-    rows: int
-    sha256: str
 
 
 def find_files(path: str) -> list[str]:

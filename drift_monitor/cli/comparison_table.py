@@ -5,7 +5,8 @@ from itertools import chain
 
 from drift_monitor.analysis.interval_comparison import IntervalComparison, Paired, Side
 from drift_monitor.formatting import DASH, count, fixed, p_text, percent, points, significant
-from drift_monitor.results.report import Difference, Rate, TwoSampleTest
+from drift_monitor.results.report_findings import TwoSampleTest
+from drift_monitor.stats.estimates import Estimate, Rate
 
 Rows = list[tuple[str, ...]]
 
@@ -104,5 +105,5 @@ def _test(test: TwoSampleTest | None) -> str:
     return f"{text}, drift" if test.drift_detected else text
 
 
-def _points(difference: Difference) -> tuple[str, str]:
+def _points(difference: Estimate) -> tuple[str, str]:
     return points(difference.estimate), f"{points(difference.low)} to {points(difference.high)}"

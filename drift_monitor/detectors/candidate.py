@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from drift_monitor.stats.estimates import PairedDifference
 from drift_monitor.stats.paired_differences import (
-    Difference,
     area,
     difference_of_areas,
     difference_of_means,
@@ -64,14 +64,14 @@ class Change:
         What was measured.
     current, candidate : float
         Its values.
-    difference : Difference
+    difference : PairedDifference
         Candidate minus current, with an interval that holds for all measures at once.
     """
 
     measure: Measure
     current: float
     candidate: float
-    difference: Difference
+    difference: PairedDifference
 
     @property
     def gain(self) -> tuple[float, float]:
@@ -281,7 +281,7 @@ def _value(values: Values) -> float:
     return area(*values) if isinstance(values, tuple) else float(values.mean())
 
 
-def _difference(first: Values, second: Values, alpha: float) -> Difference:
+def _difference(first: Values, second: Values, alpha: float) -> PairedDifference:
     if isinstance(first, tuple) and isinstance(second, tuple):
         return difference_of_areas(first, second, alpha)
     one, other = np.asarray(first), np.asarray(second)

@@ -16,7 +16,6 @@ from drift_monitor.detectors.candidate import CANDIDATE, CURRENT
 from drift_monitor.detectors.evaluation_record import (
     EVALUATION,
     EvaluatedDetector,
-    EvaluatedFile,
     Evaluation,
     evaluation_directory,
     evaluation_settings,
@@ -146,7 +145,7 @@ def evaluate_bundles(
     evaluation = Evaluation(
         monitor=monitor.name,
         settings=evaluation_settings(monitor),
-        data=[EvaluatedFile(**vars(file)) for file in batch.files],
+        data=batch.files,
         rows=rows.counts,
         detectors={
             name: EvaluatedDetector(

@@ -31,6 +31,7 @@ from drift_monitor.detectors.candidate import (
     measure,
 )
 from drift_monitor.errors import EvaluationError
+from drift_monitor.results.data_file import DataFile
 
 EVALUATION = "evaluation.json"
 ROWS = "rows.parquet"
@@ -38,14 +39,6 @@ ROWS = "rows.parquet"
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class EvaluatedFile(_Part):
-    """One Parquet file of the rows."""
-
-    path: str
-    rows: int
-    sha256: str
 
 
 class EvaluatedDetector(_Part):
@@ -71,7 +64,7 @@ class Evaluation(_Part):
     schema_version: Literal["1"] = "1"
     monitor: str
     settings: dict[str, Any]
-    data: list[EvaluatedFile]
+    data: list[DataFile]
     rows: RowCounts
     detectors: dict[str, EvaluatedDetector]
     shared_classifier: bool

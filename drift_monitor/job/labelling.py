@@ -11,7 +11,6 @@ from adversarial.bundle.read import Bundle, read_bundle
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.class_labels import class_indices
 from drift_monitor.batches.parquet_files import (
-    SourceFile,
     damaged,
     file_sha256,
     find_files,
@@ -22,6 +21,7 @@ from drift_monitor.errors import LabelError, StoreError
 from drift_monitor.formatting import percent
 from drift_monitor.job.late_labels import LabelRows, with_labels
 from drift_monitor.job.rejudge import Change, rejudge, rejudge_dependents
+from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.read import read_scores
 from drift_monitor.results.report import Report
 from drift_monitor.results.score_columns import FILE_AND_ROW, ScoreColumn, row_keys
@@ -34,7 +34,7 @@ class LabelFiles:
 
     Attributes
     ----------
-    files : list of SourceFile
+    files : list of DataFile
         In the order of their names.
     rows : LabelRows
         The labels in them.
@@ -42,7 +42,7 @@ class LabelFiles:
         The monitor's detector, which knows what their class numbers stand for.
     """
 
-    files: list[SourceFile]
+    files: list[DataFile]
     rows: LabelRows
     bundle: Bundle
 
@@ -205,10 +205,9 @@ def label_interval(monitor: Monitor, interval: Interval, labels: LabelFiles) -> 
     def change(before: Report, scores: pa.Table) -> Change:
         used = np.unique(labels.rows.source[labels.rows.within(scores)])
         table, named = with_labels(scores, labels.rows, labels.bundle.manifest.class_names)
-        listed = [file.model_dump() for file in before.labels]
-        listed += [vars(labels.files[i]) for i in used if vars(labels.files[i]) not in listed]
+        new = [labels.files[i] for i in used if labels.files[i] not in before.labels]
         found.append((before, named))
-        return table, listed
+        return table, [*before.labels, *new]
 
     after = rejudge(monitor, interval, change, bundle=labels.bundle)
     [(before, named)] = found
@@ -239,7 +238,7 @@ def read_labels(path: str, bundle: Bundle, keys: dict[str, str], label: str) -> 
     files, key_parts, label_parts = [], [], []
     for name in find_files(path):
         table = _table(name, [*keys.values(), label])
-        files.append(SourceFile(name, len(table), file_sha256(name)))
+        files.append(DataFile(path=name, rows=len(table), sha256=file_sha256(name)))
         chunk = Chunk(name, np.arange(len(table)), np.empty((len(table), 0), np.float32), table)
         label_parts.append(class_indices(table[label], bundle.manifest.class_names, label, chunk))
         key_parts.append(_keys(name, table, keys))

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from typing import Any
 
 import pyarrow as pa
 
@@ -11,14 +10,16 @@ from adversarial.bundle.read import Bundle, read_bundle
 from adversarial.errors import DriftMonitorError
 from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import StoreError
-from drift_monitor.job.write import new_token, read_reference, write_interval
+from drift_monitor.job.write import new_token, read_reference, read_rejected_reasons, write_interval
+from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.read import read_scores
 from drift_monitor.results.report import Report, read_report
 from drift_monitor.results.store import REJECTED, REPORT, RUN, Store
 from drift_monitor.scoring.reference_window import is_current
-from drift_monitor.verdict.build_report import Scoring
+from drift_monitor.verdict.scored_interval import ScoredInterval, Scoring
 
-Change = tuple[pa.Table, list[dict[str, Any]]]
+Change = tuple[pa.Table, list[DataFile]]
+"""A score table with other labels, and the files by which labels have arrived so far."""
 
 
 def rejudge(
@@ -38,8 +39,7 @@ def rejudge(
     monitor, interval : Monitor, Interval
         Of which report.
     change : callable, optional
-        Given the committed report and score table, returns the table with other labels, and the
-        files by which labels have arrived so far.
+        Given the committed report and score table, returns a `Change`.
     bundle : Bundle, optional
         The monitor's detector, where it has been verified already.
 
@@ -66,12 +66,21 @@ def rejudge(
         table = read_scores(directory)
         if change:
             table, labels = change(before, table)
-            scoring = Scoring(**vars(scoring) | {"labels": labels})
+            scoring = scoring.with_labels(labels)
         staging = store.staging(interval.id, new_token())
         try:
             shutil.copyfile(directory / REJECTED, staging / REJECTED)
+            scored = ScoredInterval(
+                monitor=monitor,
+                interval=interval,
+                bundle=bundle,
+                window=window,
+                scores=table,
+                rejected=read_rejected_reasons(staging),
+                scoring=scoring,
+            )
             run = json.loads((directory / RUN).read_text(encoding="utf-8"))
-            report = write_interval(staging, monitor, interval, bundle, window, table, scoring, run)
+            report = write_interval(staging, scored, run)
             store.publish(staging, interval.id)
         except BaseException:
             store.discard(staging)

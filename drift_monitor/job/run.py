@@ -4,14 +4,12 @@ The three steps hand files to each other through a staging directory, so that ea
 its own; only the first needs TensorFlow.
 """
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
@@ -20,13 +18,21 @@ from drift_monitor.config import Interval, Monitor
 from drift_monitor.errors import StoreError
 from drift_monitor.job.late_labels import with_kept_labels
 from drift_monitor.job.rejudge import rejudge_dependents
-from drift_monitor.job.write import SCORING, new_token, read_reference, write_index, write_interval
+from drift_monitor.job.write import (
+    SCORING,
+    new_token,
+    read_reference,
+    read_rejected_reasons,
+    write_index,
+    write_interval,
+)
+from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.read import read_scores
-from drift_monitor.results.report import DataFile, Report, read_report
+from drift_monitor.results.report import Report, read_report
 from drift_monitor.results.store import REJECTED, REPORT, SCORES, Store
 from drift_monitor.scoring.examples import render_examples
 from drift_monitor.scoring.score_table import BatchScores, rejected_table, score_batch
-from drift_monitor.verdict.build_report import Scoring
+from drift_monitor.verdict.scored_interval import ScoredInterval, Scoring
 
 if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector
@@ -91,12 +97,12 @@ def score_interval(
         pq.write_table(rejected_table(scores.rejected), staging / REJECTED)
         scoring = Scoring(
             fingerprint=bundle.fingerprint,
-            files=[vars(file) for file in batch.files],
+            files=batch.files,
             n_read=batch.n_rows,
             rendered=render_examples(detector, scores.examples, detector.feature_quantiles),
+            seconds=round(time.monotonic() - started, 3),
         )
-        summary = {"scoring": vars(scoring), "seconds": time.monotonic() - started}
-        (staging / SCORING).write_text(json.dumps(summary), encoding="utf-8")
+        (staging / SCORING).write_text(scoring.model_dump_json(), encoding="utf-8")
     except BaseException:
         store.discard(staging)
         raise
@@ -116,19 +122,24 @@ def write_report(
             f"{staging} is gone: the interval has been published, or its run was cleaned up; score "
             "it again (in Airflow, clear the run from score_batch on)"
         )
-    summary = json.loads((staging / SCORING).read_text(encoding="utf-8"))
-    scoring = Scoring(**summary["scoring"])
+    scoring = Scoring.model_validate_json((staging / SCORING).read_bytes())
     bundle, window = read_reference(monitor, interval, bundle)
     if bundle.fingerprint != scoring.fingerprint:
         raise StoreError(
             f"{monitor.detector} has been replaced since {interval.id} was scored: score it again "
             "(in Airflow, clear the run from score_batch on)"
         )
-    scores, scoring = _with_late_labels(
-        monitor, interval, bundle, pq.read_table(staging / SCORES), scoring
+    scored = ScoredInterval(
+        monitor=monitor,
+        interval=interval,
+        bundle=bundle,
+        window=window,
+        scores=pq.read_table(staging / SCORES),
+        rejected=read_rejected_reasons(staging),
+        scoring=scoring,
     )
-    run = {"scoring_seconds": round(summary["seconds"], 3)}
-    return write_interval(staging, monitor, interval, bundle, window, scores, scoring, run)
+    run = {"scoring_seconds": scoring.seconds}
+    return write_interval(staging, _with_late_labels(scored), run)
 
 
 def publish(
@@ -213,21 +224,19 @@ def _write_scores(
             writer.close()
 
 
-def _with_late_labels(
-    monitor: Monitor, interval: Interval, bundle: Bundle, scores: pa.Table, scoring: Scoring
-) -> tuple[pa.Table, Scoring]:
-    directory = monitor.directory / interval.id
+def _with_late_labels(scored: ScoredInterval) -> ScoredInterval:
+    directory = scored.monitor.directory / scored.interval.id
+    class_names = scored.bundle.manifest.class_names
     try:
         before = read_report(directory / REPORT)
-        if not before.labels or tuple(before.detector.class_names) != bundle.manifest.class_names:
-            return scores, scoring
-        known = [file.model_dump() for file in before.data]
-        changed = {file["path"] for file in scoring.files if file not in known}
-        scores, kept = with_kept_labels(scores, read_scores(directory), changed)
+        if not before.labels or tuple(before.detector.class_names) != class_names:
+            return scored
+        changed = {file.path for file in scored.scoring.files if file not in before.data}
+        scores, kept = with_kept_labels(scored.scores, read_scores(directory), changed)
     except StoreError:  # not committed, or damaged: a new run is what mends it
-        return scores, scoring
-    labels = [file.model_dump() for file in before.labels] if kept else []
-    return scores, replace(scoring, labels=labels)
+        return scored
+    labels = before.labels if kept else []
+    return replace(scored, scores=scores, scoring=scored.scoring.with_labels(labels))
 
 
 def _labels(directory: Path) -> list[DataFile]:

@@ -6,6 +6,7 @@ import platform
 import time
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from drift_monitor.config import Interval, Monitor
 from drift_monitor.pages.html import render_index, render_report
 from drift_monitor.results.read import read_reports, read_scores
 from drift_monitor.results.report import Report, read_report
+from drift_monitor.results.score_columns import ScoreColumn
 from drift_monitor.results.store import PAGE, REJECTED, REPORT, RUN, SCORES, Store
 from drift_monitor.scoring.reference_window import ReferenceWindow, reference_window
-from drift_monitor.verdict.build_report import Scoring, build_report
+from drift_monitor.verdict.build_report import build_report
+from drift_monitor.verdict.scored_interval import ScoredInterval
 
 SCORING = "scoring.json"
 """What scoring leaves in the staging directory for the report; not published."""
@@ -57,24 +60,29 @@ def read_reference(
         return bundle, reference_window(monitor, bundle, interval)
 
 
-def write_interval(
-    staging: Path,
-    monitor: Monitor,
-    interval: Interval,
-    bundle: Bundle,
-    window: ReferenceWindow,
-    scores: pa.Table,
-    scoring: Scoring,
-    run: dict[str, Any],
-) -> Report:
-    """Write everything but `rejected.parquet` into the staging directory, `report.json` last."""
+def read_rejected_reasons(directory: Path) -> Counter[str]:
+    """Count the reasons in an interval's `rejected.parquet`."""
+    return Counter(pq.read_table(directory / REJECTED)["reason"].to_pylist())
+
+
+def write_interval(staging: Path, scored: ScoredInterval, run: Mapping[str, Any]) -> Report:
+    """Write everything but `rejected.parquet` into the staging directory, `report.json` last.
+
+    Parameters
+    ----------
+    staging : Path
+        The directory.
+    scored : ScoredInterval
+        The interval.
+    run : mapping
+        What is known of the run so far; `run.json` has it beside when and where it ended.
+    """
     started = time.monotonic()
-    rejected = Counter(pq.read_table(staging / REJECTED)["reason"].to_pylist())
-    report, scores = build_report(monitor, interval, bundle, window, scores, rejected, scoring)
+    report, scores = build_report(scored)
     repeated = [
         field.name
         for field in scores.schema
-        if pa.types.is_string(field.type) and field.name != "row_id"
+        if pa.types.is_string(field.type) and field.name != ScoreColumn.ROW_ID
     ]
     pq.write_table(
         scores,
@@ -84,14 +92,15 @@ def write_interval(
         use_dictionary=repeated,
     )
     (staging / PAGE).write_text(render_report(report, scores), encoding="utf-8")
-    run = run | {
+    done = {
+        **run,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "host": platform.node(),
         "process": os.getpid(),
         "python": platform.python_version(),
         "report_seconds": round(time.monotonic() - started, 3),
     }
-    (staging / RUN).write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    (staging / RUN).write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
     (staging / REPORT).write_text(report.to_json(), encoding="utf-8")
     return report
 

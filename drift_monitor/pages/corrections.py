@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from drift_monitor.formatting import count, percent, points
-from drift_monitor.results.report import Correction, Report
+from drift_monitor.results.report import Report
+from drift_monitor.results.report_findings import Correction
 
 MATRIX_CLASSES = 12
 """With more classes among the corrections there is no matrix, only the list of pairs."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from drift_monitor.formatting import count, fixed, percent, significant
 from drift_monitor.pages import chart
 from drift_monitor.pages.chart import Chart, Floats, Mark, Scale
-from drift_monitor.results.report import Report, TwoSampleTest
+from drift_monitor.results.report import Report
+from drift_monitor.results.report_findings import TwoSampleTest
 from drift_monitor.results.score_columns import ScoreColumn
 
 SCORE_FLOOR = 1e-6

@@ -11,7 +11,8 @@ from drift_monitor.pages import chart
 from drift_monitor.pages.chart import Chart, Floats, Link, Mark, Scale, Tick
 from drift_monitor.pages.ecdf import SCORE_FLOOR
 from drift_monitor.pages.history import gap_between, is_hourly
-from drift_monitor.results.report import Estimate, Rate, Report
+from drift_monitor.results.report import Report
+from drift_monitor.stats.estimates import Estimate, Rate
 
 X_LABELS = 6
 

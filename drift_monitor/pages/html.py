@@ -14,7 +14,8 @@ from drift_monitor.pages import corrections, history_charts, slices
 from drift_monitor.pages.calendar import blocks
 from drift_monitor.pages.ecdf import distribution_charts
 from drift_monitor.pages.history import FDR, summarise
-from drift_monitor.results.report import Report, TwoSampleTest
+from drift_monitor.results.report import Report
+from drift_monitor.results.report_findings import TwoSampleTest
 
 VERDICTS = {
     "insufficient_data": "Insufficient data",

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from drift_monitor.results.report import Report, Slice
+from drift_monitor.results.report import Report
+from drift_monitor.results.report_findings import Slice
 
 SLICES_SHOWN = 12
 ALSO_BY_DRIFT = 3

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from drift_monitor.results.report import Difference, Estimate, Rate, Report
+from drift_monitor.results.report import Report
+from drift_monitor.stats.estimates import Estimate, EstimatedShare, Rate
 
 TIME = pa.timestamp("us", "UTC")
 SCHEMA = pa.schema(
@@ -163,12 +164,12 @@ def _tests(report: Report) -> Iterator[Measurement]:
 
 def _bounded(
     metric: str,
-    found: Rate | Estimate | Difference | None,
+    found: Rate | Estimate | None,
     threshold: float | None = None,
     **where: Any,
 ) -> Iterator[Measurement]:
     if found is None:
         return
     value = found.rate if isinstance(found, Rate) else found.estimate
-    n = None if isinstance(found, Difference) else found.n
+    n = found.n if isinstance(found, Rate | EstimatedShare) else None
     yield Measurement(metric, value, found.low, found.high, n, threshold, **where)

@@ -6,29 +6,36 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from adversarial.errors import validation_reasons
 from drift_monitor.errors import StoreError
+from drift_monitor.results.data_file import DataFile
+from drift_monitor.results.report_findings import (
+    Accuracy,
+    Correction,
+    CorrectionGain,
+    Example,
+    Harm,
+    ReportModel,
+    Slice,
+    TwoSampleTest,
+)
+from drift_monitor.stats.estimates import Probability
 
 VerdictName = Literal[
     "insufficient_data", "harmful_drift", "harmless_drift", "statistical_only", "no_drift"
 ]
-Probability = Field(ge=0, le=1)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class DataInterval(_Part):
+class DataInterval(ReportModel):
     """Half-open: `start` belongs to it, `end` does not."""
 
     start: datetime
     end: datetime
 
 
-class DetectorInfo(_Part):
+class DetectorInfo(ReportModel):
     """Which detector scored the batch."""
 
     path: str
@@ -39,15 +46,7 @@ class DetectorInfo(_Part):
     temperature: float
 
 
-class DataFile(_Part):
-    """One Parquet file of the batch."""
-
-    path: str
-    rows: int
-    sha256: str
-
-
-class ReferenceInfo(_Part):
+class ReferenceInfo(ReportModel):
     """Which rows the batch is compared with."""
 
     kind: Literal["fixed", "trailing"] = Field(
@@ -69,7 +68,7 @@ class ReferenceInfo(_Part):
     )
 
 
-class Counts(_Part):
+class Counts(ReportModel):
     """Rows of the batch. `read` = `scored` + `rejected`."""
 
     read: int
@@ -83,7 +82,7 @@ class Counts(_Part):
     )
 
 
-class VerdictInfo(_Part):
+class VerdictInfo(ReportModel):
     """What the report says first."""
 
     verdict: VerdictName
@@ -99,208 +98,7 @@ class VerdictInfo(_Part):
     )
 
 
-class Rate(_Part):
-    """A share of rows with its Wilson interval."""
-
-    count: int
-    n: int
-    rate: float = Probability
-    low: float = Probability
-    high: float = Probability
-
-
-class Estimate(_Part):
-    """A share that is estimated, with its interval."""
-
-    estimate: float = Probability
-    low: float = Probability
-    high: float = Probability
-    n: int
-
-
-class Difference(_Part):
-    """Current minus reference, with its interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-class Harm(_Part):
-    """The harm split and what it found."""
-
-    by: Literal["labels", "paired", "detector"]
-    definition: str
-    margin: float
-    confidence: float = Field(description="of the intervals of harm rates and estimated accuracy")
-    left_out: int = Field(description="scored rows that the split says nothing about")
-    current: Rate | None
-    reference: Rate | None
-    difference: Difference | None
-    p_value: float | None = Field(
-        ge=0, le=1, description="Fisher's exact test, one-sided: harm is not above the reference's"
-    )
-
-
-class RealisedAccuracy(_Part):
-    """Share of right predictions among labelled rows."""
-
-    current: Rate | None
-    reference: Rate | None
-    difference: Difference | None
-
-
-class EstimatedAccuracy(_Part):
-    """Accuracy estimated from scores, without labels, by the detector's accuracy estimator."""
-
-    current: Estimate
-    reference: Estimate
-    difference: Difference
-    p_value: float = Field(ge=0, le=1, description="one-sided: accuracy has not fallen")
-    decides: bool = Field(description="whether the verdict counts it: where no labels judge harm")
-
-
-class Accuracy(_Part):
-    """Whether the predictions are right: realised where labels are, and estimated without them."""
-
-    realised: RealisedAccuracy
-    estimated: EstimatedAccuracy | None
-    estimated_missing: str | None = Field(description="why there is no estimate, or null")
-
-
-class TwoSampleTest(_Part):
-    """A two-sample test of the batch against the reference."""
-
-    name: str = Field(
-        description="score, score_harmful, score_harmless, separation, confidence, entropy, "
-        "class_mix, or segment_mix:<segment>"
-    )
-    kind: Literal["ks", "chi_squared"]
-    compares: str
-    in_family: bool = Field(
-        description="whether the test counts for drift and is in the family of the Holm adjustment"
-    )
-    skipped: str | None = Field(description="why the test was not made, or null")
-    statistic: float | None = Field(description="D, or chi-squared")
-    effect: float | None = Field(
-        description="D, or the total variation distance: share of rows by which the two differ"
-    )
-    low: float | None = Field(description="of the interval of the effect")
-    high: float | None
-    location: float | None = Field(description="value at which D occurs")
-    p_value: float | None
-    p_value_is_bound: bool = Field(description="p is smaller than what is stated")
-    p_value_adjusted: float | None
-    method: Literal["exact", "asymptotic"] | None
-    degrees_of_freedom: int | None
-    n_reference: int
-    n_current: int
-    minimum_detectable: float | None = Field(
-        description="effect that is found with 80 % power at these n"
-    )
-    threshold: float = Field(description="smallest effect called drift")
-    drift_detected: bool
-
-
-class Slice(_Part):
-    """Rows of one predicted class, or of one value of a segment.
-
-    Over the values of one column the two contributions sum to the whole: the difference of the
-    harm rates, and D of the score.
-    """
-
-    by: str
-    value: str
-    n_current: int
-    n_reference: int
-    share_current: float
-    share_reference: float | None
-    current: Rate | None
-    reference: Rate | None
-    difference: Difference | None = Field(description="of the harm rates")
-    harm_contribution: float | None
-    drift_contribution: float | None
-    too_small: bool = Field(description="too few rows, here or in the reference, to judge by")
-
-
-class Correction(_Part):
-    """Flagged rows of one prediction for which M(AE(x)) has another class."""
-
-    prediction: str
-    reconstruction_prediction: str
-    n: int
-    offered: int = Field(
-        description="rows whose corrected prediction is that class, it being the likelier of the "
-        "two; all where there is no accuracy estimator"
-    )
-    probability_before: float | None = Field(
-        description="mean estimate that the prediction is right"
-    )
-    probability_after: float | None = Field(
-        description="mean estimate that the class of M(AE(x)) is right"
-    )
-
-
-class CorrectionGain(_Part):
-    """Right predictions that the offered corrections are expected to gain, or lose."""
-
-    proposed: int = Field(description="flagged rows with another class after reconstruction")
-    offered: int
-    expected: Difference | None = Field(
-        description="change of the batch's accuracy by the corrections offered"
-    )
-    expected_of_all: float | None = Field(
-        description="the same if every proposed correction were made"
-    )
-    realised: float | None = Field(description="the same by labels, where there are any")
-
-
-class FeatureValue(_Part):
-    """One feature of a flat row and what the autoencoder made of it."""
-
-    name: str
-    value: float
-    reconstruction: float
-    reference_median: float | None
-    reference_quantile: float | None = Field(
-        ge=0, le=1, description="share of the reference's rows with a value at or below"
-    )
-
-
-class ClassProbability(_Part):
-    """What the classifier says of one class, of the input and of its reconstruction."""
-
-    name: str
-    probability: float = Probability
-    reconstruction: float = Probability
-
-
-class Example(_Part):
-    """A row of high score."""
-
-    position: int = Field(description="row of scores.parquet, counted from 0")
-    row: dict[str, str | int | float] = Field(description="row_id, or file and row")
-    prediction: str
-    reconstruction_prediction: str
-    corrected_prediction: str
-    confidence: float
-    adversarial_score: float
-    flagged: bool
-    probability_correct: float | None
-    outcome: Literal["harmful", "harmless"] | None
-    label: str | None
-    image: str | None = Field(description="PNG as a data URL")
-    reconstruction: str | None = Field(description="PNG as a data URL")
-    probabilities: list[ClassProbability] = Field(
-        description="the likeliest classes of M(x) and of M(AE(x))"
-    )
-    values: list[FeatureValue] = Field(
-        description="features farthest from the reference's middle, or moved most by the "
-        "autoencoder where the detector has no quantiles of the reference"
-    )
-
-
-class SelfTest(_Part):
+class SelfTest(ReportModel):
     """The two halves of the reference window, in its own order, against each other."""
 
     statistic: float = Field(description="D")
@@ -308,7 +106,7 @@ class SelfTest(_Part):
     n: int
 
 
-class Health(_Part):
+class Health(ReportModel):
     """Whether the detector and the data are fit for a verdict."""
 
     flagged_share_reference: float
@@ -333,14 +131,14 @@ class Health(_Part):
     warnings: list[str]
 
 
-class ScoreQuantile(_Part):
+class ScoreQuantile(ReportModel):
     """A quantile of the batch's scores."""
 
     probability: float = Probability
     score: float
 
 
-class Report(_Part):
+class Report(ReportModel):
     """One interval of one monitor."""
 
     schema_version: Literal["3"] = "3"

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from adversarial.bundle.manifest import InputSpec
-from drift_monitor.results.report import Example
-from drift_monitor.scoring.score_table import Example as ScoredExample
+from drift_monitor.results.report_findings import (
+    ClassProbability,
+    Example,
+    FeatureValue,
+    RenderedExample,
+)
+from drift_monitor.results.score_columns import FILE_AND_ROW, ScoreColumn
+from drift_monitor.scoring.score_table import ScoredExample
 
 if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector
@@ -22,22 +28,19 @@ FEATURES_SHOWN = 8
 CLASSES_SHOWN = 3
 """Likeliest classes shown of M(x), and of M(AE(x))."""
 
-RenderedExamples = list[dict[str, Any]]
-"""What is shown of rows beside their scores; fields of `drift_monitor.results.report.Example`."""
-
 
 def render_examples(
     detector: "AdversarialDetector",
     examples: Sequence[ScoredExample],
     feature_quantiles: Mapping[str, Sequence[float]] | None,
-) -> RenderedExamples:
+) -> list[RenderedExample]:
     """Return position, pictures or fields, and probabilities of rows, the highest score first.
 
     Parameters
     ----------
     detector : AdversarialDetector
         Reconstructs them.
-    examples : sequence of drift_monitor.scoring.score_table.Example
+    examples : sequence of ScoredExample
         The rows.
     feature_quantiles : mapping of str to sequence of float, optional
         Quantiles of each field over the reference, at evenly spaced probabilities from 0 to 1.
@@ -52,74 +55,66 @@ def render_examples(
     # Fields have units of their own: a change is large beside its field's spread.
     spread = np.sqrt((x.var(axis=0) + reconstructions.var(axis=0)) / 2)
     moves = np.abs(reconstructions - x) / np.where(spread > 0, spread, 1)
-    found = []
-    for i, example in enumerate(worst):
-        fields: dict[str, Any] = {
-            "position": -example.position,
-            "probabilities": _likeliest(own[i], rebuilt[i], detector.class_names),
-        }
-        if x[i].ndim == 3 and x[i].shape[2] in (1, 3, 4):
-            fields["image"] = _data_url(x[i], spec)
-            fields["reconstruction"] = _data_url(reconstructions[i], spec)
-        elif x[i].ndim == 1:
-            fields["values"] = _fields(x[i], reconstructions[i], moves[i], spec, feature_quantiles)
-        found.append(fields)
-    return found
+    is_image = x[0].ndim == 3 and x[0].shape[2] in (1, 3, 4)
+    return [
+        RenderedExample(
+            position=-example.position,
+            image=_data_url(x[i], spec) if is_image else None,
+            reconstruction=_data_url(reconstructions[i], spec) if is_image else None,
+            probabilities=_likeliest(own[i], rebuilt[i], detector.class_names),
+            values=(
+                _fields(x[i], reconstructions[i], moves[i], spec, feature_quantiles)
+                if x[i].ndim == 1
+                else []
+            ),
+        )
+        for i, example in enumerate(worst)
+    ]
 
 
-def rendered_examples(examples: Sequence[Example]) -> RenderedExamples:
-    """Return what is shown of the rows in a report, to show it again."""
-    shown = {"position", "image", "reconstruction", "probabilities", "values"}
-    return [example.model_dump(include=shown) for example in examples]
-
-
-def join_scores(found: RenderedExamples, scores: pa.Table) -> list[Example]:
+def join_scores(rendered: Sequence[RenderedExample], scores: pa.Table) -> list[Example]:
     """Join what is shown of rows with their scores.
 
     Parameters
     ----------
-    found : list of dict
-        From `render_examples`.
+    rendered : sequence of RenderedExample
+        From `render_examples`, or of an earlier report.
     scores : pyarrow.Table
         The content of `scores.parquet`.
     """
-    return [_example(fields, scores) for fields in found]
+    return [_example(shown, scores) for shown in rendered]
 
 
-def _example(fields: dict[str, Any], scores: pa.Table) -> Example:
-    row = scores.slice(fields["position"], 1).to_pylist()[0]
-    identity = ["row_id"] if "row_id" in row else ["file", "row"]
-    taken = (
-        "prediction",
-        "reconstruction_prediction",
-        "corrected_prediction",
-        "confidence",
-        "adversarial_score",
-        "flagged",
-        "outcome",
-    )
-    return Example.model_validate(
-        {
-            "row": {name: "(missing)" if row[name] is None else row[name] for name in identity},
-            "probability_correct": row.get("probability_correct"),
-            "label": row.get("label"),
-            "image": None,
-            "reconstruction": None,
-            "values": [],
-        }
-        | {name: row[name] for name in taken}
-        | fields
+def _example(shown: RenderedExample, scores: pa.Table) -> Example:
+    row = scores.slice(shown.position, 1).to_pylist()[0]
+    identity = (ScoreColumn.ROW_ID,) if ScoreColumn.ROW_ID in row else FILE_AND_ROW
+    return Example(
+        position=shown.position,
+        image=shown.image,
+        reconstruction=shown.reconstruction,
+        probabilities=shown.probabilities,
+        values=shown.values,
+        row={name.value: "(missing)" if row[name] is None else row[name] for name in identity},
+        prediction=row[ScoreColumn.PREDICTION],
+        reconstruction_prediction=row[ScoreColumn.RECONSTRUCTION_PREDICTION],
+        corrected_prediction=row[ScoreColumn.CORRECTED_PREDICTION],
+        confidence=row[ScoreColumn.CONFIDENCE],
+        adversarial_score=row[ScoreColumn.SCORE],
+        flagged=row[ScoreColumn.FLAGGED],
+        probability_correct=row.get(ScoreColumn.PROBABILITY_CORRECT),
+        outcome=row[ScoreColumn.OUTCOME],
+        label=row.get(ScoreColumn.LABEL),
     )
 
 
 def _likeliest(
     own: NDArray[np.float32], rebuilt: NDArray[np.float32], names: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> list[ClassProbability]:
     shown = dict.fromkeys(
         int(i) for side in (own, rebuilt) for i in np.argsort(-side, kind="stable")[:CLASSES_SHOWN]
     )
     return [
-        {"name": names[i], "probability": float(own[i]), "reconstruction": float(rebuilt[i])}
+        ClassProbability(name=names[i], probability=float(own[i]), reconstruction=float(rebuilt[i]))
         for i in sorted(shown, key=lambda i: (-max(own[i], rebuilt[i]), i))
     ]
 
@@ -130,7 +125,7 @@ def _fields(
     moves: NDArray[np.float32],
     spec: InputSpec,
     feature_quantiles: Mapping[str, Sequence[float]] | None,
-) -> list[dict[str, Any]]:
+) -> list[FeatureValue]:
     """Return the fields farthest from the reference's middle, or moved most by AE."""
     names = spec.feature_names or tuple(map(str, range(len(row))))
     quantile = np.full(len(row), np.nan)
@@ -147,13 +142,13 @@ def _fields(
             distance[i] = abs(quantile[i] - 0.5) + beyond
     farthest = np.argsort(-distance, kind="stable")[:FEATURES_SHOWN]
     return [
-        {
-            "name": names[i],
-            "value": float(row[i]),
-            "reconstruction": float(reconstruction[i]),
-            "reference_median": float(median[i]) if feature_quantiles else None,
-            "reference_quantile": float(quantile[i]) if feature_quantiles else None,
-        }
+        FeatureValue(
+            name=names[i],
+            value=float(row[i]),
+            reconstruction=float(reconstruction[i]),
+            reference_median=float(median[i]) if feature_quantiles else None,
+            reference_quantile=float(quantile[i]) if feature_quantiles else None,
+        )
         for i in farthest
     ]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, order=True)
-class Example:
+class ScoredExample:
     """A row worth looking at; the higher its score, the greater it is.
 
     Attributes
@@ -53,13 +53,13 @@ class BatchScores:
         Rows scored.
     rejected : list of Rejected
         Rows that could not be.
-    examples : list of Example
+    examples : list of ScoredExample
         The rows of highest score, at most as many as asked for; a heap while filling.
     """
 
     n_scored: int = 0
     rejected: list[Rejected] = field(default_factory=list)
-    examples: list[Example] = field(default_factory=list)
+    examples: list[ScoredExample] = field(default_factory=list)
 
 
 def score_batch(
@@ -82,7 +82,7 @@ def score_batch(
                 continue
             if len(scores.examples) == n_examples and score <= scores.examples[0].score:
                 continue
-            example = Example(float(score), -(scores.n_scored + row), chunk.x[row].copy())
+            example = ScoredExample(float(score), -(scores.n_scored + row), chunk.x[row].copy())
             if len(scores.examples) < n_examples:
                 heapq.heappush(scores.examples, example)
             else:

@@ -148,3 +148,15 @@ def _segment(column: pa.ChunkedArray) -> Segment:
     rank = np.empty(len(values), np.int64)
     rank[order] = np.arange(len(values))
     return Segment(tuple(values[i] for i in order), rank[np.asarray(encoded.indices)])
+
+
+def align_segments(first: Segment, second: Segment) -> tuple[Segment, Segment]:
+    """Return two segments whose codes speak of one list of values, in the order of their names."""
+    values = tuple(sorted({*first.values, *second.values}))
+    position = {value: at for at, value in enumerate(values)}
+
+    def recode(segment: Segment) -> Segment:
+        table = np.array([position[value] for value in segment.values], np.int64)
+        return Segment(values, table[segment.codes] if len(segment.codes) else segment.codes)
+
+    return recode(first), recode(second)

@@ -1,11 +1,12 @@
 """Differences between two systems on the same rows, with intervals that use the pairing."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+
+from drift_monitor.stats.estimates import PairedDifference
 
 Scores = NDArray[np.float64]
 
@@ -13,20 +14,7 @@ POWER = 0.8
 """Power at which the smallest detectable difference is stated."""
 
 
-class Difference(NamedTuple):
-    """Second minus first, with its interval.
-
-    `detectable` is the smallest true difference whose interval excludes zero with 80 % power, given
-    this number of rows and this spread.
-    """
-
-    estimate: float
-    low: float
-    high: float
-    detectable: float
-
-
-def difference_of_means(first: Scores, second: Scores, alpha: float = 0.05) -> Difference:
+def difference_of_means(first: Scores, second: Scores, alpha: float = 0.05) -> PairedDifference:
     """Return the difference between two means over the same rows, with Student's t interval.
 
     Parameters
@@ -46,7 +34,7 @@ def difference_of_means(first: Scores, second: Scores, alpha: float = 0.05) -> D
 
 def difference_of_areas(
     first: tuple[Scores, Scores], second: tuple[Scores, Scores], alpha: float = 0.05
-) -> Difference:
+) -> PairedDifference:
     """Return the difference between two areas under the ROC curve of scores of the same rows.
 
     DeLong et al. (1988), "Comparing the areas under two or more correlated receiver operating
@@ -64,10 +52,11 @@ def difference_of_areas(
     difference = _from_parts(other - one, alpha)
     # Placements sum both sides of the curve; their mean is twice the area.
     shift = (other_area - one_area) - difference.estimate
-    return difference._replace(
+    return PairedDifference(
         estimate=difference.estimate + shift,
         low=difference.low + shift,
         high=difference.high + shift,
+        detectable=difference.detectable,
     )
 
 
@@ -90,13 +79,17 @@ def _placements(normal: Scores, attacked: Scores) -> tuple[Scores, float]:
     return caught + passed, float(caught.mean())
 
 
-def _from_parts(parts: Scores, alpha: float) -> Difference:
+def _from_parts(parts: Scores, alpha: float) -> PairedDifference:
     n = len(parts)
     estimate = float(parts.mean())
     error = float(parts.std(ddof=1)) / math.sqrt(n)
     margin = float(stats.t(n - 1).ppf(1 - alpha / 2)) * error
-    detectable = detectable_difference(error, alpha)
-    return Difference(estimate, estimate - margin, estimate + margin, detectable)
+    return PairedDifference(
+        estimate=estimate,
+        low=estimate - margin,
+        high=estimate + margin,
+        detectable=detectable_difference(error, alpha),
+    )
 
 
 def detectable_difference(error: float, alpha: float) -> float:

@@ -1,25 +1,13 @@
 """Rates and their differences, with intervals."""
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from drift_monitor.stats.paired_differences import Difference, detectable_difference
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A share of rows with its Wilson score interval."""
-
-    count: int
-    n: int
-    rate: float
-    low: float
-    high: float
+from drift_monitor.stats.estimates import Estimate, PairedDifference, Rate
+from drift_monitor.stats.paired_differences import detectable_difference
 
 
 def rate(count: int, n: int, alpha: float = 0.05) -> Rate | None:
@@ -35,7 +23,9 @@ def rate(count: int, n: int, alpha: float = 0.05) -> Rate | None:
     if not n:
         return None
     interval = stats.binomtest(count, n).proportion_ci(1 - alpha, method="wilson")
-    return Rate(count, n, count / n, float(interval.low), float(interval.high))
+    return Rate(
+        count=count, n=n, rate=count / n, low=float(interval.low), high=float(interval.high)
+    )
 
 
 def rise_p_value(current: Rate, reference: Rate) -> float:
@@ -52,36 +42,28 @@ def rise_p_value(current: Rate, reference: Rate) -> float:
     return float(stats.fisher_exact(table, alternative="greater").pvalue)
 
 
-class RateDifference(NamedTuple):
-    """Current rate minus reference rate, with Newcombe's hybrid score interval."""
+def rate_difference(current: Rate, reference: Rate) -> Estimate:
+    """Return current minus reference, with Newcombe's hybrid score interval (1998, method 10).
 
-    estimate: float
-    low: float
-    high: float
-
-
-def rate_difference(current: Rate, reference: Rate) -> RateDifference:
-    """Return the difference between two rates (Newcombe 1998, method 10) at their own confidence.
+    The interval has the rates' own confidence.
 
     Examples
     --------
     Newcombe's example (a): 56/70 against 48/80 gives 0.2 (0.0524 to 0.3339).
 
-    >>> low, high = rate_difference(rate(56, 70), rate(48, 80))[1:]
-    >>> print(f"{low:.4f} {high:.4f}")
+    >>> found = rate_difference(rate(56, 70), rate(48, 80))
+    >>> print(f"{found.low:.4f} {found.high:.4f}")
     0.0524 0.3339
     """
     estimate = current.rate - reference.rate
-    return RateDifference(
-        estimate,
-        estimate - math.hypot(current.rate - current.low, reference.high - reference.rate),
-        estimate + math.hypot(current.high - current.rate, reference.rate - reference.low),
-    )
+    below = math.hypot(current.rate - current.low, reference.high - reference.rate)
+    above = math.hypot(current.high - current.rate, reference.rate - reference.low)
+    return Estimate(estimate=estimate, low=estimate - below, high=estimate + above)
 
 
 def difference_of_shares(
     first: NDArray[np.bool_], second: NDArray[np.bool_], alpha: float = 0.05
-) -> Difference:
+) -> PairedDifference:
     """Return the difference between two shares of the same rows.
 
     The interval is Newcombe's square-and-add interval with a continuity-corrected correlation
@@ -127,9 +109,9 @@ def difference_of_shares(
     estimate = (hits[1] - hits[0]) / n
     # As if one of two further rows differed: if none does, the spread is small but not zero.
     discordant = (only_first + only_second + 1) / (n + 2)
-    return Difference(
-        estimate,
-        estimate - add(below[1], above[0]),
-        estimate + add(above[1], below[0]),
-        detectable_difference(math.sqrt(discordant / n), alpha),
+    return PairedDifference(
+        estimate=estimate,
+        low=estimate - add(below[1], above[0]),
+        high=estimate + add(above[1], below[0]),
+        detectable=detectable_difference(math.sqrt(discordant / n), alpha),
     )

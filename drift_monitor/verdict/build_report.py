@@ -1,22 +1,15 @@
 """From the scores of an interval to its report: everything after scoring, without TensorFlow."""
 
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any, Self
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from adversarial.bundle.accuracy_estimator import AccuracyEstimator
-from adversarial.bundle.read import Bundle
 from drift_monitor import __version__
 from drift_monitor.analysis.findings import Findings, analyse
 from drift_monitor.analysis.harm import outcome_words
-from drift_monitor.config import Interval, Monitor
 from drift_monitor.results.report import (
     Counts,
-    DataFile,
     DataInterval,
     DetectorInfo,
     ReferenceInfo,
@@ -30,12 +23,12 @@ from drift_monitor.results.score_columns import (
     with_column,
     without_columns,
 )
-from drift_monitor.scoring.examples import RenderedExamples, join_scores, rendered_examples
-from drift_monitor.scoring.reference_window import ReferenceWindow
+from drift_monitor.scoring.examples import join_scores
 from drift_monitor.scoring.scored_rows import ScoredRows
 from drift_monitor.verdict.health import health
 from drift_monitor.verdict.next_action import next_action
 from drift_monitor.verdict.rules import decide
+from drift_monitor.verdict.scored_interval import ScoredInterval
 
 SCORE_QUANTILES = np.linspace(0, 1, 501)
 OUTPUT_QUANTILES = np.linspace(0, 1, 101)
@@ -43,77 +36,19 @@ OUTPUT_QUANTILES = np.linspace(0, 1, 101)
 CURRENT_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
-@dataclass(frozen=True)
-class Scoring:
-    """What scoring an interval leaves beside its score table.
-
-    Attributes
-    ----------
-    fingerprint : str
-        Of the detector that scored it.
-    files : list of dict
-        The batch's files: path, rows, sha256.
-    n_read : int
-        Rows in them.
-    rendered : list of dict
-        Of the rows of highest score (`drift_monitor.scoring.examples`).
-    labels : list of dict
-        Files by which labels arrived later.
-    """
-
-    fingerprint: str
-    files: list[dict[str, Any]]
-    n_read: int
-    rendered: RenderedExamples
-    labels: list[dict[str, Any]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, report: Report) -> Self:
-        """Return what a report says of the scoring of its interval."""
-        return cls(
-            fingerprint=report.detector.fingerprint,
-            files=[file.model_dump() for file in report.data],
-            n_read=report.counts.read,
-            rendered=rendered_examples(report.examples),
-            labels=[file.model_dump() for file in report.labels],
-        )
-
-
-def build_report(
-    monitor: Monitor,
-    interval: Interval,
-    bundle: Bundle,
-    window: ReferenceWindow,
-    scores: pa.Table,
-    rejected: Counter[str],
-    scoring: Scoring,
-) -> tuple[Report, pa.Table]:
+def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
     """Return an interval's report, and its score table with estimates, corrections and outcomes.
-
-    Parameters
-    ----------
-    monitor, interval : Monitor, Interval
-        Of which batch.
-    bundle : Bundle
-        The detector that scored it.
-    window : ReferenceWindow
-        What it is compared with.
-    scores : pyarrow.Table
-        Its score table, complete or as scoring leaves it.
-    rejected : Counter of str
-        Reasons of the rows that could not be scored.
-    scoring : Scoring
-        What scoring leaves beside.
 
     Raises
     ------
     ConfigError
         If the policy demands a split for which labels are missing.
     """
-    manifest = bundle.manifest
+    monitor, interval, window = scored.monitor, scored.interval, scored.window
+    manifest, scoring = scored.bundle.manifest, scored.scoring
     accuracy_estimator = window.accuracy_estimator
     segments = monitor.data.segments
-    scores = with_estimates(scores, accuracy_estimator)
+    scores = with_estimates(scored.scores, accuracy_estimator)
     current = ScoredRows.of(scores, manifest.class_names, segments)
     reference = ScoredRows.of(
         with_estimates(window.table, accuracy_estimator), manifest.class_names, segments
@@ -123,7 +58,7 @@ def build_report(
     counts = Counts(
         read=scoring.n_read,
         scored=len(current),
-        rejected=rejected.total(),
+        rejected=scored.rejected.total(),
         flagged=int(np.count_nonzero(current.flagged)),
         labelled=int(np.count_nonzero(current.label >= 0)),
         non_finite=int(np.count_nonzero(~current.finite)),
@@ -139,14 +74,14 @@ def build_report(
         data_interval=DataInterval(start=interval.start, end=interval.end),
         detector=DetectorInfo(
             path=str(monitor.detector),
-            fingerprint=bundle.fingerprint,
+            fingerprint=scored.bundle.fingerprint,
             class_names=list(manifest.class_names),
             threshold=manifest.threshold,
             fpr=manifest.fpr,
             temperature=manifest.temperature,
         ),
-        data=[DataFile(**file) for file in scoring.files],
-        labels=[DataFile(**file) for file in scoring.labels],
+        data=scoring.files,
+        labels=scoring.labels,
         reference=ReferenceInfo(
             kind="trailing" if window.intervals else "fixed",
             intervals=list(window.intervals),
@@ -161,7 +96,14 @@ def build_report(
             entropy_quantiles=_quantiles(reference.entropy[reference.finite], OUTPUT_QUANTILES),
         ),
         counts=counts,
-        verdict=VerdictInfo(**decision._asdict(), next_action=action, commands=commands),
+        verdict=VerdictInfo(
+            verdict=decision.verdict,
+            rule=decision.rule,
+            reason=decision.reason,
+            next_action=action,
+            commands=commands,
+            p_value=decision.p_value,
+        ),
         harm=findings.harm,
         accuracy=findings.accuracy,
         tests=findings.tests,
@@ -178,7 +120,7 @@ def build_report(
         correction_gain=findings.correction_gain,
         examples=join_scores(scoring.rendered, scores),
         detector_health=health(
-            current, reference, window, manifest, counts, rejected, monitor.data, interval
+            current, reference, window, manifest, counts, scored.rejected, monitor.data, interval
         ),
         config=monitor.model_dump(mode="json"),
     )

@@ -3,7 +3,8 @@
 import shlex
 
 from drift_monitor.config import Interval, Monitor
-from drift_monitor.results.report import Accuracy, Counts, Harm, VerdictName
+from drift_monitor.results.report import Counts, VerdictName
+from drift_monitor.results.report_findings import Accuracy, Harm
 
 COLUMNS_SHOWN = 5
 """Input columns that a command names; of more it names a file."""

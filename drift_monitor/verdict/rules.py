@@ -4,14 +4,8 @@ from typing import NamedTuple
 
 from drift_monitor.config import Policy
 from drift_monitor.formatting import fixed, p_text, percent, points
-from drift_monitor.results.report import (
-    Accuracy,
-    Counts,
-    EstimatedAccuracy,
-    Harm,
-    TwoSampleTest,
-    VerdictName,
-)
+from drift_monitor.results.report import Counts, VerdictName
+from drift_monitor.results.report_findings import Accuracy, EstimatedAccuracy, Harm, TwoSampleTest
 
 
 class Decision(NamedTuple):

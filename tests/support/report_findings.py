@@ -8,23 +8,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from drift_monitor.results.report import (
+from drift_monitor.results.report import VerdictInfo, VerdictName
+from drift_monitor.results.report_findings import (
     Accuracy,
     ClassProbability,
     Correction,
     CorrectionGain,
-    Difference,
-    Estimate,
     EstimatedAccuracy,
     Example,
     FeatureValue,
-    Rate,
     RealisedAccuracy,
     Slice,
     TwoSampleTest,
-    VerdictInfo,
-    VerdictName,
 )
+from drift_monitor.stats.estimates import Estimate, EstimatedShare, Rate
 from tests.support.report_cases import REFERENCE_ROWS, Case
 from tests.support.report_scores import difference, rate
 
@@ -33,7 +30,7 @@ def make_verdict(
     case: Case,
     current: Rate | None,
     reference: Rate,
-    change: Difference | None,
+    change: Estimate | None,
     tests: list[TwoSampleTest],
 ) -> VerdictInfo:
     harm = (
@@ -96,7 +93,7 @@ def make_verdict(
 
 
 def make_accuracy(
-    case: Case, current: Rate | None, reference: Rate, change: Difference | None
+    case: Case, current: Rate | None, reference: Rate, change: Estimate | None
 ) -> Accuracy:
     def right(harm: Rate) -> Rate:
         return rate(harm.n - harm.count, harm.n)
@@ -112,11 +109,11 @@ def make_accuracy(
         fall = {"harmful_drift": 0.052, "harmless_drift": 0.006}.get(case.verdict, 0.001)
         fall += 0.004 * np.sin(case.seed)
         estimated = EstimatedAccuracy(
-            current=Estimate(
+            current=EstimatedShare(
                 estimate=0.913 - fall, low=0.893 - fall, high=0.931 - fall, n=case.rows
             ),
-            reference=Estimate(estimate=0.913, low=0.905, high=0.92, n=REFERENCE_ROWS),
-            difference=Difference(estimate=-fall, low=-fall - 0.02, high=-fall + 0.018),
+            reference=EstimatedShare(estimate=0.913, low=0.905, high=0.92, n=REFERENCE_ROWS),
+            difference=Estimate(estimate=-fall, low=-fall - 0.02, high=-fall + 0.018),
             p_value=0.0003 if fall > 0.03 else 0.4,
             decides=not case.labels,
         )
@@ -196,7 +193,7 @@ def make_gain(case: Case, scores: pa.Table) -> CorrectionGain:
     return CorrectionGain(
         proposed=sum(c.n for c in corrections),
         offered=sum(c.offered for c in corrections),
-        expected=Difference(estimate=0.0093, low=0.0041, high=0.0138) if known else None,
+        expected=Estimate(estimate=0.0093, low=0.0041, high=0.0138) if known else None,
         expected_of_all=-0.0021 if known else None,
         realised=0.0071 if case.labels and corrections else None,
     )

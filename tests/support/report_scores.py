@@ -7,7 +7,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import stats
 
-from drift_monitor.results.report import Difference, Rate, TwoSampleTest
+from drift_monitor.results.report_findings import TwoSampleTest
+from drift_monitor.stats.estimates import Estimate, Rate
 from tests.support.report_cases import ALPHA, REFERENCE_ROWS, SHIFT, THRESHOLD, Case
 
 
@@ -208,9 +209,9 @@ def rate(count: int, n: int) -> Rate:
     return Rate(count=count, n=n, rate=count / n, low=interval.low, high=interval.high)
 
 
-def difference(current: Rate, reference: Rate) -> Difference:
+def difference(current: Rate, reference: Rate) -> Estimate:
     """Return current minus reference with Newcombe's interval."""
     estimate = current.rate - reference.rate
     below = np.hypot(current.rate - current.low, reference.high - reference.rate)
     above = np.hypot(current.high - current.rate, reference.rate - reference.low)
-    return Difference(estimate=estimate, low=estimate - below, high=estimate + above)
+    return Estimate(estimate=estimate, low=estimate - below, high=estimate + above)

@@ -8,12 +8,11 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
+from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.report import (
     Counts,
-    DataFile,
     DataInterval,
     DetectorInfo,
-    Harm,
     Health,
     ReferenceInfo,
     Report,
@@ -21,6 +20,7 @@ from drift_monitor.results.report import (
     SelfTest,
     VerdictName,
 )
+from drift_monitor.results.report_findings import Harm
 from tests.support.report_cases import (
     ALPHA,
     MARGIN,

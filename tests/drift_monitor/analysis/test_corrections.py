@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drift_monitor.analysis.corrections import corrected_classes, gain, offered, pairs, proposed
+from drift_monitor.analysis.corrections import (
+    corrected_classes,
+    correction_gain,
+    correction_pairs,
+    offered,
+    proposed,
+)
 from drift_monitor.scoring.scored_rows import ScoredRows
 from tests.drift_monitor.analysis.test_findings import CLASSES, scores
 
@@ -48,13 +54,13 @@ def test_a_correction_is_offered_where_flagged_another_class_and_likelier(
 @settings(deadline=None)
 @given(rows=st.lists(one_row, min_size=1, max_size=40))
 def test_the_gain_is_that_of_every_row_by_itself(rows: list[Any]) -> None:
-    found = gain(made(rows))
+    found = correction_gain(made(rows))
     given_rows = offered(made(rows))
     change = [after - before for *_, before, after in rows]
     assert found.expected is not None
     expected = sum(c for c, is_given in zip(change, given_rows, strict=True) if is_given)
-    assert found.expected[0] == pytest.approx(expected / len(rows), abs=1e-12)
-    assert found.expected[0] >= 0  # only what is likelier is offered
+    assert found.expected.estimate == pytest.approx(expected / len(rows), abs=1e-12)
+    assert found.expected.estimate >= 0  # only what is likelier is offered
     labelled = [row for row in rows if row[2]]
     if not labelled:
         assert found.realised is None
@@ -69,7 +75,7 @@ def test_the_gain_is_that_of_every_row_by_itself(rows: list[Any]) -> None:
 
 def test_without_a_map_nothing_is_expected_and_every_proposal_is_offered() -> None:
     rows = [("cat", "dog", "dog", True, 0, 0), ("cat", "owl", "cat", True, 0, 0)]
-    found = gain(made(rows, with_map=False))
+    found = correction_gain(made(rows, with_map=False))
     assert (found.proposed, found.offered, found.expected, found.expected_of_all) == (
         2,
         2,
@@ -77,7 +83,9 @@ def test_without_a_map_nothing_is_expected_and_every_proposal_is_offered() -> No
         None,
     )
     assert found.realised == 0
-    assert {pair.probability_before for pair in pairs(made(rows, with_map=False), 3)} == {None}
+    assert {
+        pair.probability_before for pair in correction_pairs(made(rows, with_map=False), CLASSES)
+    } == {None}
 
 
 def test_the_interval_of_the_gain_holds_what_is_gained() -> None:
@@ -92,10 +100,10 @@ def test_the_interval_of_the_gain_holds_what_is_gained() -> None:
             ("cat", "dog", str(name), True, b, a)
             for name, b, a in zip(label, before, after, strict=True)
         ]
-        found = gain(made(rows))
+        found = correction_gain(made(rows))
         assert found.expected is not None
         assert found.realised is not None
-        inside += found.expected[1] <= found.realised <= found.expected[2]
+        inside += found.expected.low <= found.realised <= found.expected.high
     assert 0.92 < inside / 400 < 0.98
 
 
@@ -106,8 +114,10 @@ def test_pairs_are_ranked_by_number_with_their_mean_probabilities() -> None:
         ("owl", "cat", None, True, 0.1, 0.5),
         ("owl", "cat", None, False, 0.1, 0.5),
     ]
-    first, second = pairs(made(rows), 3)
-    assert (first.prediction, first.reconstruction, first.n, first.offered) == (0, 1, 2, 1)
+    first, second = correction_pairs(made(rows), CLASSES)
+    assert (first.prediction, first.reconstruction_prediction) == ("cat", "dog")
+    assert (first.n, first.offered) == (2, 1)
     assert first.probability_before == pytest.approx(0.4)
     assert first.probability_after == pytest.approx(0.4)
-    assert (second.prediction, second.reconstruction, second.n, second.offered) == (2, 0, 1, 1)
+    assert (second.prediction, second.reconstruction_prediction) == ("owl", "cat")
+    assert (second.n, second.offered) == (1, 1)

@@ -17,7 +17,8 @@ from drift_monitor.analysis.harm import HARMFUL, HARMLESS, LEFT_OUT
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.config import DataConfig, Policy
 from drift_monitor.errors import ConfigError
-from drift_monitor.results.report import Counts, TwoSampleTest
+from drift_monitor.results.report import Counts
+from drift_monitor.results.report_findings import TwoSampleTest
 from drift_monitor.scoring.score_table import score_chunk
 from drift_monitor.scoring.scored_rows import ScoredRows
 from drift_monitor.stats.chi_squared import chi_squared_test

@@ -14,9 +14,10 @@ from scipy import stats
 from drift_monitor.analysis.interval_comparison import IntervalComparison, compare_results, paired
 from drift_monitor.cli.comparison_table import differences, on_same_rows, side_by_side
 from drift_monitor.errors import ComparisonError, StoreError
+from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.read import Result, read_result
-from drift_monitor.results.report import DataFile, Difference
 from drift_monitor.stats.proportions import rate, rate_difference
+from tests.support.estimates import ends, negated
 from tests.support.report_cases import Case
 from tests.support.reports import make
 
@@ -38,22 +39,12 @@ def with_column(found: Result, name: str, values: Sequence[object]) -> Result:
     return replace(found, scores=found.scores.set_column(at, name, column))
 
 
-def negated(difference: Difference | None) -> tuple[float, float, float]:
-    assert difference
-    return (-difference.estimate, -difference.high, -difference.low)
-
-
-def parts(difference: Difference | None) -> tuple[float, float, float]:
-    assert difference
-    return (difference.estimate, difference.low, difference.high)
-
-
 @pytest.mark.parametrize("case", [QUIET, HARMED, replace(QUIET, labels=False, row_ids=False)])
 def test_a_result_does_not_differ_from_itself(case: Case) -> None:
     found = compare_results(result(case), result(case))
     assert found.a == found.b
     for difference in (found.harm_difference, found.flagged_difference):
-        assert parts(difference)[0] == 0
+        assert ends(difference)[0] == 0
     assert found.score_distance
     assert (found.score_distance.statistic, found.score_distance.p_value) == (0, 1)
     same = found.same_rows
@@ -71,7 +62,7 @@ def test_swapping_the_two_negates_every_difference(sha256: str) -> None:
     a, b = result(QUIET), result(HARMED, sha256=sha256)
     one, other = compare_results(a, b), compare_results(b, a)
     for name in ("harm_difference", "accuracy_difference", "flagged_difference"):
-        assert parts(getattr(one, name)) == pytest.approx(negated(getattr(other, name)))
+        assert ends(getattr(one, name)) == pytest.approx(negated(getattr(other, name)))
         assert getattr(one, name).estimate != 0
     assert one.score_distance
     assert other.score_distance
@@ -82,7 +73,7 @@ def test_swapping_the_two_negates_every_difference(sha256: str) -> None:
         mine, theirs = one.same_rows.flagged, other.same_rows.flagged
         assert (mine.only_a, mine.only_b) == (theirs.only_b, theirs.only_a)
         assert mine.p_value == theirs.p_value
-        assert parts(mine.difference) == pytest.approx(negated(theirs.difference))
+        assert ends(mine.difference) == pytest.approx(negated(theirs.difference))
 
 
 def test_differences_are_newcombes_of_b_minus_a() -> None:
@@ -92,8 +83,8 @@ def test_differences_are_newcombes_of_b_minus_a() -> None:
     one, other = (rate(side.count, side.n) for side in sides if side)
     assert one
     assert other
-    assert parts(found.harm_difference) == pytest.approx(tuple(rate_difference(one, other)))
-    assert parts(found.harm_difference)[0] > 0
+    assert ends(found.harm_difference) == pytest.approx(ends(rate_difference(one, other)))
+    assert ends(found.harm_difference)[0] > 0
     samples = [side.scores["adversarial_score"].to_numpy() for side in (a, b)]
     assert found.score_distance
     assert found.score_distance.statistic == stats.ks_2samp(*samples).statistic
@@ -133,14 +124,14 @@ def test_mcnemars_test_is_the_exact_one() -> None:
     second = np.repeat([True, False, True, False], [59, 6, 16, 80])
     found = paired(first, second)
     assert found.p_value == pytest.approx(0.0524790, abs=1e-6)
-    assert parts(found.difference) == pytest.approx((0.0621, 0.0046, 0.1186), abs=1e-4)
+    assert ends(found.difference) == pytest.approx((0.0621, 0.0046, 0.1186), abs=1e-4)
 
 
 def test_without_row_ids_the_same_content_in_another_place_is_the_same_row() -> None:
     case = replace(QUIET, row_ids=False)
     a, b = result(case), result(case, "there")
     b = with_column(b, "file", ["elsewhere.parquet"] * len(b.scores))
-    b.report.data[0].path = "elsewhere.parquet"
+    b.report.data = [b.report.data[0].model_copy(update={"path": "elsewhere.parquet"})]
     same = compare_results(a, b).same_rows
     assert same
     assert same.n == 600

@@ -26,7 +26,7 @@ from drift_monitor.job.write import rerender
 from drift_monitor.results import report as model
 from drift_monitor.results.report import Report, json_schema
 from drift_monitor.scoring.examples import render_examples
-from drift_monitor.scoring.score_table import BatchScores, Example, score_batch
+from drift_monitor.scoring.score_table import BatchScores, ScoredExample, score_batch
 from tests.conftest import MakeMonitor
 from tests.support.animals import make_images, png, write_batch
 
@@ -324,15 +324,13 @@ def test_features_are_ordered_by_their_change_in_units_of_their_spread() -> None
         input_spec=spec,
         class_names=("no", "yes"),
     )
-    rows = [Example(3.0 - i, -i, row) for i, row in enumerate(x)]
+    rows = [ScoredExample(3.0 - i, -i, row) for i, row in enumerate(x)]
     found = render_examples(detector, rows, None)
-    assert [[v["name"] for v in e["values"]] for e in found] == [["age", "salary", "constant"]] * 3
-    assert {
-        p["name"]: (p["probability"], p["reconstruction"]) for p in found[0]["probabilities"]
-    } == {
-        "no": (pytest.approx(0.2), pytest.approx(0.8)),
-        "yes": (pytest.approx(0.8), pytest.approx(0.2)),
-    }
+    assert [[v.name for v in e.values] for e in found] == [["age", "salary", "constant"]] * 3
+    said = {p.name: (p.probability, p.reconstruction) for p in found[0].probabilities}
+    assert set(said) == {"no", "yes"}
+    assert said["no"] == pytest.approx((0.2, 0.8))
+    assert said["yes"] == pytest.approx((0.8, 0.2))
 
 
 def test_features_are_ordered_by_their_distance_from_the_references_middle() -> None:
@@ -345,10 +343,14 @@ def test_features_are_ordered_by_their_distance_from_the_references_middle() -> 
         class_names=("only",),
     )
     quantiles = np.linspace(0, 10, 101).tolist()
-    [found] = render_examples(detector, [Example(1.0, 0, x[0])], dict.fromkeys("abc", quantiles))
-    assert [
-        (v["name"], v["reference_quantile"], v["reference_median"]) for v in found["values"]
-    ] == [("b", 1.0, 5.0), ("c", pytest.approx(0.9), 5.0), ("a", pytest.approx(0.5), 5.0)]
+    [found] = render_examples(
+        detector, [ScoredExample(1.0, 0, x[0])], dict.fromkeys("abc", quantiles)
+    )
+    assert [(v.name, v.reference_quantile, v.reference_median) for v in found.values] == [
+        ("b", 1.0, 5.0),
+        ("c", pytest.approx(0.9), 5.0),
+        ("a", pytest.approx(0.5), 5.0),
+    ]
 
 
 def test_flat_rows_are_scored_and_their_features_shown(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def rejected(p_values: list[float | None], alpha: float = ALPHA) -> list[bool]:
     return [decision.rejected for decision in lord(p_values, alpha) if decision]
 
 
-def test_the_example_in_the_docstring_holds() -> None:
+def test_the_examples_in_the_docstrings_hold() -> None:
     tried = doctest.testmod(multiple_testing)
     assert (tried.failed, tried.attempted) == (0, 2)
 

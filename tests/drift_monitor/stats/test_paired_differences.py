@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drift_monitor.stats.estimates import PairedDifference
 from drift_monitor.stats.paired_differences import (
-    Difference,
     area,
     difference_of_areas,
     difference_of_means,
@@ -58,7 +58,7 @@ CASES = [
 @pytest.mark.parametrize(("function", "draw", "truth"), CASES)
 @pytest.mark.parametrize("n", [100, 1_000])
 def test_the_interval_holds_the_truth_as_often_as_promised(
-    function: Callable[..., Difference], draw: Draw, truth: float, n: int
+    function: Callable[..., PairedDifference], draw: Draw, truth: float, n: int
 ) -> None:
     rng = np.random.default_rng(1)
     found = [function(*draw(rng, n), alpha=0.1) for _ in range(1_000)]
@@ -69,7 +69,7 @@ def test_the_interval_holds_the_truth_as_often_as_promised(
 
 @pytest.mark.parametrize(("function", "draw", "truth"), CASES)
 def test_a_detectable_difference_is_detected_with_the_power_stated(
-    function: Callable[..., Difference], draw: Draw, truth: float
+    function: Callable[..., PairedDifference], draw: Draw, truth: float
 ) -> None:
     """At the number of rows at which the true difference is what is called detectable."""
     rng = np.random.default_rng(2)
@@ -107,7 +107,8 @@ def test_pairing_makes_the_interval_narrow() -> None:
 def test_the_same_answers_differ_in_nothing_however_they_are_measured() -> None:
     rng = np.random.default_rng(3)
     hits, scores = rng.random(200) < 0.7, (rng.random(200), rng.random(200))
-    assert difference_of_areas(scores, scores)[:3] == (0, 0, 0)
+    same = difference_of_areas(scores, scores)
+    assert (same.estimate, same.low, same.high) == (0, 0, 0)
     found = difference_of_shares(hits, hits)
     assert found.estimate == 0
     assert -0.02 < found.low < 0 < found.high < 0.02

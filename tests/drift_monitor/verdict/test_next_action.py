@@ -8,7 +8,8 @@ from typer.main import get_command
 
 from drift_monitor.cli.main import app
 from drift_monitor.config import DataConfig, Monitor, Policy
-from drift_monitor.results.report import Counts, Harm, VerdictName
+from drift_monitor.results.report import Counts, VerdictName
+from drift_monitor.results.report_findings import Harm
 from drift_monitor.verdict.next_action import next_action
 from tests.drift_monitor.verdict.test_rules import accuracy, counts, harm
 

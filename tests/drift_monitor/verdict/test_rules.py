@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from drift_monitor.config import Policy
-from drift_monitor.results.report import Accuracy, Counts, Difference, Harm, Rate, TwoSampleTest
+from drift_monitor.results.report import Counts
+from drift_monitor.results.report_findings import Accuracy, Harm, TwoSampleTest
+from drift_monitor.stats.estimates import Estimate, Rate
 from drift_monitor.verdict.rules import Decision, decide
 
 POLICY = Policy(alpha=0.05, min_effect=0.1, harm_margin=0.01, min_rows=100, max_rejected=0.1)
@@ -36,7 +38,7 @@ def harm(estimate: float = 0.0, low: float = -0.01, **fields: Any) -> Harm:
         "left_out": 0,
         "current": rate(0.05 + estimate),
         "reference": rate(0.05),
-        "difference": Difference(estimate=estimate, low=low, high=2 * estimate - low),
+        "difference": Estimate(estimate=estimate, low=low, high=2 * estimate - low),
         "p_value": 0.2,
     }
     return Harm.model_validate(found | fields)

@@ -1,0 +1,13 @@
+"""A Parquet file that something was read from, as results name it."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class DataFile(BaseModel):
+    """One Parquet file: a local path or URL, the rows in it, and the SHA-256 of its bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    rows: int
+    sha256: str

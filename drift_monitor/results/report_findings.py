@@ -1,0 +1,193 @@
+"""What a report says of its rows: harm, accuracy, tests, slices, corrections and examples."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from drift_monitor.config import HarmBy
+from drift_monitor.stats.estimates import Estimate, EstimatedShare, Probability, Rate
+
+
+class ReportModel(BaseModel):
+    """A part of `report.json`, in which unknown fields and non-finite numbers are refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Harm(ReportModel):
+    """The harm split and what it found."""
+
+    by: HarmBy
+    definition: str
+    margin: float
+    confidence: float = Field(description="of the intervals of harm rates and estimated accuracy")
+    left_out: int = Field(description="scored rows that the split says nothing about")
+    current: Rate | None
+    reference: Rate | None
+    difference: Estimate | None
+    p_value: float | None = Field(
+        ge=0, le=1, description="Fisher's exact test, one-sided: harm is not above the reference's"
+    )
+
+
+class RealisedAccuracy(ReportModel):
+    """Share of right predictions among labelled rows."""
+
+    current: Rate | None
+    reference: Rate | None
+    difference: Estimate | None
+
+
+class EstimatedAccuracy(ReportModel):
+    """Accuracy estimated from scores, without labels, by the detector's accuracy estimator."""
+
+    current: EstimatedShare
+    reference: EstimatedShare
+    difference: Estimate
+    p_value: float = Field(ge=0, le=1, description="one-sided: accuracy has not fallen")
+    decides: bool = Field(description="whether the verdict counts it: where no labels judge harm")
+
+
+class Accuracy(ReportModel):
+    """Whether the predictions are right: realised where labels are, and estimated without them."""
+
+    realised: RealisedAccuracy
+    estimated: EstimatedAccuracy | None
+    estimated_missing: str | None = Field(description="why there is no estimate, or null")
+
+
+class TwoSampleTest(ReportModel):
+    """A two-sample test of the batch against the reference."""
+
+    name: str = Field(
+        description="score, score_harmful, score_harmless, separation, confidence, entropy, "
+        "class_mix, or segment_mix:<segment>"
+    )
+    kind: Literal["ks", "chi_squared"]
+    compares: str
+    in_family: bool = Field(
+        description="whether the test counts for drift and is in the family of the Holm adjustment"
+    )
+    skipped: str | None = Field(description="why the test was not made, or null")
+    statistic: float | None = Field(description="D, or chi-squared")
+    effect: float | None = Field(
+        description="D, or the total variation distance: share of rows by which the two differ"
+    )
+    low: float | None = Field(description="of the interval of the effect")
+    high: float | None
+    location: float | None = Field(description="value at which D occurs")
+    p_value: float | None
+    p_value_is_bound: bool = Field(description="p is smaller than what is stated")
+    p_value_adjusted: float | None
+    method: Literal["exact", "asymptotic"] | None
+    degrees_of_freedom: int | None
+    n_reference: int
+    n_current: int
+    minimum_detectable: float | None = Field(
+        description="effect that is found with 80 % power at these n"
+    )
+    threshold: float = Field(description="smallest effect called drift")
+    drift_detected: bool
+
+
+class Slice(ReportModel):
+    """Rows of one predicted class, or of one value of a segment.
+
+    Over the values of one column the two contributions sum to the whole: the difference of the
+    harm rates, and D of the score.
+    """
+
+    by: str
+    value: str
+    n_current: int
+    n_reference: int
+    share_current: float
+    share_reference: float | None
+    current: Rate | None
+    reference: Rate | None
+    difference: Estimate | None = Field(description="of the harm rates")
+    harm_contribution: float | None
+    drift_contribution: float | None
+    too_small: bool = Field(description="too few rows, here or in the reference, to judge by")
+
+
+class Correction(ReportModel):
+    """Flagged rows of one prediction for which M(AE(x)) has another class."""
+
+    prediction: str
+    reconstruction_prediction: str
+    n: int
+    offered: int = Field(
+        description="rows whose corrected prediction is that class, it being the likelier of the "
+        "two; all where there is no accuracy estimator"
+    )
+    probability_before: float | None = Field(
+        description="mean estimate that the prediction is right"
+    )
+    probability_after: float | None = Field(
+        description="mean estimate that the class of M(AE(x)) is right"
+    )
+
+
+class CorrectionGain(ReportModel):
+    """Right predictions that the offered corrections are expected to gain, or lose."""
+
+    proposed: int = Field(description="flagged rows with another class after reconstruction")
+    offered: int
+    expected: Estimate | None = Field(
+        description="change of the batch's accuracy by the corrections offered"
+    )
+    expected_of_all: float | None = Field(
+        description="the same if every proposed correction were made"
+    )
+    realised: float | None = Field(description="the same by labels, where there are any")
+
+
+class FeatureValue(ReportModel):
+    """One feature of a flat row and what the autoencoder made of it."""
+
+    name: str
+    value: float
+    reconstruction: float
+    reference_median: float | None
+    reference_quantile: float | None = Field(
+        ge=0, le=1, description="share of the reference's rows with a value at or below"
+    )
+
+
+class ClassProbability(ReportModel):
+    """What the classifier says of one class, of the input and of its reconstruction."""
+
+    name: str
+    probability: float = Probability
+    reconstruction: float = Probability
+
+
+class RenderedExample(ReportModel):
+    """What is shown of a row beside its scores: a picture or fields, and probabilities."""
+
+    position: int = Field(description="row of scores.parquet, counted from 0")
+    image: str | None = Field(description="PNG as a data URL")
+    reconstruction: str | None = Field(description="PNG as a data URL")
+    probabilities: list[ClassProbability] = Field(
+        description="the likeliest classes of M(x) and of M(AE(x))"
+    )
+    values: list[FeatureValue] = Field(
+        description="features farthest from the reference's middle, or moved most by the "
+        "autoencoder where the detector has no quantiles of the reference"
+    )
+
+
+class Example(RenderedExample):
+    """A row of high score."""
+
+    row: dict[str, str | int | float] = Field(description="row_id, or file and row")
+    prediction: str
+    reconstruction_prediction: str
+    corrected_prediction: str
+    confidence: float
+    adversarial_score: float
+    flagged: bool
+    probability_correct: float | None
+    outcome: Literal["harmful", "harmless"] | None
+    label: str | None

@@ -1,0 +1,88 @@
+"""What is known of an interval once its batch has been scored: all that a report is made of."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Self
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from adversarial.bundle.read import Bundle
+from drift_monitor.config import Interval, Monitor
+from drift_monitor.results.data_file import DataFile
+from drift_monitor.results.report import Report
+from drift_monitor.results.report_findings import RenderedExample
+from drift_monitor.scoring.reference_window import ReferenceWindow
+
+
+class Scoring(BaseModel):
+    """What scoring an interval leaves beside its score table.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the detector that scored it.
+    files : list of DataFile
+        The batch's files.
+    n_read : int
+        Rows in them.
+    rendered : list of RenderedExample
+        The rows of highest score.
+    labels : list of DataFile
+        Files by which labels arrived later.
+    seconds : float, optional
+        How long it took; a report does not say.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fingerprint: str
+    files: list[DataFile]
+    n_read: int
+    rendered: list[RenderedExample]
+    labels: list[DataFile] = []
+    seconds: float | None = None
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        """Return what a report says of the scoring of its interval."""
+        return cls(
+            fingerprint=report.detector.fingerprint,
+            files=report.data,
+            n_read=report.counts.read,
+            rendered=list(report.examples),
+            labels=report.labels,
+        )
+
+    def with_labels(self, labels: list[DataFile]) -> Self:
+        """Return the same with other files by which labels arrived."""
+        return self.model_copy(update={"labels": labels})
+
+
+@dataclass(frozen=True)
+class ScoredInterval:
+    """An interval that has been scored.
+
+    Attributes
+    ----------
+    monitor, interval : Monitor, Interval
+        Of which batch.
+    bundle : Bundle
+        The detector that scored it.
+    window : ReferenceWindow
+        What it is compared with.
+    scores : pyarrow.Table
+        Its score table, complete or as scoring leaves it.
+    rejected : Counter of str
+        Reasons of the rows that could not be scored.
+    scoring : Scoring
+        What scoring leaves beside.
+    """
+
+    monitor: Monitor
+    interval: Interval
+    bundle: Bundle
+    window: ReferenceWindow
+    scores: pa.Table
+    rejected: Counter[str]
+    scoring: Scoring
