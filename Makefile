@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
-# uv makes the environment. Where it is not installed, pip puts a copy into .uv/ and nowhere else.
+# uv creates the environment. Where it is not installed, pip puts a copy into .uv/ and nowhere else.
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 STAMP := .venv/.setup
 RUN := .venv/bin/
@@ -11,7 +11,7 @@ RUN := .venv/bin/
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP)  ## Make .venv with everything that demo, test, lint and docs need
+setup: $(STAMP)  ## Create .venv with everything that demo, test, lint and docs need
 
 .uv/bin/uv:
 	@python3 -m pip --version >/dev/null 2>&1 || \
@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
 	$(UV) sync --locked --extra airflow --extra peers
 	@touch $@
 
-demo: $(STAMP)  ## Run a week of real batches through Airflow and open with build/demo/reports
+demo: $(STAMP)  ## Run a week of real batches through Airflow; writes build/demo/reports/
 	$(RUN)drift-monitor demo
 
 test: $(STAMP)  ## Run the tests
@@ -34,7 +34,7 @@ lint: $(STAMP)  ## Check format, lint rules, types and the direction of imports
 	$(RUN)mypy
 	$(RUN)lint-imports --no-logo
 
-format: $(STAMP)  ## Format the code and mend what ruff can mend
+format: $(STAMP)  ## Format the code and fix what ruff can fix
 	$(RUN)ruff format .
 	$(RUN)ruff check --fix .
 
@@ -47,11 +47,11 @@ bench: $(STAMP)  ## Measure speed and accuracy against peers; writes benchmarks/
 	$(RUN)python -m benchmarks.training.speed
 	$(RUN)python -m benchmarks.attacks.speed
 
-paper: $(STAMP)  ## Repeat the paper's evaluation, for hours: make paper DATA=DIR; writes studies/
+paper: $(STAMP)  ## Repeat the paper's evaluation, which takes hours (make paper DATA=DIR); writes studies/
 	$(RUN)python studies/paper.py run --data-dir $(DATA)
 
 docs: $(STAMP)  ## Build the user guide into build/docs
 	$(RUN)mkdocs build --strict --site-dir build/docs
 
-clean:  ## Remove the environment and everything built
+clean:  ## Remove the environment and everything that was built
 	rm -rf .venv .uv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

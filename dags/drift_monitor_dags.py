@@ -1,4 +1,4 @@
-"""Airflow DAGs of the YAML files in `monitors/`, or in $DRIFT_MONITOR_MONITORS."""
+"""One Airflow DAG for each YAML file in `monitors/`, or in $DRIFT_MONITOR_MONITORS."""
 
 import os
 from pathlib import Path

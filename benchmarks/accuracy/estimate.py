@@ -1,12 +1,12 @@
-"""Accuracy estimated without labels: this project's map, NannyML's CBPE, ATC, average confidence.
+"""Accuracy estimated without labels: this project, NannyML's CBPE, ATC, average confidence.
 
     python -m benchmarks.accuracy.estimate
 
-Cells are the corruptions of CIFAR-10-C at five severities, each on other Fashion-MNIST test images,
-and clean ones. No estimate is made by a map that has seen anything of the cell's kind: one map is
-fitted on noise and digital corruptions and judged on blur and weather, one the other way round. The
-peers are fitted on the same clean reference images, all that they use. CBPE runs in an environment
-of its own.
+Each cell holds different Fashion-MNIST test images, with one corruption of CIFAR-10-C at one of
+five severities. Our estimator never estimates a kind of corruption that it has seen: one is fitted
+on noise and digital corruptions and judged on blur and weather, and another the other way round.
+The peers are fitted on the same clean reference images, which is all they can use. CBPE runs in an
+environment of its own.
 """
 
 import argparse
@@ -29,8 +29,8 @@ from adversarial.training.accuracy_rows import calibration_rows
 from benchmarks.accuracy.estimators import (
     Estimate,
     average_confidence,
+    fit_estimator,
     thresholded_confidence,
-    with_map,
     without_reconstruction,
     without_score,
 )
@@ -139,7 +139,7 @@ def estimates(
     images: tuple[NDArray[np.float32], NDArray[np.int64]],
     cells: list[Cell],
 ) -> dict[str, list[Estimate]]:
-    """Return each estimator's estimate of each cell, the maps' by the one that has not seen it."""
+    """Return each estimator's estimate of each cell, ours by the one that has not seen its kind."""
     table, names = reference.table, detector.class_names
     peers = {
         "average confidence": average_confidence(),
@@ -157,9 +157,9 @@ def estimates(
         "… without the score": without_score,
         "… without the autoencoder": without_reconstruction,
     }.items():
-        maps = [with_map(view(table), view(rows), names) for rows in changed]
-        # A cell of the first half is judged by the map of the second, and the other way round.
-        found[name] = [maps[cell.family in HALVES[0]](view(cell.table)) for cell in cells]
+        fitted = [fit_estimator(view(table), view(rows), names) for rows in changed]
+        # Cells of the first half are judged by the estimator of the second, and vice versa.
+        found[name] = [fitted[cell.family in HALVES[0]](view(cell.table)) for cell in cells]
     found["NannyML 0.13 CBPE"] = cbpe(reference, cells, names)
     return found | {name: [peer(cell.table) for cell in cells] for name, peer in peers.items()}
 
@@ -203,7 +203,7 @@ def main() -> None:
     peers = [name for name in excess if not name.startswith("…")]
     reached = all(excess[name][1] > 0 for name in peers)
 
-    lines = [f"{'':28}{'points':>8}{'95 %':>16}{'bias':>8}{'more than the map':>26}"]
+    lines = [f"{'':28}{'points':>8}{'95 %':>16}{'bias':>8}{'more than ours':>26}"]
     for name, (mean, low, high) in means.items():
         interval = f"{100 * low:.2f} to {100 * high:.2f}"
         more = ""
@@ -218,14 +218,14 @@ def main() -> None:
             f"Mean absolute error of estimated accuracy over {len(cells)} cells of "
             f"{arguments.rows:,} Fashion-MNIST test images",
             f"(true accuracy {truth.min():.1%} to {truth.max():.1%}), of kinds of corruption that "
-            "the map has not seen",
+            "our estimator has not seen",
             "",
             *lines,
             "",
             "Intervals: bootstrap over the corruptions.",
             f"Target, less than every peer beyond its interval: {verdict(reached)}.",
-            f"The map's own 95 % interval, ±{100 * width:.1f} points on average, holds the true "
-            f"accuracy in {covered:.1%} of the cells.",
+            f"Our estimator's own 95 % interval, ±{100 * width:.1f} points on average, contains "
+            f"the true accuracy in {covered:.1%} of the cells.",
         ]
     )
     write_record(
@@ -234,7 +234,7 @@ def main() -> None:
         {
             "rows_per_cell": arguments.rows,
             "mean_absolute_error": means,
-            "more_than_the_map": excess,
+            "more_than_ours": excess,
             "coverage": covered,
             "mean_half_width": width,
             "reached": reached,

@@ -21,7 +21,9 @@ Estimator = Callable[[pa.Table], Estimate]
 """From a score table, (n rows), to its estimated accuracy."""
 
 
-def with_map(reference: pa.Table, changed: pa.Table, class_names: tuple[str, ...]) -> Estimator:
+def fit_estimator(
+    reference: pa.Table, changed: pa.Table, class_names: tuple[str, ...]
+) -> Estimator:
     """Return this project's estimator, fitted on normal and changed rows."""
     fitted = AccuracyEstimator.fit(reference, changed, class_names)
     before = float(fitted.predict(reference)[0].mean())
@@ -37,7 +39,7 @@ def with_map(reference: pa.Table, changed: pa.Table, class_names: tuple[str, ...
 
 
 def without_score(table: pa.Table) -> pa.Table:
-    """Return the rows with one score for all, so that a map cannot learn from it."""
+    """Return the rows with one score for all, so that an estimator cannot learn from it."""
     return _replaced(table, adversarial_score=pa.repeat(1.0, len(table)))
 
 
