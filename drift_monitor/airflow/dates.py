@@ -1,4 +1,4 @@
-"""Which batch a DAG run is about. Airflow has many dates; this is the one place that chooses."""
+"""Which batch a DAG run processes. Airflow has many dates; only this module chooses among them."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,27 +13,27 @@ BATCH_DATE = "batch_date"
 def resolve_interval(monitor: Monitor, context: Mapping[str, Any]) -> Interval:
     """Return the data interval that a DAG run processes.
 
-    The first of these that the run carries:
+    It is the first of these that the run has:
 
-    1. the parameter `batch_date`, given by hand;
+    1. the parameter `batch_date`, set by hand;
     2. the partition key;
     3. in a run started by hand (`airflow dags test`, `airflow dags trigger -l`, REST), the logical
-       date. Airflow infers a data interval before that date, or before now, but who names a day
-       means that day. A moment inside an interval, such as the now of a click, names no day: the
-       last interval that was complete by then is taken;
+       date. Airflow infers a data interval before that date, or before now, but someone who names
+       a day means that day. A moment inside an interval, such as the time of a click, does not name
+       a day: the last interval that was complete by then is taken;
     4. the start of the data interval (scheduled runs and backfills).
 
     Parameters
     ----------
     monitor : Monitor
-        Gives time zone and length of an interval.
+        Gives the time zone and the length of an interval.
     context : mapping
         Airflow's task context.
 
     Raises
     ------
     DriftMonitorError
-        If the run carries no date, or one that cannot be read.
+        If the run has no date, or one that cannot be parsed.
     """
     given = (context.get("params") or {}).get(BATCH_DATE)
     if given:
@@ -46,7 +46,7 @@ def resolve_interval(monitor: Monitor, context: Mapping[str, Any]) -> Interval:
     if dag_run.data_interval_start is not None:
         return monitor.interval(dag_run.data_interval_start)
     raise DriftMonitorError(
-        f"the DAG run carries no date: trigger it with the parameter {BATCH_DATE}, as in "
+        f"the DAG run has no date: trigger it with the parameter {BATCH_DATE}, as in "
         f'--conf \'{{"{BATCH_DATE}": "2026-11-20"}}\''
     )
 
@@ -68,7 +68,7 @@ def parse_date(text: str, what: str) -> date | datetime:
     Raises
     ------
     DriftMonitorError
-        If it is neither; names `what`.
+        If it is neither; the message names `what`.
     """
     try:
         if len(text) == len("2026-11-20"):

@@ -1,4 +1,4 @@
-"""The DAG `adversarial_evaluation`: find_due → evaluate, once for each monitor that is due."""
+"""The DAG `adversarial_evaluation`: find_due → evaluate, once per monitor that is due."""
 
 import logging
 from collections.abc import Mapping
@@ -30,14 +30,14 @@ EVALUATED = Asset(EVALUATION_DAG)
 def build_evaluation_dag(monitors: Mapping[Path, Monitor]) -> DAG:
     """Return the DAG that evaluates detectors under attack.
 
-    A scheduled run is about the monitors whose `evaluation.schedule` is due. A run started by hand
-    is about the one that the parameter `monitor` names, or all. With the parameter `candidate`, the
-    detector is compared with that bundle: a verdict fails the task only with `required`.
+    A scheduled run covers the monitors whose `evaluation.schedule` is due. A run started by hand
+    covers the one named by the parameter `monitor`, or all. With the parameter `candidate`, the
+    detector is compared with that bundle; its verdict fails the task only if `required` is set.
 
     Parameters
     ----------
     monitors : mapping of Path to Monitor
-        YAML files of monitors with an `evaluation` section, and what they hold.
+        Monitors with an `evaluation` section, by their YAML files.
     """
     schedules = {
         str(path): monitor.evaluation.schedule
@@ -56,7 +56,7 @@ def build_evaluation_dag(monitors: Mapping[Path, Monitor]) -> DAG:
             "monitor": Param(
                 None,
                 type=["null", "string"],
-                description="Name of the monitor; those that are due, or all, when not given.",
+                description="Name of the monitor; by default those that are due, or all.",
             ),
             "candidate": Param(
                 None,
@@ -78,7 +78,7 @@ def build_evaluation_dag(monitors: Mapping[Path, Monitor]) -> DAG:
 
 @task
 def find_due(schedules: dict[str, str | None], **context: Any) -> list[str]:
-    """Return the files of the monitors that the run is about."""
+    """Return the YAML files of the monitors that this run covers."""
     params, dag_run = context["params"], context["dag_run"]
     if name := params["monitor"]:
         named = {load_monitor(path).name: path for path in schedules}
@@ -89,7 +89,9 @@ def find_due(schedules: dict[str, str | None], **context: Any) -> list[str]:
             )
         return [named[name]]
     if params["candidate"]:
-        raise AirflowFailException("a candidate is one monitor's: give the parameter 'monitor' too")
+        raise AirflowFailException(
+            "a candidate belongs to one monitor: set the parameter 'monitor' too"
+        )
     if dag_run.run_type == "manual" or dag_run.logical_date is None:
         return list(schedules)
     return [
@@ -103,7 +105,7 @@ def find_due(schedules: dict[str, str | None], **context: Any) -> list[str]:
     outlets=[EVALUATED], max_active_tis_per_dagrun=1, map_index_template="{{ monitor_name }}"
 )
 def evaluate(monitor_file: str) -> dict[str, str | None]:
-    """Evaluate one monitor's detector, and the candidate: the one task that imports TensorFlow."""
+    """Evaluate a detector, and a candidate if given. Only this task imports TensorFlow."""
     from drift_monitor.detectors.evaluate import evaluate_bundles, find_bundles
     from drift_monitor.detectors.evaluation_record import compare_evaluated
     from drift_monitor.detectors.promote import check_verdict

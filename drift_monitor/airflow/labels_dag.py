@@ -1,4 +1,4 @@
-"""The DAG `late_labels`: give committed intervals the labels that have arrived since."""
+"""The DAG `late_labels`: add labels that arrived later to committed intervals."""
 
 import logging
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ LABELS_DAG = "late_labels"
 
 
 def build_labels_dag(monitors: Mapping[str, Path]) -> DAG:
-    """Return the DAG that labels intervals; it runs on demand.
+    """Return the DAG that adds labels to committed intervals. It runs on demand.
 
     Parameters
     ----------
@@ -29,12 +29,14 @@ def build_labels_dag(monitors: Mapping[str, Path]) -> DAG:
     """
     with DAG(
         dag_id=LABELS_DAG,
-        description="Reports judged again with labels that have arrived since",
+        description="Re-judge reports with labels that arrived later",
         schedule=None,
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         max_active_runs=1,
         params={
-            "monitor": Param(type="string", enum=sorted(monitors), description="Its name."),
+            "monitor": Param(
+                type="string", enum=sorted(monitors), description="Name of the monitor."
+            ),
             "labels": Param(
                 type="string",
                 minLength=1,
@@ -45,12 +47,12 @@ def build_labels_dag(monitors: Mapping[str, Path]) -> DAG:
             "id": Param(
                 None,
                 type=["null", "string"],
-                description="Column with the rows' ids; data.row_id when not given.",
+                description="Column with the row ids; data.row_id by default.",
             ),
             "label": Param(
                 None,
                 type=["null", "string"],
-                description="Column with the labels; data.label when not given.",
+                description="Column with the labels; data.label by default.",
             ),
         },
         tags=["drift-monitor"],
@@ -62,12 +64,12 @@ def build_labels_dag(monitors: Mapping[str, Path]) -> DAG:
 
 @task
 def label_intervals(monitor_files: dict[str, str], **context: Any) -> dict[str, str]:
-    """Judge again what the run's labels are about; one interval that fails stops no other.
+    """Re-judge the intervals that the labels belong to; one that fails does not stop the others.
 
     Returns
     -------
     dict of str to str
-        The verdicts of the intervals that were given labels.
+        The verdicts of the labelled intervals, by interval.
     """
     from drift_monitor.job.labelling import label_interval, plan_labelling
     from drift_monitor.job.write import write_index

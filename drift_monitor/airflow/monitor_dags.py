@@ -1,4 +1,4 @@
-"""One DAG per monitor: score_batch → write_report → publish; and those about all monitors."""
+"""One DAG per monitor: score_batch → write_report → publish; and the DAGs that serve them all."""
 
 import hashlib
 import logging
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 def build_dags(monitors: Path) -> dict[str, DAG]:
     """Return one DAG for each `*.yaml` file in the directory `monitors`, by DAG id.
 
-    Beside them there is `late_labels`, and `adversarial_evaluation` where a monitor has a section
-    `evaluation`.
+    There is also `late_labels`, and `adversarial_evaluation` if any monitor has an `evaluation`
+    section.
 
-    A file with an error does not take the other monitors down: it gives a DAG without a schedule,
-    tagged `invalid-config`, whose documentation and whose only task say what is wrong.
+    A file with an error does not take the other monitors down. It becomes a DAG without a schedule,
+    tagged `invalid-config`, whose documentation and only task say what is wrong.
     """
     dags: dict[str, DAG] = {}
     monitored, evaluated = {}, {}
@@ -42,7 +42,7 @@ def build_dags(monitors: Path) -> dict[str, DAG]:
             monitored[monitor.name] = path
             if monitor.evaluation:
                 evaluated[path] = monitor
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others run
+        except Exception as error:  # noqa: BLE001 - one bad file must not stop the other monitors
             message = str(error) if isinstance(error, DriftMonitorError) else f"{path}: {error!r}"
             log.warning("%s", message)
             dag = _invalid_dag(path, message)
@@ -57,18 +57,18 @@ def build_dags(monitors: Path) -> dict[str, DAG]:
 def build_dag(path: Path, monitor: Monitor, taken: Collection[str] = ()) -> DAG:
     """Return the DAG of one monitor, whose YAML file is `path`.
 
-    The number of attempts at a task is the cluster's (`[core] default_task_retries`); only a batch
-    that is not there yet, and errors nobody foresaw, are worth another attempt, so errors that need
-    a person fail at once. A verdict never fails a task.
+    The number of retries is set by the cluster (`[core] default_task_retries`). Only a batch that
+    has not arrived yet and unforeseen errors are worth retrying, so errors that need a person fail
+    at once. A verdict never fails a task.
 
     Raises
     ------
     ConfigError
-        If a schedule is not a cron expression, or the name is `taken`.
+        If a schedule is not a cron expression, or the name is already `taken`.
     """
     if monitor.name in taken:
         raise ConfigError(
-            f"{path}: another DAG is named {monitor.name!r} too; give the monitor another name"
+            f"{path}: another DAG is already named {monitor.name!r}; give the monitor another name"
         )
     _check_cron(f"{path}: schedule", monitor.cron)
     if monitor.evaluation:
@@ -88,7 +88,7 @@ def build_dag(path: Path, monitor: Monitor, taken: Collection[str] = ()) -> DAG:
             BATCH_DATE: Param(
                 None,
                 type=["null", "string"],
-                description="Date of the batch to process, as 2026-11-20; by default the run's.",
+                description="Date of the batch to process, such as 2026-11-20; the run's by default.",
             )
         },
         tags=["drift-monitor"],
@@ -100,7 +100,7 @@ def build_dag(path: Path, monitor: Monitor, taken: Collection[str] = ()) -> DAG:
 
 @task
 def score_batch(monitor_file: str, **context: Any) -> dict[str, str]:
-    """Score the run's batch into a staging directory: the one task that imports TensorFlow."""
+    """Score the run's batch into a staging directory. Only this task imports TensorFlow."""
     from drift_monitor.job.run import score_interval
 
     with no_useless_retries():
@@ -117,7 +117,7 @@ def score_batch(monitor_file: str, **context: Any) -> dict[str, str]:
 
 @task
 def write_report(scored: dict[str, str]) -> dict[str, str]:
-    """Judge the scores and write the report beside them."""
+    """Judge the scores and write the report next to them."""
     from drift_monitor.job.run import write_report as write
 
     with no_useless_retries():
@@ -129,7 +129,7 @@ def write_report(scored: dict[str, str]) -> dict[str, str]:
 
 @task
 def publish(reported: dict[str, str]) -> dict[str, str]:
-    """Commit the result and bring the monitor's index up to date."""
+    """Commit the result and update the monitor's index."""
     from drift_monitor.job.run import publish as commit
 
     with no_useless_retries():

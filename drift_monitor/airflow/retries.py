@@ -1,4 +1,4 @@
-"""Which errors are worth another attempt at a task."""
+"""Which errors are worth retrying."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from drift_monitor.errors import MissingBatchError
 def no_useless_retries() -> Iterator[None]:
     """Fail the task at once on an error that needs a person.
 
-    Rows that are not there yet, and errors nobody foresaw, are retried as often as Airflow is told.
+    A batch that has not arrived yet and unforeseen errors are retried as Airflow is configured.
     """
     try:
         yield
