@@ -97,7 +97,7 @@ def label_intervals(monitor_files: dict[str, str], **context: Any) -> dict[str, 
         write_index(monitor)
     if failed:
         raise AirflowFailException(
-            f"{', '.join(failed)} failed and are as they were; the reasons are in the log. Mend "
+            f"{', '.join(failed)} failed and are unchanged; the reasons are in the log. Fix "
             "them and trigger the DAG again"
         )
     return verdicts

@@ -88,7 +88,7 @@ def build_dag(path: Path, monitor: Monitor, taken: Collection[str] = ()) -> DAG:
             BATCH_DATE: Param(
                 None,
                 type=["null", "string"],
-                description="Date of the batch to process, such as 2026-11-20; the run's by default.",
+                description="Date of the batch, such as 2026-11-20; the run's date by default.",
             )
         },
         tags=["drift-monitor"],

@@ -46,26 +46,28 @@ def evaluate(
 
 def promote(
     monitor: MonitorFile,
-    candidate: Annotated[Path, typer.Argument(help="Bundle to put in the detector's place.")],
+    candidate: Annotated[Path, typer.Argument(help="Bundle that is to replace the detector.")],
     evaluation: Annotated[
         Path | None,
-        typer.Option(help="Directory of an evaluation of both; the monitor's own when not given."),
+        typer.Option(help="Directory of an evaluation of both; the monitor's own by default."),
     ] = None,
     require_evaluation: Annotated[
         bool,
         typer.Option(
-            "--require-evaluation", help="Refuse where none is finished, instead of making it."
+            "--require-evaluation",
+            help="Refuse if no evaluation is finished, instead of running one.",
         ),
     ] = False,
     allow_undecided: Annotated[
-        bool, typer.Option("--allow-undecided", help="Promote where the rows are too few to tell.")
+        bool,
+        typer.Option("--allow-undecided", help="Promote even if there are too few rows to tell."),
     ] = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Promote without an evaluation, for instance to go back."),
+        typer.Option("--force", help="Promote without an evaluation, for instance to roll back."),
     ] = False,
 ) -> None:
-    """Replace the monitor's detector by a candidate; exit with 4 where that is refused."""
+    """Replace the monitor's detector with a candidate; exit with code 4 if that is refused."""
     if force and (evaluation or require_evaluation):
         raise typer.BadParameter("--force looks at no evaluation", param_hint="--force")
     from drift_monitor.config import load_monitor

@@ -25,11 +25,11 @@ HEADINGS = {
     "probability_correct": "p(right)",
     "logged_prediction": "served",
 }
-"""Of columns on the terminal, where their own name is long."""
+"""Shorter headings for columns whose names are long, for the terminal."""
 
 
 class Outcome(StrEnum):
-    """Which rows `rows` lists."""
+    """Which rows the command `rows` lists."""
 
     HARMFUL = "harmful"
     HARMLESS = "harmless"
@@ -39,10 +39,10 @@ def report(
     monitor: MonitorFile,
     date: Annotated[
         datetime | None,
-        typer.Option(formats=DATE_FORMATS, help="Only this interval; all when not given."),
+        typer.Option(formats=DATE_FORMATS, help="Only this interval; all of them by default."),
     ] = None,
 ) -> None:
-    """Write the HTML pages of committed intervals anew, without scoring."""
+    """Write the HTML pages of committed intervals again, without scoring."""
     from drift_monitor.config import load_monitor
     from drift_monitor.job.write import rerender, write_index
     from drift_monitor.results.store import Store
@@ -61,14 +61,14 @@ def labels(
     end: EndOption,
     id_column: Annotated[
         str | None,
-        typer.Option("--id", help="Column with the rows' ids; data.row_id when not given."),
+        typer.Option("--id", help="Column with the row ids; data.row_id by default."),
     ] = None,
     label_column: Annotated[
         str | None,
-        typer.Option("--label", help="Column with the labels; data.label when not given."),
+        typer.Option("--label", help="Column with the labels; data.label by default."),
     ] = None,
 ) -> None:
-    """Judge committed intervals again with labels that have arrived since, without scoring."""
+    """Re-judge committed intervals with labels that arrived later, without scoring."""
     if end < start:
         raise typer.BadParameter(f"{end:%Y-%m-%d} is before --start", param_hint="--end")
     from drift_monitor.config import load_monitor
@@ -89,8 +89,8 @@ def labels(
     typer.echo(f"Wrote {write_index(config)}")
     if failed:
         raise DriftMonitorError(
-            f"{failed} of {len(plan.intervals)} intervals failed and are as they were; the reasons "
-            "are above. Mend them and run the same command again"
+            f"{failed} of {len(plan.intervals)} intervals failed and are unchanged; the reasons "
+            "are above. Fix them and run the same command again"
         )
 
 
@@ -103,17 +103,19 @@ def rows(
     flagged: Annotated[bool, typer.Option("--flagged", help="Only flagged rows.")] = False,
     random: Annotated[
         int | None,
-        typer.Option(min=1, help="So many of them drawn at random, for instance to be labelled."),
+        typer.Option(min=1, help="Draw this many of them at random, for instance to label them."),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help=f"At most so many; {ROWS_SHOWN} on a terminal, all in a file."),
+        typer.Option(
+            min=1, help=f"At most this many; by default {ROWS_SHOWN} on a terminal, all in a file."
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="File to write them to, .csv or .parquet.")
+        Path | None, typer.Option(help="File to write the rows to, .csv or .parquet.")
     ] = None,
 ) -> None:
-    """List the rows of a committed interval, the highest score first, or a random sample."""
+    """List the rows of a committed interval by descending score, or a random sample of them."""
     from drift_monitor.config import load_monitor
     from drift_monitor.results.read import read_result
     from drift_monitor.results.row_list import list_rows
@@ -123,20 +125,22 @@ def rows(
         check_suffix(output)
     config = load_monitor(monitor)
     result = read_result(config.directory / config.interval(date).id)
-    found = list_rows(result.report, result.scores, outcome=outcome, flagged=flagged, random=random)
-    shown = found.slice(0, limit if limit or output else ROWS_SHOWN)
+    listed = list_rows(
+        result.report, result.scores, outcome=outcome, flagged=flagged, random=random
+    )
+    shown = listed.slice(0, limit if limit or output else ROWS_SHOWN)
     if output:
         write_table(shown, output)
-        typer.echo(f"Wrote {output}: {len(shown):,} of {len(found):,} rows")
+        typer.echo(f"Wrote {output}: {len(shown):,} of {len(listed):,} rows")
         return
     if len(shown):
         _print_rows(shown)
-    typer.echo(f"{len(shown):,} of {len(found):,} rows")
+    typer.echo(f"{len(shown):,} of {len(listed):,} rows")
 
 
 def compare(
     a: Annotated[Path, typer.Argument(help="Directory of an interval, or its report.json.")],
-    b: Annotated[Path, typer.Argument(help="The other, of which the differences are stated.")],
+    b: Annotated[Path, typer.Argument(help="The other one; differences are B minus A.")],
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File to write the comparison to, as JSON.")
     ] = None,
@@ -148,20 +152,20 @@ def compare(
     from drift_monitor.cli.terminal_table import print_table
     from drift_monitor.results.read import read_result
 
-    found = compare_results(read_result(a), read_result(b))
-    print_table(["", "A", "B"], side_by_side(found))
-    print_table(["B minus A", "difference", "95 % interval", "p"], differences(found), right=3)
-    if same := found.same_rows:
+    comparison = compare_results(read_result(a), read_result(b))
+    print_table(["", "A", "B"], side_by_side(comparison))
+    print_table(["B minus A", "difference", "95 % interval", "p"], differences(comparison), right=3)
+    if same := comparison.same_rows:
         typer.echo(
-            f"On the {same.n:,} rows that both hold ({same.only_in_a:,} only in A, "
+            f"On the {same.n:,} rows that both have ({same.only_in_a:,} only in A, "
             f"{same.only_in_b:,} only in B), predictions agree on {same.same_prediction:.1%}:"
         )
         headings = ["", "rows", "agree", "only A", "only B", "points", "95 % interval", "McNemar p"]
-        print_table(headings, on_same_rows(found), right=7)
-    for note in found.notes:
+        print_table(headings, on_same_rows(comparison), right=7)
+    for note in comparison.notes:
         typer.echo(f"Note: {note}")
     if json_file:
-        write_text(json_file, found.to_json())
+        write_text(json_file, comparison.to_json())
         typer.echo(f"Wrote {json_file}")
 
 
@@ -171,12 +175,12 @@ def export(
         Path | None,
         typer.Option(
             help="File for one row per interval, metric and slice, .csv or .parquet; CSV on stdout "
-            "when neither file is given."
+            "if neither file is given."
         ),
     ] = None,
     prometheus: Annotated[
         Path | None,
-        typer.Option(help="File (*.prom) for the latest interval in Prometheus' text form."),
+        typer.Option(help="File (*.prom) for the latest interval, in Prometheus' text format."),
     ] = None,
 ) -> None:
     """Write the numbers of all committed intervals for a dashboard."""

@@ -32,7 +32,7 @@ class FailOn(StrEnum):
 
 
 FailOnOption = Annotated[
-    FailOn | None, typer.Option(help="Exit with code 3 where this is a verdict.")
+    FailOn | None, typer.Option(help="Exit with code 3 if this is the verdict.")
 ]
 
 
@@ -57,7 +57,7 @@ def backfill(
     overwrite: Annotated[bool, typer.Option(help="Run committed intervals again.")] = False,
     fail_on: FailOnOption = None,
 ) -> None:
-    """Run many intervals, the committed ones excepted. One that fails does not stop the others."""
+    """Run all intervals not committed yet. One that fails does not stop the others."""
     if end < start:
         raise typer.BadParameter(f"{end:%Y-%m-%d} is before --start", param_hint="--end")
     from drift_monitor.config import load_monitor
@@ -79,8 +79,8 @@ def backfill(
     if result.failed:
         n_tried = len(result.reports) + len(result.failed)
         raise DriftMonitorError(
-            f"{len(result.failed)} of {n_tried} intervals failed; the reasons are above. Mend them "
-            "and run the same command again: it goes on with what is missing"
+            f"{len(result.failed)} of {n_tried} intervals failed; the reasons are above. Fix them "
+            "and run the same command again: it continues with what is missing"
         )
     if any(report.verdict.verdict == fail_on for report in result.reports.values()):
         raise typer.Exit(FAIL_ON_EXIT_CODE)
@@ -102,7 +102,7 @@ def validate(
     first, second = config.intervals(config.start_date, config.start_date + 7 * STEPS["day"])[:2]
     if config.batch_path(first) == config.batch_path(second):
         raise ConfigError(
-            f"{monitor}: data.path reads the same files for {first.id} and {second.id}: put the "
+            f"{monitor}: data.path gives the same files for {first.id} and {second.id}: put the "
             "interval into it, as {date} or {start:%Y-%m-%dT%H}"
         )
     typer.echo(f"{monitor}: monitor {config.name!r}, every {config.every}, {config.timezone}")
@@ -128,7 +128,7 @@ def validate(
         )
         if not batch.has_labels:
             typer.echo(
-                f"  but no column {config.data.label!r} (data.label): without labels harm is "
+                f"  but no column {config.data.label!r} (data.label): without labels, harm is "
                 "judged by the detector"
             )
 
@@ -140,7 +140,7 @@ def _print_verdict(monitor: "Monitor", report: "Report") -> None:
 
 @contextmanager
 def _progress(interval: "Interval") -> Iterator["Progress"]:
-    """Show rows done: a bar on a terminal, a plain line now and then elsewhere."""
+    """Show how many rows are done: a bar on a terminal, otherwise a line every few seconds."""
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -97,7 +97,7 @@ def test_labels_goes_on_after_an_interval_that_fails(
     )
     assert code == 1
     assert f"{DAYS[0]}: Error: " in err
-    assert "1 of 2 intervals failed and are as they were" in err
+    assert "1 of 2 intervals failed and are unchanged" in err
     assert f"{DAYS[1]}: no_drift -> no_drift" in out
     assert read(monitor, DAYS[1]).counts.labelled == 120
 
