@@ -1,15 +1,16 @@
-"""How often a week without drift is called anything else, and how often drift is found.
+"""Measure how often weeks without drift raise an alarm, and how often drift is detected.
 
     python studies/false_alarms.py run [--weeks N] [--batches N]
     python studies/false_alarms.py write
 
 `run` scores Fashion-MNIST's test images and corrupted copies of them with the quickstart's
-detector, draws batches, and writes `false_alarms.json`; `write` makes `false_alarms.md` of it.
-Scores are kept in build/false_alarms: remove it when the detector has changed.
+detector, draws batches, and writes `false_alarms.json`; `write` turns that into `false_alarms.md`.
+Scores are cached in build/false_alarms: delete it when the detector has changed.
 """
 
 import argparse
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ EXAMPLE = HERE.parent / "examples" / "fashion_mnist"
 SIZES = (200, 1000, 5000)
 HARM_BY: tuple[HarmByOption, ...] = ("labels", "detector")
 TRAILING = {200: 7, 1000: 7, 5000: 1}
-"""Intervals of the trailing window; of 5,000 rows the 10,000 test images make two."""
+"""Intervals of the trailing window, by their rows; 10,000 test images make two of 5,000."""
 CORRUPTED_ROWS = 5000
 SEED = 0
 
@@ -74,13 +75,13 @@ class Judge:
 
 
 def run(weeks: int, batches: int) -> None:
-    """Draw everything and write `false_alarms.json`."""
+    """Draw all batches and write `false_alarms.json`."""
     bundle = read_bundle(EXAMPLE / "detector")
     clean = scored("clean", 10_000, lambda x: x)
     null = [
         {"reference": kind, "harm_by": harm_by, "n": n, "weeks": weeks}
         | {"verdicts": dict(Counter(draw(Judge(bundle, Policy(harm_by=harm_by)), clean, n, weeks)))}
-        for kind, draw in (("fixed", fixed), ("drawn anew", drawn_anew), ("trailing", trailing))
+        for kind, draw in (("fixed", fixed), ("redrawn", redrawn), ("trailing", trailing))
         for harm_by in HARM_BY
         for n in SIZES
     ]
@@ -119,7 +120,7 @@ def run(weeks: int, batches: int) -> None:
 def scored(
     name: str, n: int, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 ) -> pa.Table:
-    """Return the score table of the first n test images, changed; kept in `SCRATCH`."""
+    """Return the score table of the first n test images, changed; cached in `SCRATCH`."""
     kept = SCRATCH / f"{name}.parquet"
     if not kept.exists():
         x, labels, detector = _load()
@@ -143,20 +144,20 @@ def _load() -> tuple[NDArray[np.float32], NDArray[np.int64], AdversarialDetector
 
 
 def draws(rng: np.random.Generator, n_rows: int, n: int, times: int) -> Iterator[Rows]:
-    """Yield rows of `times` batches of n, each without replacement."""
+    """Yield the rows of `times` batches of n, each drawn without replacement."""
     for _ in range(times):
         yield rng.permutation(n_rows)[:n]
 
 
 def fixed(judge: Judge, clean: pa.Table, n: int, weeks: int) -> Iterator[str]:
-    """Yield verdicts on batches against the detector's own window: one reference for all weeks."""
+    """Yield verdicts on batches against the detector's own window, the same for all weeks."""
     pool, reference = judge.rows(clean), judge.rows(judge.bundle.reference())
     for rows in draws(np.random.default_rng([SEED, n]), len(pool), n, weeks):
         yield judge.verdict(pool.take(rows), reference)
 
 
-def drawn_anew(judge: Judge, clean: pa.Table, n: int, weeks: int) -> Iterator[str]:
-    """Yield verdicts on batches against windows of 5,000 other test images, drawn each week."""
+def redrawn(judge: Judge, clean: pa.Table, n: int, weeks: int) -> Iterator[str]:
+    """Yield verdicts on batches against 5,000 other test images, drawn for each week."""
     pool = judge.rows(clean)
     for rows in draws(np.random.default_rng([SEED, n, 1]), len(pool), len(pool), weeks):
         yield judge.verdict(pool.take(rows[:n]), pool.take(rows[n : n + 5000]))
@@ -165,7 +166,7 @@ def drawn_anew(judge: Judge, clean: pa.Table, n: int, weeks: int) -> Iterator[st
 def trailing(judge: Judge, clean: pa.Table, n: int, weeks: int) -> Iterator[str]:
     """Yield verdicts on a sequence of weeks, each against the last ones that were not harmful.
 
-    A week's rows are drawn from those that the window does not hold.
+    The rows of a week are drawn from those that are not in the window.
     """
     pool = judge.rows(clean)
     rng = np.random.default_rng([SEED, n, 2])
@@ -188,21 +189,27 @@ def write() -> None:
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     alpha = record["alpha"]
     lines = [
-        "# False alarms, and what is found",
+        "# False alarms and detected drift",
         "",
         *(__doc__ or "").splitlines()[2:4],
         "",
-        f"Quickstart's detector on Fashion-MNIST, accuracy {record['accuracy']:.3f} on the test "
-        f"images, α = {alpha:g}, default policy. Intervals are Wilson's, 95 %.",
+        *_wrapped(
+            "The quickstart's detector on Fashion-MNIST, with an accuracy of "
+            f"{record['accuracy']:.3f} on the test images, α = {alpha:g} and the default policy. "
+            "Intervals are Wilson's, 95 %."
+        ),
         "",
         "## Weeks without drift",
         "",
-        "Batches of clean test images. An alarm is any verdict but `no_drift`. References: "
-        "*fixed*, the detector's own 5,000 images, one draw for all weeks; *drawn anew*, 5,000 "
-        "test images drawn for each week, which is what α promises; *trailing*, the last "
-        f"{TRAILING[200]} weeks not harmful ({TRAILING[5000]} of 5,000 rows, since there are "
-        "10,000 images). Batches are drawn without replacement, so that those of 5,000 rows, half "
-        "of all images, are more alike than weeks in production would be: their lines flatter.",
+        *_wrapped(
+            "All batches are of clean test images. An alarm is any verdict but `no_drift`. The "
+            "references are: *fixed*, the detector's own 5,000 images, the same for all weeks; "
+            "*redrawn*, 5,000 test images drawn for each week, the case that α is about; and "
+            f"*trailing*, the last {TRAILING[200]} weeks that were not harmful "
+            f"({TRAILING[5000]} for weeks of 5,000 rows, because there are 10,000 images). Batches "
+            "are drawn without replacement. Those of 5,000 rows, half of all images, are therefore "
+            "more alike than weeks in production would be, and their numbers look too good."
+        ),
         "",
         *table(
             ["reference", "harm by", "n", "weeks", "alarms", "harmful", "harmless", "statistical"],
@@ -211,9 +218,11 @@ def write() -> None:
         *_judgement(record["null"], alpha),
         "## Drift",
         "",
-        "CIFAR-10-C's 15 corruptions of the first 5,000 test images, without labels (harm by "
-        "`detector`): share of batches called `harmful_drift`, and in brackets called any drift. "
-        "Of 5,000 rows there is one batch.",
+        *_wrapped(
+            "The first 5,000 test images under the 15 corruptions of CIFAR-10-C, without labels "
+            "(harm by `detector`): the share of batches with the verdict `harmful_drift`, and in "
+            "brackets with any verdict but `no_drift`. There is one batch of 5,000 rows each."
+        ),
         "",
         *table(
             ["corruption", "severity", "accuracy", *(f"n = {n:,}" for n in SIZES)],
@@ -222,6 +231,10 @@ def write() -> None:
     ]
     text = "\n".join(lines).rstrip() + "\n"
     (HERE / "false_alarms.md").write_text(text, encoding="utf-8")
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 100, break_on_hyphens=False)
 
 
 def _alarms(verdicts: dict[str, int], *, harmful: bool = False) -> Rate:

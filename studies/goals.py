@@ -1,4 +1,4 @@
-"""The paper's figures, what ours are to be, and what they are."""
+"""The paper's numbers, the goals for ours, and what ours are."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from tables import FPR, NAMES, number, read, select
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure of the paper, and what ours is to be."""
+    """A number of the paper, and the goal for ours."""
 
     what: str
     paper: str
     to_reach: str
     run: str
     number: dict[str, Any]
-    """Fields of the record in the run's metrics."""
+    """Fields of its record in the run's metrics."""
     is_reached: Callable[[float], bool] | None = None
-    """None where nothing is to be reached."""
+    """None if there is no goal."""
 
 
 READINGS: dict[str, dict[str, Any]] = {
     "flagged corrected": {"metric": "accuracy_defended", "fpr": FPR},
     "all corrected": {"metric": "accuracy_reconstructed"},
 }
-"""What the paper's accuracy with a defence may be of: its Figure 2, or M(AE(x)) of every image."""
+"""What the paper's accuracy with a defence may mean: its Figure 2, or M(AE(x)) of every image."""
 
 
 CLEAN = {
@@ -34,8 +34,8 @@ CLEAN = {
     "cifar10": ("CIFAR-10 simple CNN", ".8024"),
     "resnet56": ("CIFAR-10 ResNet-56", ".9315"),
 }
-"""By the run that has the paper's attacks on a classifier: its name, and the paper's accuracy of it
-with no attack."""
+"""By the run with the paper's attacks on a classifier: the classifier's name, and its accuracy
+without attack in the paper."""
 
 
 def _defended(attack: str, reading: str, defence: str = "kl") -> dict[str, Any]:
@@ -196,8 +196,8 @@ CIFAR_CW = {
     "cifar10": ((0.6022, 0.7551, 0.7669, 0.7688), 0.03),
     "resnet56": ((0.1650, 0.8048, 0.8141, 0.8153), None),
 }
-"""Of the runs on CIFAR-10: the paper's accuracy under C&W by defence; and how far our distance
-between it and clean accuracy may be from the paper's."""
+"""By the run on CIFAR-10: the paper's accuracy under C&W for each defence; and by how much the
+distance of ours to clean accuracy may differ from that of the paper's."""
 ORDER = ("mse", "kl", "kl-t", "kl-hl")
 
 DRIFT = (
@@ -205,9 +205,9 @@ DRIFT = (
     ("CIFAR-10 ResNet-56", "resnet56-longer", "kl"),
     ("CIFAR-10 ResNet-56, AE of 20 epochs", "resnet56-longer", "kl-longer"),
 )
-"""Of drift: the classifier's name, the run, and the defence."""
+"""The runs on drift: the classifier's name, the run, and the defence."""
 PAPER_RATIOS = ("2.91", "to", "to", "to", "5.87")
-"""By severity; the paper's text gives the range."""
+"""By severity; the paper's text gives only the range."""
 
 
 def goal_row(goal: Goal) -> list[str]:
@@ -229,7 +229,7 @@ def goal_row(goal: Goal) -> list[str]:
 
 
 def order_rows(run: str, reading: str) -> Iterator[list[str]]:
-    """Yield the rows of C&W on CIFAR-10: the order of the defences, and their distance to clean."""
+    """Yield the rows of C&W on CIFAR-10: the defences' distance to clean accuracy, and order."""
     name, clean_paper = CLEAN[run]
     paper, tolerance = CIFAR_CW[run]
     records = read(run)
@@ -261,7 +261,7 @@ def _sorted(values: list[float]) -> list[str]:
 
 
 def drift_rows(name: str, run: str, defence: str) -> Iterator[list[str]]:
-    """Yield the rows of drift on CIFAR-10-C's corruptions, all together, by severity (Figure 7)."""
+    """Yield the rows of drift: CIFAR-10-C's corruptions taken together, by severity (Figure 7)."""
     records = read(run)
     for severity, theirs in enumerate(PAPER_RATIOS, start=1):
         where = {"corruption": "all", "severity": severity, "defence": defence}

@@ -1,4 +1,4 @@
-"""The runs: which models of the paper are trained, and how each is attacked."""
+"""The runs: which of the paper's models are trained, and how each is attacked."""
 
 import shutil
 import subprocess
@@ -21,12 +21,12 @@ KEPT = (
     "figures/drift-*.svg",
     "figures/heatmap-*.svg",
 )
-"""What of a run stays in the repository: numbers, and the figures that the paper has too."""
+"""What the repository keeps of a run: its numbers, and the figures that the paper has too."""
 
 
 @dataclass(frozen=True)
 class Models:
-    """A classifier of the paper and the detectors of it: options of `adversarial train`."""
+    """A classifier of the paper and its detectors, as options of `adversarial train`."""
 
     dataset: str
     model: str
@@ -41,12 +41,12 @@ class Models:
 
 @dataclass(frozen=True)
 class Run:
-    """One evaluation: options of `adversarial evaluate`."""
+    """One evaluation, as options of `adversarial evaluate`."""
 
     models: Models
     options: list[str]
     detectors: tuple[str, ...] = ()
-    """Those evaluated; all when not given."""
+    """Those that are evaluated; by default all."""
 
 
 MNIST = Models(
@@ -159,7 +159,7 @@ RUNS: dict[str, Run] = {
 
 
 def run(name: str, data_dir: Path, scratch: Path) -> None:
-    """Train what a run needs, evaluate, and keep its numbers and figures."""
+    """Train what a run needs, evaluate it, and keep its numbers and figures."""
     asked = RUNS[name]
     models = asked.models
     detectors = asked.detectors or tuple(models.detectors)
@@ -184,7 +184,7 @@ def run(name: str, data_dir: Path, scratch: Path) -> None:
 
 
 def call(*arguments: str) -> None:
-    """Run the `adversarial` command; what it says of an error is enough."""
+    """Run the `adversarial` command and stop with its exit code; it prints its own errors."""
     print("adversarial", *arguments, flush=True)
     done = subprocess.run([Path(sys.executable).with_name("adversarial"), *arguments], check=False)
     if done.returncode:

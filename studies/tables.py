@@ -20,7 +20,7 @@ NAMES = {
     "kl-longer": "AE^KL, 20 epochs",
     "ensemble": "ensemble",
 }
-"""Defences, in the paper's words."""
+"""Names of the defences, as in the paper."""
 
 FIGURES = (
     ("1, 3, 8 to 16", "images, attacked and reconstructed, with classes and scores", "grid-*"),
@@ -28,18 +28,18 @@ FIGURES = (
     ("5, 6", "ROC of the score", "roc-*"),
     ("7", "scores of harmful and harmless drift, by severity", "drift-*"),
 )
-"""The paper's figures of results, what they show, and the names of ours."""
+"""The paper's figures with results, what they show, and the file names of ours."""
 
 POLICIES = ("none", "reject", "correct", "correct_gated", "correct_always")
 
 
 def read(run: str) -> list[Record]:
-    """Return the records of a run; none if it has not been made."""
+    """Return the records of a run, or none if it has not been run."""
     return list(read_results(HERE / run).records) if (HERE / run).exists() else []
 
 
 def select(records: Sequence[Record], **fields: Any) -> Record | None:
-    """Return the one record with these fields; what is not asked for is to be null."""
+    """Return the one record with these fields; fields that are not named must be null."""
     wanted = dict.fromkeys(("attack", "target", "defence", "corruption", "severity"), None)
     if "threat_model" not in fields and fields.get("attack"):
         fields["threat_model"] = "white-box" if fields.get("target") else "grey-box"
@@ -52,7 +52,7 @@ def select(records: Sequence[Record], **fields: Any) -> Record | None:
 
 
 def number(record: Record | None, digits: int = 4) -> str:
-    """Return a value with its interval."""
+    """Return the text of a value with its interval."""
     if record is None or record["value"] is None:
         return "–"
     text = f"{record['value']:.{digits}f}"
@@ -62,7 +62,7 @@ def number(record: Record | None, digits: int = 4) -> str:
 
 
 def against(threat_model: str, target: str | None) -> str:
-    """Return what the attacker knows, and which defence was attacked."""
+    """Return the threat model, and which defence was attacked."""
     return f"{threat_model}, against {NAMES.get(target, target)}" if target else threat_model
 
 
@@ -117,7 +117,7 @@ def attack_tables(
     cases: Sequence[tuple[str, str | None, str]],
     defences: Sequence[str],
 ) -> Iterator[str]:
-    """Yield accuracy, detection and what the attacks cost, by threat model and attack."""
+    """Yield accuracy, detection and the cost of the attacks, by threat model and attack."""
     named = [NAMES.get(defence, defence) for defence in defences]
 
     def of(case: tuple[str, str | None, str], **fields: Any) -> str:
@@ -132,8 +132,8 @@ def attack_tables(
 
     where = ["threat model", "attack"]
     clean = of(cases[0], metric="accuracy_clean")
-    yield f"Accuracy with no attack: {clean}. Under attack, flagged images at ε_FPR {FPR:g} given"
-    yield "the corrected class (Figure 2 of the paper):"
+    yield f"Accuracy without attack: {clean}. Accuracy under attack if flagged images at"
+    yield f"ε_FPR {FPR:g} get the corrected class (Figure 2 of the paper):"
     yield ""
     yield from table(
         [*where, "no defence", *named],
@@ -149,7 +149,8 @@ def attack_tables(
             for case in cases
         ],
     )
-    yield "M(AE(x)) on all images, flagged or not (Tables 1 to 6); and with no attack:"
+    yield "Accuracy of M(AE(x)) on all images, flagged or not, without attack and under attack"
+    yield "(Tables 1 to 6):"
     yield ""
     rebuilt = [
         [
@@ -162,7 +163,8 @@ def attack_tables(
         of(cases[0], defence=defence, metric="accuracy_reconstructed_clean") for defence in defences
     ]
     yield from table([*where, *named], [["", "none", *unattacked], *rebuilt])
-    yield "Detection (Figures 5 and 6): AUC, and share of attacked images flagged at ε_FPR 1, 5 %:"
+    yield "Detection (Figures 5 and 6): AUC, and the share of attacked images that is flagged at"
+    yield "ε_FPR 1 % and 5 %:"
     yield ""
     yield from table(
         [*where, *(f"{name}: {what}" for name in named for what in ("AUC", "1 %", "5 %"))],
@@ -182,8 +184,8 @@ def attack_tables(
             for case in cases
         ],
     )
-    yield "The attacks: success of their own aim, also after rounding to 8 bits; mean norms where"
-    yield "they succeeded; entropy of M in nats (Figure 4); queries per image:"
+    yield "The attacks: success rate at their own goal, also after rounding to 8 bits; mean norms"
+    yield "where they succeeded; entropy of M in nats (Figure 4); queries per image:"
     yield ""
     what = ("success", "success_rounded", "l1", "l2", "linf", "entropy_clean", "entropy_attacked")
     yield from table(
@@ -195,10 +197,10 @@ def attack_tables(
 
 
 def loss_table(records: Sequence[Record], defences: Sequence[str]) -> Iterator[str]:
-    """Yield where the system ends in an undetected wrong answer, by any attack."""
+    """Yield how often the system ends with an undetected wrong answer, by any attack."""
     lost = {r["defence"] for r in records if r["attack"] == "any"}
-    yield "Share of images on which the system ends in a wrong answer that nobody is warned of: by"
-    yield "any of this run's attacks, image by image, and with no attack:"
+    yield "Share of images for which the system ends with a wrong answer and no warning, under any"
+    yield "of this run's attacks, image by image, and without attack:"
     yield ""
     some = next(r for r in records if r["attack"] not in (None, "any") and r["defence"])
     place = {name: some[name] for name in ("attack", "threat_model", "target")}
@@ -229,7 +231,7 @@ def loss_table(records: Sequence[Record], defences: Sequence[str]) -> Iterator[s
 
 
 def gradient_masking_table(records: Sequence[Record]) -> Iterator[str]:
-    """Yield the checks for hidden gradients."""
+    """Yield the checks for gradient masking."""
     found = [r for r in records if r["metric"].startswith("gradient_masking_")]
     passed = {
         (r["threat_model"], r["target"], r["attack"], r["metric"].removesuffix("_passed")): r
@@ -238,7 +240,7 @@ def gradient_masking_table(records: Sequence[Record]) -> Iterator[str]:
     }
     if not found:
         return
-    yield "Checks for hidden gradients: success of what is compared with each attack:"
+    yield "Checks for gradient masking: success rates of each attack and of those compared with it:"
     yield ""
     yield from table(
         ["threat model", "attack", "success", "compared with", "its success", "passed"],
@@ -259,7 +261,7 @@ def gradient_masking_table(records: Sequence[Record]) -> Iterator[str]:
 
 def drift_table(records: Sequence[Record]) -> Iterator[str]:
     """Yield the numbers of every corruption at every severity (section 4.4, Figure 7)."""
-    yield "Harmful: misclassified, and the original not; harmless: the same class as the original."
+    yield "Harmful: misclassified although the original is not. Harmless: the original's class."
     yield ""
     what = (
         "accuracy_drifted",
