@@ -1,6 +1,5 @@
 """A small classifier, its detector bundle, and monitors of it, for the tests that need them."""
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,12 +12,13 @@ import yaml
 
 import adversarial  # noqa: F401  # before TensorFlow, so that tests have the kernels that users have
 from adversarial.files import sha256
+from adversarial.tensorflow_log import quieten_tensorflow
 from tests.support.animals import CLASSES, SIDE, make_images, write_batch
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+quieten_tensorflow()
 
 
 @pytest.fixture(scope="session", autouse=True)

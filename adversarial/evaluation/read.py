@@ -312,8 +312,9 @@ def _read_table(file: Path, schema: pa.Schema, needed: Sequence[str]) -> pa.Tabl
 
 def _load(file: Path) -> Any:
     try:
-        found = np.load(file, allow_pickle=False)
-        return found if file.suffix == ".npy" else dict(found)
+        with file.open("rb") as opened:
+            found = np.load(opened, allow_pickle=False)
+            return found if file.suffix == ".npy" else dict(found)
     except FileNotFoundError:
         raise _missing(file) from None
     except PermissionError as error:

@@ -76,4 +76,4 @@ def _fold(layer: keras.layers.Layer, normalization: keras.layers.Layer) -> keras
 
 
 def _values(weights: Any) -> Any:
-    return np.asarray(keras.ops.convert_to_numpy(weights), np.float64)
+    return np.asarray(weights.numpy(), np.float64)

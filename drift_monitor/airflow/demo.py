@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+import warnings
 from datetime import UTC, datetime
 from datetime import time as clock_time
 from pathlib import Path
@@ -93,6 +94,8 @@ def _set_up_airflow(home: Path, monitors: Path) -> None:
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "DRIFT_MONITOR_MONITORS": str(monitors),
     }
+    # Airflow's API server, which the tasks ask, is about itself and not about the demo.
+    warnings.filterwarnings("ignore", "Using `httpx` with `starlette.testclient`", UserWarning)
     from airflow.utils.db import initdb
 
     initdb()

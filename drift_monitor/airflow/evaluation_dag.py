@@ -17,6 +17,7 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowFailException
 from croniter import croniter
 
+from adversarial.tensorflow_log import quieten_tensorflow
 from drift_monitor.airflow.retries import no_useless_retries
 from drift_monitor.config import Monitor, load_monitor
 
@@ -110,6 +111,7 @@ def evaluate(monitor_file: str) -> dict[str, str | None]:
     from drift_monitor.detectors.evaluation_record import compare_evaluated
     from drift_monitor.detectors.promote import check_verdict
 
+    quieten_tensorflow()
     context = get_current_context()
     candidate = context["params"]["candidate"]
     with no_useless_retries():

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from croniter import CroniterError, croniter
 
 from adversarial.errors import DriftMonitorError
+from adversarial.tensorflow_log import quieten_tensorflow
 from drift_monitor.airflow.dates import BATCH_DATE, resolve_interval
 from drift_monitor.airflow.evaluation_dag import EVALUATION_DAG, build_evaluation_dag
 from drift_monitor.airflow.labels_dag import LABELS_DAG, build_labels_dag
@@ -103,6 +104,7 @@ def score_batch(monitor_file: str, **context: Any) -> dict[str, str]:
     """Score the run's batch into a staging directory. Only this task imports TensorFlow."""
     from drift_monitor.job.run import score_interval
 
+    quieten_tensorflow()
     with no_useless_retries():
         monitor = load_monitor(monitor_file)
         interval = resolve_interval(monitor, context)

@@ -283,7 +283,7 @@ def _are_finite(value: Any, least: float = -np.inf) -> bool:
 def _read_batch(kept: Path, x: Rows) -> dict[str, Any]:
     """Return what is kept of a batch, or raise AttackError if it is no batch of such rows."""
     try:
-        with np.load(kept) as stored:
+        with kept.open("rb") as file, np.load(file) as stored:
             part, why = dict(stored), "other arrays, or values that are not finite"
     except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         part, why = {}, str(error)

@@ -117,7 +117,7 @@ def test_a_classifier_with_batch_norm_and_dropout_keeps_every_weight_and_flag(
     classifier.compile("adam", "sparse_categorical_crossentropy")
     x, y = rows(64), make_images(64, seed=5)[1]
     classifier.fit(x, y, verbose=0)
-    before = [(v.path, v.trainable, np.array(v)) for v in classifier.variables]
+    before = [(v.path, v.trainable, v.numpy()) for v in classifier.variables]
     flags = [layer.trainable for layer in classifier.layers]
 
     fit_autoencoder(
@@ -131,7 +131,7 @@ def test_a_classifier_with_batch_norm_and_dropout_keeps_every_weight_and_flag(
     )
     for (path, trainable, value), variable in zip(before, classifier.variables, strict=True):
         assert (path, trainable) == (variable.path, variable.trainable)
-        np.testing.assert_array_equal(value, np.array(variable))
+        np.testing.assert_array_equal(value, variable.numpy())
     assert flags == [layer.trainable for layer in classifier.layers]
     assert classifier.trainable
     assert classifier.optimizer is not None
@@ -140,9 +140,9 @@ def test_a_classifier_with_batch_norm_and_dropout_keeps_every_weight_and_flag(
 def test_the_autoencoders_own_batch_norm_and_dropout_train(classifier: keras.Model) -> None:
     x = rows(64)
     autoencoder = restless_autoencoder()
-    moving = [np.array(v) for v in autoencoder.non_trainable_variables]
+    moving = [v.numpy() for v in autoencoder.non_trainable_variables]
     fit_autoencoder(classifier, autoencoder, x, epochs=1, verbose=0)
-    after = [np.array(v) for v in autoencoder.non_trainable_variables]
+    after = [v.numpy() for v in autoencoder.non_trainable_variables]
     assert any(not np.array_equal(a, b) for a, b in zip(moving, after, strict=True))
 
 

@@ -13,6 +13,7 @@ import pytest
 from selenium import webdriver
 
 from tests.support.chromium import assert_opens_well
+from tests.support.progress import assert_only_progress
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMAND = str(Path(sys.executable).with_name("drift-monitor"))
@@ -38,6 +39,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run(copy, "demo")
     assert done.returncode == 0, done.stdout + done.stderr
     (copy / "printed.txt").write_text(done.stdout)
+    (copy / "stderr.txt").write_text(done.stderr)
     return copy
 
 
@@ -73,6 +75,14 @@ def test_the_table_and_the_path_of_the_index_are_printed(checkout: Path) -> None
     assert str(reports(checkout) / "index.html") in printed
 
 
+def test_nothing_but_the_demos_own_words_is_printed(checkout: Path) -> None:
+    assert (checkout / "stderr.txt").read_text() == ""
+    lines = (checkout / "printed.txt").read_text().splitlines()
+    words = [line.split()[0] for line in lines if line.strip(" ─")]
+    days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    assert words == ["Making", "Running", *days, "Day", *days, "Reports:", "Took"]
+
+
 def test_a_second_run_changes_no_byte(checkout: Path) -> None:
     """The same batches are made again, and scored outside Airflow to the same bytes."""
     from adversarial import AdversarialDetector
@@ -93,6 +103,7 @@ def test_a_second_run_changes_no_byte(checkout: Path) -> None:
     days = ("--start", WEEK[0], "--end", WEEK[-1])
     done = run(checkout, "backfill", "monitors/fashion_mnist.yaml", *days, "--overwrite")
     assert done.returncode == 0, done.stderr
+    assert_only_progress(done.stderr)
     assert digests(reports(checkout), "scores.parquet", "report.json", "report.html") == before
 
 

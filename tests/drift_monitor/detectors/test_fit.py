@@ -97,11 +97,13 @@ def test_a_killed_fit_resumes_to_the_bundle_of_an_unkilled_one(
     options = ("--epochs", 12, "--batch-size", 4, "--precision", "float32", "--snapshots", 2)
     program = Path(sys.executable).with_name("drift-monitor")
     whole = tmp_path / "whole"
-    subprocess.run(
+    fitted = subprocess.run(
         [program, *words(classifier_file, training_rows, whole, *options)],
         capture_output=True,
+        text=True,
         check=True,
     )
+    assert fitted.stderr == ""
 
     output = tmp_path / "killed"
     command = words(classifier_file, training_rows, output, *options)
