@@ -1,9 +1,7 @@
 """A monitor: one YAML file that says which detector watches which production batches, and how."""
 
-import glob
-import os
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -17,74 +15,30 @@ from pydantic import (
     PrivateAttr,
     StringConstraints,
     ValidationError,
-    ValidationInfo,
     model_validator,
 )
 
 from adversarial.bundle.trust import check_opt_in
 from adversarial.errors import validation_reasons
 from drift_monitor.errors import ConfigError
+from drift_monitor.intervals import (
+    CRONS,
+    Cron,
+    Every,
+    Interval,
+    Schedule,
+    ZoneName,
+    interval_at,
+    intervals_between,
+)
+from drift_monitor.locations import LocalDirectory, Location, Pattern
 
 HarmBy = Literal["labels", "paired", "detector"]
 HarmByOption = Literal["auto", "labels", "paired", "detector"]
 
-STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
-CRONS = {"hour": "0 * * * *", "day": "0 0 * * *", "week": "0 0 * * 1"}
-
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _beside_the_yaml(path: str, info: ValidationInfo) -> str:
-    """Resolve a relative local path against the directory of the YAML file; leave URLs alone."""
-    return _resolve(path, str((info.context or {}).get("directory", "")))
-
-
-def _pattern_beside_the_yaml(path: str, info: ValidationInfo) -> str:
-    """As `_beside_the_yaml` for a path with placeholders; braces in the directory are its own."""
-    sample = datetime(2026, 11, 20, tzinfo=UTC)
-    try:
-        path.format(date=sample.date(), start=sample)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"a placeholder cannot be filled ({error}): use {{date}} or {{start:%Y-%m-%d}}"
-        ) from None
-    directory = glob.escape(str((info.context or {}).get("directory", "")))
-    return _resolve(path, directory.replace("{", "{{").replace("}", "}}"))
-
-
-def _resolve(path: str, directory: str) -> str:
-    return os.path.normpath(Path(directory, path)) if directory and "://" not in path else path
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError):
-        raise ValueError(f"{name!r} is not an IANA name such as Europe/Berlin") from None
-    return name
-
-
-def _cron(schedule: str) -> str:
-    if schedule != "auto" and not re.fullmatch(r"@[a-z]+|\S+( \S+){4}", schedule):
-        raise ValueError(f"{schedule!r} is neither 'auto' nor a cron expression such as 0 6 * * *")
-    return schedule
-
-
-def _plain_cron(schedule: str) -> str:
-    if schedule == "auto":
-        raise ValueError("'auto' is for batches: give a cron expression such as 0 6 * * 1, or null")
-    return _cron(schedule)
-
-
-def _local(path: str) -> str:
-    if "://" in path:
-        raise ValueError("expected a local directory")
-    return path
-
-
-Location = Annotated[str, Field(min_length=1), AfterValidator(_beside_the_yaml)]
 
 
 class DataConfig(_Model):
@@ -109,7 +63,7 @@ class DataConfig(_Model):
         Columns by whose values the report is broken down.
     """
 
-    path: Annotated[str, Field(min_length=1), AfterValidator(_pattern_beside_the_yaml)]
+    path: Pattern
     input: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
     shape: list[int] | None = None
     row_id: str | None = None
@@ -208,7 +162,7 @@ class EvaluationConfig(_Model):
     seed: int = Field(default=0, ge=0)
     margin: float = Field(default=0.0, ge=0, lt=1)
     tolerance: float = Field(default=0.05, gt=0, le=1)
-    schedule: Annotated[str, AfterValidator(_plain_cron)] | None = CRONS["week"]
+    schedule: Cron | None = CRONS["week"]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -217,23 +171,6 @@ class EvaluationConfig(_Model):
         if self.bounds and not self.bounds[0] < self.bounds[1]:
             raise ValueError(f"bounds are {list(self.bounds)}: expected the smaller value first")
         return self
-
-
-class Interval(_Model):
-    """One data interval: half-open, in the monitor's time zone."""
-
-    start: datetime
-    end: datetime
-
-    @property
-    def id(self) -> str:
-        """Name of the interval's directory: `2026-11-20`, or `2026-11-20T06` for hours."""
-        return f"{self.start:%Y-%m-%d}" + (f"T{self.start:%H}" if self.is_hourly else "")
-
-    @property
-    def is_hourly(self) -> bool:
-        """Whether the interval is shorter than a day."""
-        return self.end - self.start < timedelta(hours=23)
 
 
 class Monitor(_Model):
@@ -275,16 +212,14 @@ class Monitor(_Model):
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    detector: Annotated[Location, AfterValidator(_local)]
+    detector: LocalDirectory
     trust: list[Annotated[str, AfterValidator(check_opt_in)]] = []
     data: DataConfig
-    reports: Annotated[Location, AfterValidator(_local)] = Field(
-        default="reports", validate_default=True
-    )
-    every: Literal["hour", "day", "week"] = "day"
-    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    reports: LocalDirectory = Field(default="reports", validate_default=True)
+    every: Every = "day"
+    timezone: ZoneName = "UTC"
     start_date: date = date(2026, 1, 1)
-    schedule: Annotated[str, AfterValidator(_cron)] | None = "auto"
+    schedule: Schedule | None = "auto"
     reference: ReferenceConfig = ReferenceConfig()
     policy: Policy = Policy()
     evaluation: EvaluationConfig | None = None
@@ -334,29 +269,14 @@ class Monitor(_Model):
 
         A date, or a time without a zone, is of the monitor's zone. Weeks begin on Monday.
         """
-        zone = ZoneInfo(self.timezone)
-        if not isinstance(when, datetime):
-            when = datetime.combine(when, time())
-        local = when.astimezone(zone) if when.tzinfo else when.replace(tzinfo=zone)
-        start = local.replace(minute=0, second=0, microsecond=0)
-        if self.every != "hour":
-            start = start.replace(hour=0, fold=0)
-        if self.every == "week":
-            start -= timedelta(days=start.weekday())
-        return Interval(start=start, end=start + STEPS[self.every])
+        return interval_at(when, self.every, ZoneInfo(self.timezone))
 
     def intervals(self, start: datetime | date, end: datetime | date) -> list[Interval]:
         """Return the intervals from the one that holds `start` to the one that holds `end`.
 
         A date without a time stands for the whole day.
         """
-        last = self.interval(end)
-        if self.every == "hour" and not isinstance(end, datetime):
-            last = self.interval(last.start + timedelta(hours=23))
-        found = [self.interval(start)]
-        while found[-1].start < last.start:
-            found.append(self.interval(found[-1].end))
-        return found
+        return intervals_between(start, end, self.every, ZoneInfo(self.timezone))
 
     def batch_path(self, interval: Interval) -> str:
         """Return the path, URL or glob of the interval's Parquet files."""

@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from adversarial.errors import DriftMonitorError
-from drift_monitor.config import Interval, Monitor
+from drift_monitor.config import Monitor
+from drift_monitor.intervals import Interval
 
 BATCH_DATE = "batch_date"
 

@@ -19,8 +19,9 @@ from drift_monitor.airflow.dates import BATCH_DATE, resolve_interval
 from drift_monitor.airflow.evaluation_dag import EVALUATION_DAG, build_evaluation_dag
 from drift_monitor.airflow.labels_dag import LABELS_DAG, build_labels_dag
 from drift_monitor.airflow.retries import no_useless_retries
-from drift_monitor.config import Interval, Monitor, load_monitor
+from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.errors import ConfigError
+from drift_monitor.intervals import Interval
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from adversarial.errors import DriftMonitorError
 from drift_monitor.cli.options import DATE_FORMATS, EndOption, MonitorFile, StartOption
 
 if TYPE_CHECKING:
-    from drift_monitor.config import Interval, Monitor
+    from drift_monitor.config import Monitor
+    from drift_monitor.intervals import Interval
     from drift_monitor.job.backfill import Run
     from drift_monitor.job.run import Progress
     from drift_monitor.results.report import Report
@@ -95,8 +96,9 @@ def validate(
     """Check a monitor's YAML file, its detector bundle and, with --date, one batch."""
     from adversarial.bundle.read import read_bundle
     from adversarial.bundle.trust import missing_from_bundle, refusal
-    from drift_monitor.config import STEPS, load_monitor
+    from drift_monitor.config import load_monitor
     from drift_monitor.errors import ConfigError
+    from drift_monitor.intervals import STEPS
 
     config = load_monitor(monitor)
     first, second = config.intervals(config.start_date, config.start_date + 7 * STEPS["day"])[:2]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from adversarial.bundle.read import read_bundle
 from adversarial.errors import DriftMonitorError
-from drift_monitor.config import Interval, Monitor
+from drift_monitor.config import Monitor
+from drift_monitor.intervals import Interval
 from drift_monitor.job.run import Progress, run_interval
 from drift_monitor.results.report import Report
 from drift_monitor.results.store import Store

@@ -16,9 +16,10 @@ from drift_monitor.batches.parquet_files import (
     find_files,
     open_file,
 )
-from drift_monitor.config import Interval, Monitor
+from drift_monitor.config import Monitor
 from drift_monitor.errors import LabelError, StoreError
 from drift_monitor.formatting import percent
+from drift_monitor.intervals import Interval
 from drift_monitor.job.late_labels import LabelRows, with_labels
 from drift_monitor.job.rejudge import Change, rejudge, rejudge_dependents
 from drift_monitor.results.data_file import DataFile

@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from adversarial.bundle.read import Bundle, read_bundle
 from adversarial.errors import DriftMonitorError
-from drift_monitor.config import Interval, Monitor
+from drift_monitor.config import Monitor
 from drift_monitor.errors import StoreError
+from drift_monitor.intervals import Interval
 from drift_monitor.job.write import new_token, read_reference, read_rejected_reasons, write_interval
 from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.read import read_scores

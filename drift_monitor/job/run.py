@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
 from drift_monitor.batches.batch import Batch
-from drift_monitor.config import Interval, Monitor
+from drift_monitor.config import Monitor
 from drift_monitor.errors import StoreError
+from drift_monitor.intervals import Interval
 from drift_monitor.job.late_labels import with_kept_labels
 from drift_monitor.job.rejudge import rejudge_dependents
 from drift_monitor.job.write import (

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
-from drift_monitor.config import Interval, Monitor
+from drift_monitor.config import Monitor
+from drift_monitor.intervals import Interval
 from drift_monitor.pages.html import render_index, render_report
 from drift_monitor.results.read import read_reports, read_scores
 from drift_monitor.results.report import Report, read_report

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from drift_monitor.pages.history import Entry, History, is_hourly
+from drift_monitor.pages.history import Entry, History
 
 DAY = timedelta(days=1)
 
@@ -35,7 +35,7 @@ def blocks(history: History) -> list[Block]:
         return []
     intervals = [report.data_interval for report in history.reports]
     longest = max(intervals, key=lambda interval: interval.end - interval.start)
-    if is_hourly(longest):
+    if longest.is_hourly:
         return list(_hours(cells))
     return list(_weeks(cells) if longest.end - longest.start > 2 * DAY else _days(cells))
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from drift_monitor.results.report import DataInterval, Report, VerdictName
+from drift_monitor.results.report import Report, VerdictName
 from drift_monitor.stats.multiple_testing import Decision, lord
 
 ALARMS = ("harmful_drift", "harmless_drift", "statistical_only")
@@ -75,7 +75,7 @@ class History(NamedTuple):
     @property
     def hourly(self) -> bool:
         """Whether an interval is shorter than a day."""
-        return any(is_hourly(report.data_interval) for report in self.reports)
+        return any(report.data_interval.is_hourly for report in self.reports)
 
 
 def summarise(reports: Sequence[Report]) -> History:
@@ -91,14 +91,9 @@ def gap_between(before: Report, after: Report) -> Gap | None:
     """Return the intervals that are missing between two reports, or None where none is."""
     interval = before.data_interval
     length = interval.end - interval.start
-    if not is_hourly(interval):  # a local day may have 23 or 25 hours
+    if not interval.is_hourly:  # a local day may have 23 or 25 hours
         length = timedelta(days=round(length / timedelta(days=1)))
     missing = round((after.data_interval.start - interval.end) / length)
     if missing < 1:
         return None
     return Gap(interval.end, interval.end + (missing - 1) * length, missing)
-
-
-def is_hourly(interval: DataInterval) -> bool:
-    """Whether the interval is shorter than a day."""
-    return interval.end - interval.start < timedelta(hours=23)

@@ -10,7 +10,7 @@ from drift_monitor.formatting import fixed, percent, significant
 from drift_monitor.pages import chart
 from drift_monitor.pages.chart import Chart, Floats, Link, Mark, Scale, Tick
 from drift_monitor.pages.ecdf import SCORE_FLOOR
-from drift_monitor.pages.history import gap_between, is_hourly
+from drift_monitor.pages.history import gap_between
 from drift_monitor.results.report import Report
 from drift_monitor.stats.estimates import Estimate, Rate
 
@@ -282,7 +282,7 @@ def _intervals(time: _Time, y: Scale, band: _Band, tone: chart.Tone) -> Mark:
 
 
 def _label(report: Report) -> str:
-    hourly = is_hourly(report.data_interval)
+    hourly = report.data_interval.is_hourly
     return f"{report.data_interval.start:%d %b %Hh}" if hourly else report.interval
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from adversarial.errors import validation_reasons
 from drift_monitor.errors import StoreError
+from drift_monitor.intervals import Interval
 from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.report_findings import (
     Accuracy,
@@ -26,13 +27,6 @@ from drift_monitor.stats.estimates import Probability
 VerdictName = Literal[
     "insufficient_data", "harmful_drift", "harmless_drift", "statistical_only", "no_drift"
 ]
-
-
-class DataInterval(ReportModel):
-    """Half-open: `start` belongs to it, `end` does not."""
-
-    start: datetime
-    end: datetime
 
 
 class DetectorInfo(ReportModel):
@@ -145,7 +139,7 @@ class Report(ReportModel):
     drift_monitor_version: str
     monitor: str
     interval: str
-    data_interval: DataInterval
+    data_interval: Interval
     detector: DetectorInfo
     data: list[DataFile]
     labels: list[DataFile] = Field(

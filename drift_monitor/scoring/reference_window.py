@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from adversarial.bundle.manifest import REFERENCE, BundleError
 from adversarial.bundle.read import Bundle
-from drift_monitor.config import Interval, Monitor
+from drift_monitor.config import Monitor
 from drift_monitor.errors import StoreError
+from drift_monitor.intervals import Interval
 from drift_monitor.results.read import read_scores
 from drift_monitor.results.report import ReferenceInfo, read_report
 from drift_monitor.results.score_columns import IDENTITY, SCORED, ScoreColumn, without_columns

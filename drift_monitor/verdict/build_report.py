@@ -10,7 +10,6 @@ from drift_monitor.analysis.findings import Findings, analyse
 from drift_monitor.analysis.harm import outcome_words
 from drift_monitor.results.report import (
     Counts,
-    DataInterval,
     DetectorInfo,
     ReferenceInfo,
     Report,
@@ -71,7 +70,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         drift_monitor_version=__version__,
         monitor=monitor.name,
         interval=interval.id,
-        data_interval=DataInterval(start=interval.start, end=interval.end),
+        data_interval=interval,
         detector=DetectorInfo(
             path=str(monitor.detector),
             fingerprint=scored.bundle.fingerprint,

@@ -6,7 +6,8 @@ from datetime import datetime
 from adversarial.bundle.manifest import Manifest
 from adversarial.bundle.threshold import false_positive_rate
 from drift_monitor.analysis.findings import is_selected
-from drift_monitor.config import DataConfig, Interval
+from drift_monitor.config import DataConfig
+from drift_monitor.intervals import Interval
 from drift_monitor.results.report import Counts, Health, SelfTest
 from drift_monitor.scoring.reference_window import ReferenceWindow
 from drift_monitor.scoring.scored_rows import ScoredRows

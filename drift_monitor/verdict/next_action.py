@@ -2,7 +2,8 @@
 
 import shlex
 
-from drift_monitor.config import Interval, Monitor
+from drift_monitor.config import Monitor
+from drift_monitor.intervals import Interval
 from drift_monitor.results.report import Counts, VerdictName
 from drift_monitor.results.report_findings import Accuracy, Harm
 

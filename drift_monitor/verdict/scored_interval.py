@@ -8,7 +8,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from adversarial.bundle.read import Bundle
-from drift_monitor.config import Interval, Monitor
+from drift_monitor.config import Monitor
+from drift_monitor.intervals import Interval
 from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.report import Report
 from drift_monitor.results.report_findings import RenderedExample

@@ -8,10 +8,10 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
+from drift_monitor.intervals import Interval
 from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.report import (
     Counts,
-    DataInterval,
     DetectorInfo,
     Health,
     ReferenceInfo,
@@ -66,7 +66,7 @@ def make(case: Case) -> tuple[Report, pa.Table]:
         drift_monitor_version="0.1.0",
         monitor=case.monitor,
         interval=case.interval,
-        data_interval=DataInterval(start=case.start, end=case.start + case.length),
+        data_interval=Interval(start=case.start, end=case.start + case.length),
         detector=DetectorInfo(
             path=f"examples/{case.word or 'fashion_mnist'}/detector",
             fingerprint="5f0c" * 16,
@@ -182,7 +182,7 @@ def history(
         report = make(like)[0]
         changes = {
             "interval": own.interval,
-            "data_interval": DataInterval(start=own.start, end=own.start + own.length),
+            "data_interval": Interval(start=own.start, end=own.start + own.length),
             "detector": report.detector.model_copy(
                 update={"fingerprint": ("5f0c" if i < n / 2 else "e9a1") * 16}
             ),

@@ -8,8 +8,8 @@ import pytest
 
 from adversarial import AdversarialDetector
 from drift_monitor import backfill, load_monitor
-from drift_monitor.config import Interval
 from drift_monitor.errors import MissingBatchError
+from drift_monitor.intervals import Interval
 from drift_monitor.job.backfill import Run, committed_intervals
 from tests.conftest import MakeMonitor
 from tests.support.animals import make_images, write_batch

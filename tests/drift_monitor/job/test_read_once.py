@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adversarial import read_bundle
-from drift_monitor.config import Interval, Monitor, load_monitor
+from drift_monitor.config import Monitor, load_monitor
+from drift_monitor.intervals import Interval
 from drift_monitor.job.backfill import backfill
 from drift_monitor.job.labelling import label_interval, plan_labelling
 from drift_monitor.job.run import run_interval

@@ -18,9 +18,10 @@ import pytest
 from adversarial import AdversarialDetector, InputSpec
 from adversarial.errors import DriftMonitorError
 from adversarial.training.members import Plan
-from drift_monitor.config import Interval, Monitor, load_monitor
+from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.detectors.reference import rethreshold
 from drift_monitor.errors import StoreError
+from drift_monitor.intervals import Interval
 from drift_monitor.job.run import publish, run_interval, score_interval, write_report
 from drift_monitor.job.write import rerender
 from drift_monitor.results import report as model

@@ -6,10 +6,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from drift_monitor.intervals import Interval
 from drift_monitor.pages.history import FDR, summarise
 from drift_monitor.pages.history_charts import charts
 from drift_monitor.pages.html import CHARTED, render_index
-from drift_monitor.results.report import DataInterval, Report
+from drift_monitor.results.report import Report
 from drift_monitor.stats.multiple_testing import lord
 from tests.support.report_cases import SMALL, Case
 from tests.support.reports import history, make
@@ -39,8 +40,8 @@ def test_a_day_of_23_or_25_hours_is_no_gap() -> None:
                 datetime(d.year, d.month, d.day, tzinfo=zone)
                 for d in (day, day + timedelta(days=1))
             )
-            interval = DataInterval.model_validate_json(
-                DataInterval(start=start, end=end).model_dump_json()
+            interval = Interval.model_validate_json(
+                Interval(start=start, end=end).model_dump_json()
             )
             changes = {"data_interval": interval, "interval": str(day)}
             reports.append(base.model_copy(update=changes))
