@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from drift_monitor.detectors.fit import fit
     from drift_monitor.job.backfill import Backfill, backfill
     from drift_monitor.job.run import run_interval
-    from drift_monitor.results.report import Report, read_report
+    from drift_monitor.notebook.committed import (
+        read_history,
+        read_rejected,
+        read_report,
+        read_scores,
+    )
+    from drift_monitor.notebook.judge import judge, score
+    from drift_monitor.results.report import Report
 
 __version__ = version("drift-monitor")
 
@@ -27,9 +34,14 @@ __all__ = [
     "Report",
     "backfill",
     "fit",
+    "judge",
     "load_monitor",
+    "read_history",
+    "read_rejected",
     "read_report",
+    "read_scores",
     "run_interval",
+    "score",
 ]
 
 _MODULES = {
@@ -41,9 +53,14 @@ _MODULES = {
     "Report": "drift_monitor.results.report",
     "backfill": "drift_monitor.job.backfill",
     "fit": "drift_monitor.detectors.fit",
+    "judge": "drift_monitor.notebook.judge",
     "load_monitor": "drift_monitor.config",
-    "read_report": "drift_monitor.results.report",
+    "read_history": "drift_monitor.notebook.committed",
+    "read_rejected": "drift_monitor.notebook.committed",
+    "read_report": "drift_monitor.notebook.committed",
+    "read_scores": "drift_monitor.notebook.committed",
     "run_interval": "drift_monitor.job.run",
+    "score": "drift_monitor.notebook.judge",
 }
 
 

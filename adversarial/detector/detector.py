@@ -129,8 +129,8 @@ class AdversarialDetector:
 
     Attributes
     ----------
-    fingerprint : str or None
-        Of the bundle that it was loaded from (`adversarial.bundle.read.Bundle`).
+    bundle : Bundle or None
+        What it was loaded from.
 
     Examples
     --------
@@ -173,7 +173,7 @@ class AdversarialDetector:
         self.reference_created = reference_created
         self.accuracy_estimator = accuracy_estimator
         self.feature_quantiles = feature_quantiles
-        self.fingerprint: str | None = None
+        self.bundle: Bundle | None = None
         if len(self.class_names) != n_classes:
             raise ModelError(
                 f"{len(self.class_names)} class names for a classifier with {n_classes} outputs"
@@ -188,6 +188,11 @@ class AdversarialDetector:
                     f"{self.input_spec.shape}"
                 )
         self._runtime = runtime or TensorFlowRuntime(classifier, self.autoencoders)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Fingerprint of the bundle that it was loaded from; None where it was not."""
+        return None if self.bundle is None else self.bundle.fingerprint
 
     def score(self, x: NDArray[np.float32], batch_size: int = 512) -> NDArray[np.float64]:
         """Return the adversarial score of each row (Eq. 6), (n,) float64 in nats.
@@ -378,7 +383,7 @@ class AdversarialDetector:
                 accuracy_estimator=bundle.accuracy_estimator(),
                 feature_quantiles=bundle.feature_quantiles(),
             )
-        detector.fingerprint = bundle.fingerprint
+        detector.bundle = bundle
         return detector
 
     def _mean(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -67,5 +67,5 @@ class UnitRange:
             temperature=detector.temperature,
             reference=detector.reference,
         )
-        wrapped.fingerprint = detector.fingerprint
+        wrapped.bundle = detector.bundle
         return wrapped

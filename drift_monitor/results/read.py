@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from drift_monitor.errors import StoreError
 from drift_monitor.results.report import Report, read_report
-from drift_monitor.results.store import REPORT, SCORES, Store
+from drift_monitor.results.store import REJECTED, REPORT, SCORES, Store
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,18 @@ def read_scores(directory: Path, columns: Sequence[str] | None = None) -> pa.Tab
     StoreError
         If it cannot be read; names it.
     """
-    file = directory / SCORES
-    try:
-        return pq.ParquetFile(file).read(columns=None if columns is None else list(columns))
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(
-            f"{file} cannot be read ({error}): run the interval again (drift-monitor run)"
-        ) from None
+    return _read_table(directory / SCORES, columns)
+
+
+def read_rejected(directory: Path) -> pa.Table:
+    """Read the table of rejected rows in an interval's directory.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read; names it.
+    """
+    return _read_table(directory / REJECTED)
 
 
 def read_reports(directory: Path) -> tuple[list[Report], list[str]]:
@@ -90,3 +95,12 @@ def read_reports(directory: Path) -> tuple[list[Report], list[str]]:
         except StoreError as error:
             unreadable.append(str(error))
     return reports, unreadable
+
+
+def _read_table(file: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    try:
+        return pq.ParquetFile(file).read(columns=None if columns is None else list(columns))
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(
+            f"{file} cannot be read ({error}): run the interval again (drift-monitor run)"
+        ) from None
