@@ -52,6 +52,7 @@ def render_report(report: Report, scores: pa.Table) -> str:
         .get_template("report.html.j2")
         .render(
             report=report,
+            beside_results=True,
             charts=distribution_charts(report, scores),
             corrections=corrections.summarise(report),
             columns=slices.by_column(report),
@@ -66,7 +67,7 @@ def render_cell(report: Report) -> str:
 
     It has no element ids, because a notebook can show several reports, or one report twice.
     """
-    cell = _environment().get_template("cell.html.j2").render(report=report)
+    cell = _environment().get_template("cell.html.j2").render(report=report, beside_results=False)
     return re.sub(r' id="[^"]*"', "", cell)
 
 

@@ -96,8 +96,7 @@ def _row_warnings(counts: Counts, rejected: Counter[str], data: DataConfig) -> l
     if counts.rejected:
         reasons = "; ".join(f"{why} ({n:,})" for why, n in rejected.most_common(REASONS_SHOWN))
         warnings.append(
-            f"{counts.rejected:,} of {counts.read:,} rows could not be scored: {reasons}. "
-            "rejected.parquet lists them."
+            f"{counts.rejected:,} of {counts.read:,} rows could not be scored: {reasons}."
         )
     if counts.non_finite:
         warnings.append(

@@ -138,8 +138,7 @@ def make(case: Case) -> tuple[Report, pa.Table]:
             reference_self=SelfTest(statistic=0.021, p_value=0.61, n=REFERENCE_ROWS),
             reference_against_fixed=0.034 if case.trailing else None,
             warnings=[
-                f"2 of {counts.read:,} rows could not be scored: not an image{case.word} (2). "
-                "rejected.parquet lists them."
+                f"2 of {counts.read:,} rows could not be scored: not an image{case.word} (2)."
             ],
         ),
         config={

@@ -56,6 +56,9 @@ def test_a_cell_is_small_asks_for_nothing_and_can_be_shown_twice(case: str) -> N
     assert len(cell.encode()) < 20_000
     assert not re.search(r"<script|@import|url\(| id=|\b(src|href)=", cell)
     assert MARKUP not in cell
+    # A report made in a notebook lies beside no files.
+    assert "rejected.parquet" not in cell
+    assert "drift-monitor labels" not in cell
 
 
 @pytest.mark.parametrize("width", [1100, 390])
