@@ -15,6 +15,10 @@ class MissingBatchError(BatchError):
     """There is no file for the interval, perhaps not yet."""
 
 
+class ChangedBatchError(BatchError):
+    """A file was replaced or written to while it was read."""
+
+
 class StoreError(DriftMonitorError):
     """A committed interval is missing or cannot be read."""
 

@@ -18,6 +18,8 @@ from tests.support.animals import CLASSES, SIDE, make_images, write_batch
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
+    from drift_monitor.batches.hashed_files import LocalFile
+
 quieten_tensorflow()
 
 
@@ -122,6 +124,34 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return sha256(file)
 
     monkeypatch.setattr(read, "sha256", count)
+    return counted
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Names of local Parquet files, counted as often as their rows are read."""
+    from drift_monitor.batches.hashed_files import LocalFile
+
+    return _counted(monkeypatch, LocalFile, "one_pass")
+
+
+@pytest.fixture
+def read_whole(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Names of local Parquet files, counted as often as they are read for their hash alone."""
+    from drift_monitor.batches.hashed_files import LocalFile
+
+    return _counted(monkeypatch, LocalFile, "sha256")
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch, of: "type[LocalFile]", method: str) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    call = getattr(of, method)
+
+    def count(file: "LocalFile") -> object:
+        counted[Path(file.path).name] += 1
+        return call(file)
+
+    monkeypatch.setattr(of, method, count)
     return counted
 
 

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from drift_monitor.batches.decoding import (
     is_number,
     tensor_shape,
 )
-from drift_monitor.batches.parquet_files import file_sha256, find_files
+from drift_monitor.batches.parquet_files import find_files
 from drift_monitor.batches.sources import ParquetSource, TableSource
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError
@@ -89,17 +90,11 @@ class Batch:
                 f"data.input lists {data.input_columns}, but the detector was fitted on "
                 f"{list(spec.feature_names or ())}: list the same columns in the same order"
             )
-        self.files: list[DataFile] = []
         self._sources: list[ParquetSource | TableSource] = []
-        if isinstance(rows, pa.Table):
-            self._sources.append(TableSource(rows))
-        else:
-            self._sources.extend(map(ParquetSource, find_files(rows)))
-        for source in self._sources:
-            self._check_schema(source.name, source.schema)
-            if isinstance(source, ParquetSource):
-                sha256 = file_sha256(source.name)
-                self.files.append(DataFile(path=source.name, rows=source.n_rows, sha256=sha256))
+        for source in [rows] if isinstance(rows, pa.Table) else find_files(rows):
+            opened = ParquetSource(source) if isinstance(source, str) else TableSource(source)
+            self._check_schema(opened.name, opened.schema)
+            self._sources.append(opened)
         if not self.n_rows:
             what = rows if isinstance(rows, str) else TableSource.name
             raise BatchError(
@@ -107,9 +102,19 @@ class Batch:
             )
 
     @property
+    def rows_of(self) -> dict[str, int]:
+        """Rows of each file, by its path or URL; of "the table" where there is none."""
+        return {source.name: source.n_rows for source in self._sources}
+
+    @property
+    def first_rows(self) -> dict[str, int]:
+        """Rows before those of each file, by its path or URL as in `rows_of`."""
+        return dict(zip(self.rows_of, accumulate(self.rows_of.values(), initial=0), strict=False))
+
+    @property
     def n_rows(self) -> int:
         """Rows of all files together."""
-        return sum(source.n_rows for source in self._sources)
+        return sum(self.rows_of.values())
 
     @property
     def has_labels(self) -> bool:
@@ -125,7 +130,7 @@ class Batch:
         Raises
         ------
         BatchError
-            If a file turns out to be damaged.
+            If a file turns out to be damaged, or is changed while it is read.
         """
         pending: deque[Future[Chunk]] = deque()
         with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
@@ -135,6 +140,19 @@ class Batch:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+
+    def files(self) -> list[DataFile]:
+        """Return what a report says of the files; none of a table in memory.
+
+        To be called after `chunks`, in whose pass the files are hashed. Those that have not been
+        read by then are read for it.
+
+        Raises
+        ------
+        BatchError
+            If a file has changed since.
+        """
+        return [source.describe() for source in self._sources if isinstance(source, ParquetSource)]
 
     def _tables(self, size: int) -> Iterator[tuple[str, int, pa.Table]]:
         for source in self._sources:

@@ -9,13 +9,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from drift_monitor.batches.batch import Chunk
-from drift_monitor.batches.parquet_files import find_files, open_file
+from drift_monitor.batches.parquet_files import find_files
+from drift_monitor.batches.sources import ParquetSource
 from drift_monitor.errors import BatchError
 
 
 def class_names(path: str, label: str | None) -> list[str] | None:
     """Return the class names that a Hugging Face Parquet file gives for its label, if any."""
-    schema = open_file(find_files(path)[0]).schema_arrow
+    schema = ParquetSource(find_files(path)[0]).schema
     metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     feature = metadata.get("info", {}).get("features", {}).get(label, {})
     names: list[str] | None = feature.get("names")

@@ -86,7 +86,7 @@ def read_rows(batch: Batch, class_names: tuple[str, ...], config: EvaluationConf
     """
     label = batch.data.label or ""
     order = np.random.default_rng(config.seed).permutation(batch.n_rows)
-    first = dict(zip((f.path for f in batch.files), _starts(batch), strict=True))
+    first = batch.first_rows
     limit = batch.n_rows if config.limit is None else config.limit
     # The rows that come first in a random order are kept, so that memory does not grow with files.
     kept = np.empty(0, np.int64)
@@ -117,7 +117,3 @@ def read_rows(batch: Batch, class_names: tuple[str, ...], config: EvaluationConf
         read=batch.n_rows, rejected=rejected, unlabelled=unlabelled, evaluated=len(y)
     )
     return LabelledRows(x, y, counts)
-
-
-def _starts(batch: Batch) -> list[int]:
-    return [0, *np.cumsum([file.rows for file in batch.files])[:-1].tolist()]

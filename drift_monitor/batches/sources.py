@@ -1,14 +1,29 @@
 """Where the rows of a batch come from: a Parquet file, or a table in memory."""
 
+import sys
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import RawIOBase
+from itertools import accumulate
+from typing import IO
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from drift_monitor.batches.parquet_files import damaged, open_file
+from drift_monitor.batches.hashed_files import stored_file
+from drift_monitor.batches.parquet_files import damaged
+from drift_monitor.errors import BatchError, ChangedBatchError
+from drift_monitor.results.data_file import DataFile
+
+WHOLE_READ_ROWS = 1 << 20
+"""Rows decoded in one go where a file is read whole."""
 
 
 class ParquetSource:
     """A Parquet file, local or behind a URL; it is not kept open.
+
+    Its rows and its SHA-256 come from one pass (`drift_monitor.batches.hashed_files`).
 
     Attributes
     ----------
@@ -26,20 +41,83 @@ class ParquetSource:
     """
 
     def __init__(self, path: str) -> None:
-        file = open_file(path)
         self.name = path
-        self.schema: pa.Schema = file.schema_arrow
-        self.n_rows: int = file.metadata.num_rows
+        try:
+            self._file = stored_file(path)
+            self._version = self._file.version()
+            with _open(self._file.footer()) as footer:
+                self.schema: pa.Schema = footer.schema_arrow
+                self._metadata: pq.FileMetaData = footer.metadata
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(path, error) from error
+        self.n_rows: int = self._metadata.num_rows
+        self._sha256: str | None = None
 
     def tables(self, size: int, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield these columns of the rows in order, at most `size` rows at a time."""
-        try:
-            for rows in open_file(self.name).iter_batches(
-                size, columns=list(columns), use_threads=False
-            ):
+        """Yield these columns of the rows in order, at most `size` rows at a time.
+
+        Raises
+        ------
+        ChangedBatchError
+            If the file is replaced or written to before the last row has been read.
+        BatchError
+            If it turns out to be damaged.
+        """
+        last_rows, starts = _row_groups(self._metadata)
+        row = 0
+        with self._watched(), self._file.one_pass() as reading:
+            file = _open(reading.source, self._metadata)
+            for rows in file.iter_batches(size, columns=list(columns), use_threads=False):
+                row += rows.num_rows
+                group = bisect_right(last_rows, row)
+                reading.reached(starts[group], starts[group + 1])
                 yield pa.table(rows)
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.name, error) from error
+            sha256 = reading.sha256()
+        self._sha256 = sha256
+
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Return these columns of all rows. Errors as in `tables`."""
+        tables = list(self.tables(WHOLE_READ_ROWS, columns))
+        wanted = pa.schema([self.schema.field(name) for name in columns])
+        return pa.concat_tables(tables) if tables else wanted.empty_table()
+
+    def describe(self) -> DataFile:
+        """Return what a report says of the file.
+
+        Its SHA-256 is known once `tables` has yielded the last row. Before that the file is read
+        for it.
+
+        Raises
+        ------
+        ChangedBatchError
+            If the file has been replaced or written to since its footer was read.
+        """
+        if self._sha256 is None:
+            with self._watched():
+                sha256 = self._file.sha256()
+            self._sha256 = sha256
+        return DataFile(path=self.name, rows=self.n_rows, sha256=self._sha256)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Read the file, and find out in the end whether it has changed meanwhile."""
+        try:
+            yield
+        except (pa.ArrowException, OSError, BatchError) as error:
+            self._check_unchanged()  # which would explain any error
+            raise error if isinstance(error, BatchError) else damaged(self.name, error) from error
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        try:
+            version = self._file.version()
+        except FileNotFoundError:
+            version = None
+        if version != self._version:
+            raise ChangedBatchError(
+                f"{self.name} has changed while it was read: run again once the job that writes it "
+                "has ended"
+            )
 
 
 class TableSource:
@@ -56,3 +134,21 @@ class TableSource:
         """Yield these columns of the rows in order, at most `size` rows at a time."""
         for first in range(0, self.n_rows, size):
             yield self._table.select(list(columns)).slice(first, size)
+
+
+def _open(
+    source: str | IO[bytes] | RawIOBase, metadata: pq.FileMetaData | None = None
+) -> pq.ParquetFile:
+    # Without pre-buffering a column is read as it is decoded, not a whole row group ahead.
+    return pq.ParquetFile(source, metadata=metadata, pre_buffer=False, buffer_size=1 << 20)
+
+
+def _row_groups(metadata: pq.FileMetaData) -> tuple[list[int], list[int]]:
+    """Return the rows up to the end of each row group, and the byte at which each begins.
+
+    The list of bytes ends with two more, which lie behind the file.
+    """
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    columns = [group.column(0) for group in groups]
+    starts = [column.dictionary_page_offset or column.data_page_offset for column in columns]
+    return list(accumulate(group.num_rows for group in groups)), [*starts, sys.maxsize, sys.maxsize]

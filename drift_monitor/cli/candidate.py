@@ -70,6 +70,7 @@ def promote(
     """Replace the monitor's detector with a candidate; exit with code 4 if that is refused."""
     if force and (evaluation or require_evaluation):
         raise typer.BadParameter("--force looks at no evaluation", param_hint="--force")
+    from drift_monitor.batches.labelled_rows import evaluation_batch
     from drift_monitor.config import load_monitor
     from drift_monitor.detectors.evaluate import evaluate_bundles, find_bundles
     from drift_monitor.detectors.evaluation_record import (
@@ -86,12 +87,13 @@ def promote(
     compared = "current" in bundles and not force
     if not compared and not force:
         typer.echo(f"{config.detector} is not there yet: nothing to compare with")
-    if compared and not (evaluation or require_evaluation):
-        evaluate_bundles(config, bundles, verbose=sys.stderr.isatty())
+    batch = evaluation_batch(config, bundles["candidate"].manifest.input) if compared else None
+    if batch and not (evaluation or require_evaluation):
+        evaluate_bundles(config, bundles, batch=batch, verbose=sys.stderr.isatty())
     try:
-        if compared:
-            directory = evaluation or evaluation_directory(config, bundles)
-            check_evaluation(directory, config, bundles)
+        if batch:
+            directory = evaluation or evaluation_directory(config, bundles, batch)
+            check_evaluation(directory, config, bundles, batch)
             comparison = compare_evaluated(config, directory)
             typer.echo(comparison.describe())
             check_verdict(comparison, allow_undecided=allow_undecided)

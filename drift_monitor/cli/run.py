@@ -126,7 +126,7 @@ def validate(
         path = config.batch_path(config.interval(date))
         batch = Batch(path, config.data, bundle.manifest.input)
         typer.echo(
-            f"{path}: {batch.n_rows:,} rows in {len(batch.files)} files, columns as declared"
+            f"{path}: {batch.n_rows:,} rows in {len(batch.rows_of)} files, columns as declared"
         )
         if not batch.has_labels:
             typer.echo(

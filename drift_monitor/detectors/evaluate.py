@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from adversarial.bundle.manifest import InputSpec
 from adversarial.bundle.read import Bundle, read_bundle
 from adversarial.files import write_json
+from drift_monitor.batches.batch import Batch
 from drift_monitor.batches.labelled_rows import evaluation_batch, evaluation_config, read_rows
 from drift_monitor.config import EvaluationConfig, Monitor
 from drift_monitor.detectors.candidate import CANDIDATE, CURRENT
@@ -19,6 +20,7 @@ from drift_monitor.detectors.evaluation_record import (
     Evaluation,
     evaluation_directory,
     evaluation_settings,
+    has_finished,
 )
 from drift_monitor.errors import ConfigError, EvaluationError
 
@@ -80,7 +82,11 @@ def make_experiment(monitor: Monitor, spec: InputSpec) -> "Experiment":
 
 
 def evaluate_bundles(
-    monitor: Monitor, bundles: Mapping[str, Bundle], *, verbose: bool = False
+    monitor: Monitor,
+    bundles: Mapping[str, Bundle],
+    *,
+    batch: Batch | None = None,
+    verbose: bool = False,
 ) -> Path:
     """Evaluate the monitor's detector, and a candidate on the same rows. Needs TensorFlow.
 
@@ -90,6 +96,8 @@ def evaluate_bundles(
         With an `evaluation` section.
     bundles : mapping
         From `find_bundles`.
+    batch : Batch, optional
+        Files of the rows to evaluate on, from `evaluation_batch`, where they are needed beside.
     verbose : bool
         Show progress.
 
@@ -107,10 +115,11 @@ def evaluate_bundles(
     """
     config = evaluation_config(monitor)
     any_bundle = next(iter(bundles.values()))
-    batch = evaluation_batch(monitor, any_bundle.manifest.input)
-    directory = evaluation_directory(monitor, bundles, batch)
-    if (directory / EVALUATION).exists():
-        return directory
+    batch = batch or evaluation_batch(monitor, any_bundle.manifest.input)
+    if has_finished(monitor, bundles):  # of these rows? Their SHA-256 is needed before they are
+        directory = evaluation_directory(monitor, bundles, batch)
+        if (directory / EVALUATION).exists():
+            return directory
 
     experiment = make_experiment(monitor, any_bundle.manifest.input)
     from adversarial.detector.detector import AdversarialDetector
@@ -118,6 +127,7 @@ def evaluate_bundles(
     from adversarial.evaluation.run import run
 
     rows = read_rows(batch, any_bundle.manifest.class_names, config)
+    directory = evaluation_directory(monitor, bundles, batch)
     units = _unit_range(rows.x, any_bundle.manifest.input, config)
     detectors = {}
     for name, bundle in bundles.items():
@@ -138,14 +148,14 @@ def evaluate_bundles(
             about={
                 "monitor": monitor.name,
                 "detectors": {name: bundles[name].fingerprint for name in group},
-                "data": [file.sha256 for file in batch.files],
+                "data": [file.sha256 for file in batch.files()],
             },
             verbose=verbose,
         )
     evaluation = Evaluation(
         monitor=monitor.name,
         settings=evaluation_settings(monitor),
-        data=batch.files,
+        data=batch.files(),
         rows=rows.counts,
         detectors={
             name: EvaluatedDetector(

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from adversarial.bundle.read import Bundle
 from adversarial.errors import validation_reasons
 from drift_monitor.batches.batch import Batch
-from drift_monitor.batches.labelled_rows import RowCounts, evaluation_batch, evaluation_config
+from drift_monitor.batches.labelled_rows import RowCounts, evaluation_config
 from drift_monitor.config import Monitor
 from drift_monitor.detectors.candidate import (
     CANDIDATE,
@@ -70,23 +70,42 @@ class Evaluation(_Part):
     shared_classifier: bool
 
 
-def evaluation_directory(
-    monitor: Monitor, bundles: Mapping[str, Bundle], batch: Batch | None = None
-) -> Path:
-    """Return where the evaluation of these bundles on the monitor's rows is, or will be."""
-    batch = batch or evaluation_batch(monitor, next(iter(bundles.values())).manifest.input)
+def evaluation_directory(monitor: Monitor, bundles: Mapping[str, Bundle], batch: Batch) -> Path:
+    """Return where the evaluation of these bundles on the files of `batch` is, or will be."""
     depends_on = {
         "settings": evaluation_settings(monitor),
-        "data": [file.sha256 for file in batch.files],
+        "data": [file.sha256 for file in batch.files()],
         "detectors": {name: bundle.fingerprint for name, bundle in bundles.items()},
     }
     digest = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
-    name = "-".join([*(bundle.fingerprint[:12] for bundle in bundles.values()), digest[:8]])
-    return monitor.directory / "evaluations" / name
+    return monitor.directory / "evaluations" / f"{_fingerprints(bundles)}-{digest[:8]}"
 
 
-def check_evaluation(directory: Path, monitor: Monitor, bundles: Mapping[str, Bundle]) -> None:
+def has_finished(monitor: Monitor, bundles: Mapping[str, Bundle]) -> bool:
+    """Whether there is a finished evaluation of these bundles, on whatever rows."""
+    found = (monitor.directory / "evaluations").glob(f"{_fingerprints(bundles)}-*/{EVALUATION}")
+    return any(found)
+
+
+def _fingerprints(bundles: Mapping[str, Bundle]) -> str:
+    return "-".join(bundle.fingerprint[:12] for bundle in bundles.values())
+
+
+def check_evaluation(
+    directory: Path, monitor: Monitor, bundles: Mapping[str, Bundle], batch: Batch
+) -> None:
     """Check that a directory holds a finished evaluation of these bundles, rows and settings.
+
+    Parameters
+    ----------
+    directory : Path
+        The evaluation's.
+    monitor : Monitor
+        With the settings.
+    bundles : mapping
+        From `drift_monitor.detectors.evaluate.find_bundles`.
+    batch : Batch
+        The rows, from `evaluation_batch`.
 
     Raises
     ------
@@ -103,8 +122,7 @@ def check_evaluation(directory: Path, monitor: Monitor, bundles: Mapping[str, Bu
                 f"{directory / EVALUATION}: its {name} is {of}, but {bundle.path} is detector "
                 f"{bundle.fingerprint[:12]}; {again}"
             )
-    batch = evaluation_batch(monitor, next(iter(bundles.values())).manifest.input)
-    if [file.sha256 for file in batch.files] != [file.sha256 for file in evaluation.data]:
+    if [file.sha256 for file in batch.files()] != [file.sha256 for file in evaluation.data]:
         raise EvaluationError(
             f"{directory / EVALUATION} is of other rows than {evaluation_config(monitor).path} "
             f"(evaluation.path) now has; {again}"

@@ -10,12 +10,8 @@ import pyarrow as pa
 from adversarial.bundle.read import Bundle, read_bundle
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.class_labels import class_indices
-from drift_monitor.batches.parquet_files import (
-    damaged,
-    file_sha256,
-    find_files,
-    open_file,
-)
+from drift_monitor.batches.parquet_files import find_files
+from drift_monitor.batches.sources import ParquetSource
 from drift_monitor.config import Monitor
 from drift_monitor.errors import LabelError, StoreError
 from drift_monitor.formatting import percent
@@ -238,8 +234,9 @@ def read_labels(path: str, bundle: Bundle, keys: dict[str, str], label: str) -> 
     path = path if "://" in path else os.path.abspath(path)  # noqa: PTH100 - keeps a glob's stars
     files, key_parts, label_parts = [], [], []
     for name in find_files(path):
-        table = _table(name, [*keys.values(), label])
-        files.append(DataFile(path=name, rows=len(table), sha256=file_sha256(name)))
+        source = ParquetSource(name)
+        table = _table(source, [*keys.values(), label])
+        files.append(source.describe())
         chunk = Chunk(name, np.arange(len(table)), np.empty((len(table), 0), np.float32), table)
         label_parts.append(class_indices(table[label], bundle.manifest.class_names, label, chunk))
         key_parts.append(_keys(name, table, keys))
@@ -258,20 +255,16 @@ def _key_columns(monitor: Monitor, id_column: str | None) -> dict[str, str]:
     return {name: name.value for name in FILE_AND_ROW}
 
 
-def _table(file: str, columns: list[str]) -> pa.Table:
-    parquet = open_file(file)
-    names = parquet.schema_arrow.names
+def _table(source: ParquetSource, columns: list[str]) -> pa.Table:
+    names = source.schema.names
     for column in columns:
         if names.count(column) != 1:
             found = "several columns" if column in names else "no column"
             raise LabelError(
-                f"{file} has {found} {column!r}; it has {', '.join(names)}. Name the columns with "
-                "--id and --label, or mend the job that writes the file"
+                f"{source.name} has {found} {column!r}; it has {', '.join(names)}. Name the "
+                "columns with --id and --label, or mend the job that writes the file"
             )
-    try:
-        return parquet.read(columns=list(dict.fromkeys(columns)))
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(file, error) from error
+    return source.read(list(dict.fromkeys(columns)))
 
 
 def _keys(file: str, table: pa.Table, keys: dict[str, str]) -> pa.Array:

@@ -98,7 +98,7 @@ def score_interval(
         pq.write_table(rejected_table(scores.rejected), staging / REJECTED)
         scoring = Scoring(
             fingerprint=bundle.fingerprint,
-            files=batch.files,
+            files=batch.files(),
             n_read=batch.n_rows,
             rendered=render_examples(detector, scores.examples, detector.feature_quantiles),
             seconds=round(time.monotonic() - started, 3),

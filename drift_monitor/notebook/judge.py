@@ -159,7 +159,7 @@ def judge(
             rejected=Counter(row.reason for row in scored.found.rejected),
             scoring=Scoring(
                 fingerprint=bundle.fingerprint,
-                files=scored.batch.files,
+                files=scored.batch.files(),
                 n_read=scored.batch.n_rows,
                 rendered=render_examples(loaded, scored.found.examples, loaded.feature_quantiles),
             ),
@@ -218,18 +218,17 @@ def _frame(rows: Rows, scored: _Scored, table: pa.Table) -> "pd.DataFrame":
     """Return a score table with a row for each row that was read, rejected ones included."""
     import pandas as pd
 
-    files, n = scored.batch.files, scored.batch.n_rows
-    first_rows = np.cumsum([0, *(file.rows for file in files)])
-    first = {file.path: int(start) for file, start in zip(files, first_rows[:-1], strict=True)}
-    reasons = {first.get(row.file, 0) + row.row: row.reason for row in scored.found.rejected}
+    first_rows, n = scored.batch.first_rows, scored.batch.n_rows
+    reasons = {first_rows[row.file] + row.row: row.reason for row in scored.found.rejected}
     frame: pd.DataFrame = without_columns(table, FILE_AND_ROW).to_pandas()
     frame = frame.astype({ScoreColumn.FLAGGED.value: "boolean"})
     frame.index = pd.Index([row for row in range(n) if row not in reasons])
     frame = frame.reindex(range(n))
     frame["rejected"] = pd.Series(reasons, dtype="str").reindex(range(n))
-    if files:
-        frame.insert(0, "row", np.concatenate([np.arange(file.rows) for file in files]))
-        frame.insert(0, "file", np.repeat([f.path for f in files], [f.rows for f in files]))
+    if isinstance(rows, str | Path):
+        files, counts = zip(*scored.batch.rows_of.items(), strict=True)
+        frame.insert(0, "row", np.concatenate([np.arange(count) for count in counts]))
+        frame.insert(0, "file", np.repeat(files, counts))
     if isinstance(rows, pd.DataFrame):
         frame.index = rows.index
     return frame

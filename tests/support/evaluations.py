@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from adversarial import read_bundle
+from drift_monitor.batches.batch import Batch
+from drift_monitor.batches.labelled_rows import evaluation_batch
 from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.detectors.candidate import Measure
 from tests.conftest import MakeMonitor
@@ -25,6 +28,10 @@ def means(measures: dict[Measure, Any]) -> dict[Measure, float]:
 def rows_of(monitor: Monitor) -> str:
     assert monitor.evaluation
     return monitor.evaluation.path
+
+
+def batch_of(monitor: Monitor) -> Batch:
+    return evaluation_batch(monitor, read_bundle(monitor.detector).manifest.input)
 
 
 def section(monitor: Monitor, **changes: Any) -> Monitor:

@@ -25,8 +25,12 @@ def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     x, rows, _ = read(files)
     assert x.tolist() == [[0, 0], [0, 1], [10, 0], [10, 1], [20, 0], [20, 1]]
     assert rows == [0, 1, 0, 1, 0, 1]
-    assert [Path(file.path).name for file in files.files] == ["a.parquet", "b.parquet", "c.parquet"]
-    assert [file.rows for file in files.files] == [2, 2, 2]
+    assert [Path(file.path).name for file in files.files()] == [
+        "a.parquet",
+        "b.parquet",
+        "c.parquet",
+    ]
+    assert [file.rows for file in files.files()] == [2, 2, 2]
     assert files.n_rows == 6
 
 
@@ -59,7 +63,7 @@ def test_a_file_without_rows_beside_others_is_read(tmp_path: Path) -> None:
 def test_the_hash_is_of_the_files_bytes(tmp_path: Path) -> None:
     pq.write_table(pa.table({"x": fixed_size_list([[1, 2]], 2)}), tmp_path / "x.parquet")
     expected = hashlib.sha256((tmp_path / "x.parquet").read_bytes()).hexdigest()
-    assert batch(tmp_path / "x.parquet", FLAT).files[0].sha256 == expected
+    assert batch(tmp_path / "x.parquet", FLAT).files()[0].sha256 == expected
 
 
 @pytest.mark.parametrize("pattern", ["memory://lake/{0}/*.parquet", "memory://lake/{0}/a.parquet"])
@@ -73,8 +77,8 @@ def test_a_url_reads_the_same_as_a_local_path(pattern: str, tmp_path: Path) -> N
     remote = batch(url, FLAT)
     for got, expected in zip(read(remote), read(local), strict=True):
         np.testing.assert_array_equal(got, expected)
-    assert remote.files[0].sha256 == local.files[0].sha256
-    assert remote.files[0].path.startswith("memory://")
+    assert remote.files()[0].sha256 == local.files()[0].sha256
+    assert remote.files()[0].path.startswith("memory://")
 
 
 def test_a_path_that_holds_glob_characters_and_exists_is_read(tmp_path: Path) -> None:
@@ -93,10 +97,19 @@ def test_a_label_may_arrive_later(tmp_path: Path) -> None:
     assert [len(chunk.rows) for chunk in chunks] == [2, 2]
 
 
+def test_a_file_that_a_glob_finds_in_several_ways_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "hour" / "part" / "x.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"x": fixed_size_list([[1, 2]], 2)}), path)
+    found = batch(tmp_path / "**" / "**" / "*.parquet", FLAT)
+    assert found.rows_of == {str(path): 1}
+    assert read(found)[0].tolist() == [[1, 2]]
+
+
 def test_a_directory_stands_for_the_parquet_files_in_it(tmp_path: Path) -> None:
     directory = tmp_path / "day.parquet"
     (directory / "nested").mkdir(parents=True)
     for name in ("b.parquet", "a.parquet", "_SUCCESS", "nested/c.parquet"):
         pq.write_table(pa.table({"x": fixed_size_list([[1, 2]], 2)}), directory / name)
-    found = [Path(file.path).name for file in batch(directory, FLAT).files]
+    found = [Path(file).name for file in batch(directory, FLAT).rows_of]
     assert found == ["a.parquet", "b.parquet"]

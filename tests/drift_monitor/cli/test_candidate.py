@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +112,33 @@ def test_promote_counts_on_an_evaluation_that_was_made(
     )
     assert code == 4
     assert "its current is detector" in err
+
+
+def test_promote_reads_rows_and_bundles_once(
+    invoke: Invoke,
+    monitor: Path,
+    equal: Path,
+    hashed: Counter[str],
+    passes: Counter[str],
+    read_whole: Counter[str],
+) -> None:
+    bundles = [monitor.parent / "detector", equal]
+    expected = Counter(file for path in bundles for file in read_bundle(path).manifest.sha256)
+    hashed.clear()
+    code, _, err = invoke("promote", monitor, equal)
+    assert code == 0, err
+    assert passes == {"held_out.parquet": 1}
+    assert not read_whole
+    assert hashed == expected
+
+
+def test_promote_hashes_the_rows_of_a_finished_evaluation_once(
+    invoke: Invoke, monitor: Path, equal: Path, passes: Counter[str], read_whole: Counter[str]
+) -> None:
+    assert invoke("evaluate", monitor, "--candidate", equal)[0] == 0
+    assert (passes, read_whole) == ({"held_out.parquet": 1}, {})
+    assert invoke("promote", monitor, equal)[0] == 0
+    assert (passes, read_whole) == ({"held_out.parquet": 1}, {"held_out.parquet": 1})
 
 
 def test_promote_says_when_the_rows_are_too_few_to_tell(

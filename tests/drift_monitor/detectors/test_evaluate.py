@@ -9,7 +9,6 @@ import pytest
 
 from adversarial import AdversarialDetector, InputSpec, read_bundle
 from adversarial.errors import DriftMonitorError
-from drift_monitor.batches.labelled_rows import evaluation_batch
 from drift_monitor.config import Monitor
 from drift_monitor.detectors import evaluate as evaluation
 from drift_monitor.detectors.candidate import Measure
@@ -22,7 +21,7 @@ from drift_monitor.detectors.evaluation_record import (
 )
 from drift_monitor.results.store import Store
 from tests.drift_monitor.detectors.conftest import Altered
-from tests.support.evaluations import means
+from tests.support.evaluations import batch_of, means
 
 
 def test_an_evaluation_leaves_numbers_rows_and_what_they_are_from(monitor: Monitor) -> None:
@@ -41,7 +40,7 @@ def test_an_evaluation_leaves_numbers_rows_and_what_they_are_from(monitor: Monit
         "unlabelled": 0,
         "evaluated": 300,
     }
-    assert found.data[0].sha256 == evaluation_batch(monitor, bundle.manifest.input).files[0].sha256
+    assert found.data == batch_of(monitor).files()
     shares = means(read_measures(directory)["current"])
     assert shares[Measure("accuracy_clean")] > 0.95
     assert 0 <= shares[Measure("undetected_error", "fgsm-0.1", "grey-box")] < 1
@@ -60,7 +59,7 @@ def test_a_finished_evaluation_is_read_and_a_killed_one_finished(
         patch.setattr(evaluation, "write_json", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             evaluate_bundles(monitor, bundles)
-    directory = evaluation_directory(monitor, bundles)
+    directory = evaluation_directory(monitor, bundles, batch_of(monitor))
     unfinished = (
         "is not finished, or not one of 'drift-monitor evaluate': run 'drift-monitor evaluate'"
     )

@@ -18,7 +18,7 @@ from drift_monitor.detectors.evaluation_record import (
 )
 from drift_monitor.detectors.reference import rethreshold
 from tests.support.animals import make_images, write_batch
-from tests.support.evaluations import rows_of, section
+from tests.support.evaluations import batch_of, rows_of, section
 
 
 def other_detector(monitor: Monitor, directory: Path) -> Monitor:
@@ -47,18 +47,20 @@ def test_an_evaluation_of_something_else_is_refused(
     monitor: Monitor, tmp_path: Path, change: Callable[[Monitor, Path], Monitor], message: str
 ) -> None:
     directory = evaluate_bundles(monitor, find_bundles(monitor, None))
-    check_evaluation(directory, monitor, find_bundles(monitor, None))
+    check_evaluation(directory, monitor, find_bundles(monitor, None), batch_of(monitor))
     changed = change(monitor, tmp_path)
     bundles = find_bundles(changed, None)
     with pytest.raises(DriftMonitorError, match=message):
-        check_evaluation(directory, changed, bundles)
-    assert evaluation_directory(changed, bundles) != directory
+        check_evaluation(directory, changed, bundles, batch_of(changed))
+    assert evaluation_directory(changed, bundles, batch_of(changed)) != directory
 
 
 def test_margin_tolerance_and_schedule_make_no_other_evaluation(monitor: Monitor) -> None:
     bundles = find_bundles(monitor, None)
     changed = section(monitor, margin=0.1, tolerance=0.2, schedule=None)
-    assert evaluation_directory(changed, bundles) == evaluation_directory(monitor, bundles)
+    batch = batch_of(monitor)
+    unchanged = evaluation_directory(monitor, bundles, batch)
+    assert evaluation_directory(changed, bundles, batch) == unchanged
 
 
 @pytest.mark.parametrize("name", ["evaluation.json", "rows.parquet"])
