@@ -16,6 +16,10 @@ class ModelError(DriftMonitorError, ValueError):
     """A model, or the data handed to it, does not have the form that the method needs."""
 
 
+class AttackError(DriftMonitorError):
+    """An attack has no such name, or its directory holds another one's batches or damaged ones."""
+
+
 def validation_reasons(
     error: "ValidationError",
     words: Mapping[str, str] = MappingProxyType({}),

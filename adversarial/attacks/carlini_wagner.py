@@ -10,8 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from adversarial.attacks.core.attack import Attack
+from adversarial.attacks.core.hyper_parameters import NonNegative, PositiveInt
 from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
-from adversarial.errors import ModelError
 
 CHECKS = 10
 """Times that each c's descent is looked at for rows that no longer move."""
@@ -49,24 +49,20 @@ class CarliniWagner(Attack):
         tenth of c after a first success, which needs fewer values from whatever c it begins with.
     """
 
-    steps: int = 1_000
-    learning_rate: float = 0.01
-    initial_c: float = 1e-3
-    search_steps: int = 9
+    steps: PositiveInt = 1_000
+    learning_rate: NonNegative = 0.01
+    initial_c: NonNegative = 1e-3
+    search_steps: PositiveInt = 9
     search: Literal["plain", "log"] = "plain"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.search_steps:
-            raise ModelError("search_steps is 0: expected 1 or more values of c")
 
     @classmethod
     def paper(cls, **more: Any) -> CarliniWagner:
         """Return the attack with the schedule of the paper's experiments."""
         return cls(steps=200, learning_rate=0.1, initial_c=100.0, search_steps=7, **more)
 
-    def _prepare(self, victim: Victim) -> Perturb:
-        low, high = self._limits()
+    def prepare(self, victim: Victim) -> Perturb:
+        """Return the descents in w, one for each value of c."""
+        low, high = self.limits()
         middle, half = (high + low) / 2, (high - low) / 2
         row = tf.TensorSpec([None, *victim.shape], tf.float32)
         number = tf.TensorSpec([None], tf.float32)
@@ -88,21 +84,21 @@ class CarliniWagner(Attack):
             with tf.GradientTape() as tape:
                 tape.watch(w)
                 x_adv = to_row(w)
-                aim = victim.criterion(x_adv, y, weight)
+                result = victim.criterion(x_adv, y, weight)
                 squared = tf.reduce_sum(tf.square(x_adv - x), axis=axes)
-                loss = squared + c * tf.nn.relu(aim.margin)
+                loss = squared + c * tf.nn.relu(result.margin)
             gradient = tape.gradient(loss, w)
             m = BETA_1 * m + (1 - BETA_1) * gradient
             v = BETA_2 * v + (1 - BETA_2) * tf.square(gradient)
             rate = self.learning_rate * tf.sqrt(1 - BETA_2**t) / (1 - BETA_1**t)
             moved = w - rate * m / (tf.sqrt(v) + EPSILON)
-            return moved, m, v, x_adv, squared, aim.met, aim.first_met, loss
+            return moved, m, v, x_adv, squared, result.met, result.first_met, loss
 
         step = victim.compile(descend, row, row, row, number, tf.TensorSpec([], tf.float32))
 
         def perturb(x: Rows, y: Classes, rows: NDArray[np.int64]) -> Rows:
             best, smallest = x.copy(), np.full(len(x), np.inf, np.float32)
-            going = np.flatnonzero(~victim.aim(x, y, rows).met)
+            going = np.flatnonzero(~victim.evaluate(x, y, rows).met)
             w_start = np.arctanh(INSIDE * (x - middle) / np.where(half > 0, half, 1))
             c = np.full(len(x), self.initial_c, np.float32)
             lower, upper = np.zeros_like(c), np.full_like(c, np.inf)
@@ -120,7 +116,7 @@ class CarliniWagner(Attack):
                             w, y[active], weight, m, v, x[active], c[active], np.float32(t)
                         )
                     )
-                    victim.note(rows[active], first_met)
+                    victim.count(rows[active], first_met)
                     better = now & (squared < smallest[active])
                     best[active[better]] = x_adv[better]
                     smallest[active[better]] = squared[better]

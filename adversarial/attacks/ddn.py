@@ -1,13 +1,14 @@
 """DDN: the direction of a perturbation and its norm, decoupled."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.attacks.core.attack import Attack
+from adversarial.attacks.core.hyper_parameters import Check, NonNegative, PositiveInt
 from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
-from adversarial.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,13 @@ class DDN(Attack):
         γ, the share by which the norm changes in a step.
     """
 
-    steps: int = 100
-    initial_norm: float = 1.0
-    gamma: float = 0.05
+    steps: PositiveInt = 100
+    initial_norm: NonNegative = 1.0
+    gamma: Annotated[float, Check(lambda value: 0 < value < 1, "a number between 0 and 1")] = 0.05
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.gamma < 1:
-            raise ModelError(f"gamma is {self.gamma}: expected a number between 0 and 1")
-
-    def _prepare(self, victim: Victim) -> Perturb:
-        low, high = self._limits()
+    def prepare(self, victim: Victim) -> Perturb:
+        """Return the steps along the gradient, to a norm that adapts."""
+        low, high = self.limits()
 
         def perturb(x: Rows, y: Classes, rows: NDArray[np.int64]) -> Rows:
             flat = (len(x), -1)
@@ -49,19 +46,19 @@ class DDN(Attack):
             best = np.full(len(x), np.inf, np.float32)
             found = x.copy()
             for step in range(self.steps):
-                gradient, aim = victim.with_gradient(x + delta, y, rows)
+                gradient, result = victim.gradient(x + delta, y, rows)
                 current = _norms(delta.reshape(flat))
-                better = aim.met & (current < best)
+                better = result.met & (current < best)
                 best[better] = current[better]
                 found[better] = (x + delta)[better]
                 # Cosine from 1 to 0.01, as in the authors' code.
                 size = 0.01 + 0.99 * (1 + np.cos(np.pi * step / self.steps)) / 2
                 length = _norms(gradient.reshape(flat))
                 for row in np.flatnonzero(length == 0):
-                    gradient[row] = self._draw(rows[[row]], step)[0].normal(size=x.shape[1:])
+                    gradient[row] = self.generators(rows[[row]], step)[0].normal(size=x.shape[1:])
                     length[row] = np.linalg.norm(gradient[row])
                 delta += np.float32(size) * gradient / length.reshape(each)
-                norm *= np.where(aim.met, 1 - self.gamma, 1 + self.gamma).astype(np.float32)
+                norm *= np.where(result.met, 1 - self.gamma, 1 + self.gamma).astype(np.float32)
                 norm = np.minimum(norm, greatest)
                 delta *= (norm / np.maximum(_norms(delta.reshape(flat)), 1e-12)).reshape(each)
                 delta = np.clip(x + delta, low, high) - x

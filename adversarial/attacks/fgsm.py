@@ -1,11 +1,13 @@
 """The fast gradient sign method, in one full step or in the smallest that succeeds."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.attacks.core.attack import Attack
+from adversarial.attacks.core.hyper_parameters import NON_NEGATIVE, PositiveInt
 from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 
@@ -25,21 +27,22 @@ class FGSM(Attack):
         "1000 iterations" can be read either way.
     """
 
-    epsilon: float | Rows
-    steps: int = 1
+    epsilon: Annotated[float | Rows, NON_NEGATIVE]
+    steps: PositiveInt = 1
 
-    def _prepare(self, victim: Victim) -> Perturb:
-        low, high = self._limits()
+    def prepare(self, victim: Victim) -> Perturb:
+        """Return the step along the gradient's sign."""
+        low, high = self.limits()
         epsilon = np.asarray(self.epsilon, np.float32)
 
         def perturb(x: Rows, y: Classes, rows: NDArray[np.int64]) -> Rows:
-            gradient, _ = victim.with_gradient(x, y, rows)
+            gradient, _ = victim.gradient(x, y, rows)
             sign = np.sign(gradient)
             x_adv: Rows = np.clip(x + epsilon * sign, low, high)
             active = np.arange(len(x))
             for step in range(1, self.steps):
                 tried = np.clip(x[active] + epsilon * (step / self.steps) * sign[active], low, high)
-                met = victim.aim(tried, y[active], rows[active]).met
+                met = victim.evaluate(tried, y[active], rows[active]).met
                 x_adv[active[met]] = tried[met]
                 active = active[~met]
                 if not len(active):

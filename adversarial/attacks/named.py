@@ -1,11 +1,11 @@
-"""Attacks by name, as commands and files have them."""
+"""Attacks by the names that commands and files give them."""
 
 import re
 from collections.abc import Callable
 from fractions import Fraction
 
 from adversarial.attacks.carlini_wagner import CarliniWagner
-from adversarial.attacks.core.attack import Attack, AttackError
+from adversarial.attacks.core.attack import Attack
 from adversarial.attacks.ddn import DDN
 from adversarial.attacks.fgsm import FGSM
 from adversarial.attacks.noise import UniformNoise
@@ -13,8 +13,9 @@ from adversarial.attacks.pgd import PGD
 from adversarial.attacks.rays import RayS
 from adversarial.attacks.slide import SLIDE
 from adversarial.attacks.square import SquareAttack
+from adversarial.errors import AttackError
 
-SEARCHING: dict[str, Callable[[], Attack]] = {
+MINIMAL_NORM: dict[str, Callable[[], Attack]] = {
     "cw": CarliniWagner.paper,
     "cw-log": lambda: CarliniWagner(
         steps=150, learning_rate=0.1, initial_c=1.0, search_steps=4, search="log"
@@ -23,9 +24,9 @@ SEARCHING: dict[str, Callable[[], Attack]] = {
     "ddn": DDN,
     "rays": RayS,
 }
-"""Attacks that look for a small perturbation, however large it must be."""
+"""Attacks that look for the smallest perturbation that succeeds, however large it must be."""
 
-WITHIN: dict[str, Callable[[float], Attack]] = {
+FIXED_EPSILON: dict[str, Callable[[float], Attack]] = {
     "fgsm-E": FGSM,
     "fgsm-E-smallest": lambda epsilon: FGSM(epsilon, steps=1_000),
     "pgd-linf-E": lambda epsilon: PGD(epsilon, steps=100, schedule="cosine"),
@@ -48,8 +49,9 @@ def make_attack(name: str) -> Attack:
     Parameters
     ----------
     name : str
-        One of `SEARCHING`, or one of `WITHIN` with a number for E. A suffix "-selective" says how
-        it is run (`adversarial.evaluation.threat_models.selective`) and makes no difference here.
+        One of `MINIMAL_NORM`, or one of `FIXED_EPSILON` with a number for E. A suffix "-selective"
+        says how it is run (`adversarial.evaluation.threat_models.selective`) and makes no
+        difference here.
 
     Raises
     ------
@@ -62,13 +64,14 @@ def make_attack(name: str) -> Attack:
     0.03137254901960784
     """
     plain = name.removesuffix(SELECTIVE)
-    if plain in SEARCHING:
-        return SEARCHING[plain]()
-    for pattern, make in WITHIN.items():
+    if plain in MINIMAL_NORM:
+        return MINIMAL_NORM[plain]()
+    for pattern, make in FIXED_EPSILON.items():
         found = re.fullmatch(pattern.replace("E", r"(\d*\.?\d+(?:/\d+)?)"), plain)
         if found and not found[1].endswith("/0") and (epsilon := float(Fraction(found[1]))) > 0:
             return make(epsilon)
+    known = ", ".join([*MINIMAL_NORM, *FIXED_EPSILON])
     raise AttackError(
-        f"no attack {name!r}: expected one of {', '.join([*SEARCHING, *WITHIN])}, with the radius "
-        "for E above 0 and without an exponent, as 0.1 or 8/255"
+        f"no attack {name!r}: expected one of {known}, with the radius for E above 0 and "
+        "without an exponent, as 0.1 or 8/255"
     )

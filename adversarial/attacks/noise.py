@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.attacks.core.attack import Attack
+from adversarial.attacks.core.hyper_parameters import NonNegative, PositiveInt
 from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 
@@ -25,23 +26,24 @@ class UniformNoise(Attack):
         Number of draws per row, at most.
     """
 
-    epsilon: float
-    draws: int = 100
+    epsilon: NonNegative
+    draws: PositiveInt = 100
 
-    def _prepare(self, victim: Victim) -> Perturb:
-        low, high = self._limits()
+    def prepare(self, victim: Victim) -> Perturb:
+        """Return the draws of noise."""
+        low, high = self.limits()
 
         def perturb(x: Rows, y: Classes, rows: NDArray[np.int64]) -> Rows:
             found, margins = x.copy(), np.full(len(x), np.inf, np.float32)
-            active, generators = np.arange(len(x)), self._draw(rows, 0)
+            active, generators = np.arange(len(x)), self.generators(rows, 0)
             for _ in range(self.draws):
                 noise = np.stack([generators[row].uniform(-1, 1, x.shape[1:]) for row in active])
                 tried = np.clip(x[active] + self.epsilon * noise, low, high).astype(np.float32)
-                aim = victim.aim(tried, y[active], rows[active])
-                closer = (aim.margin < margins[active]) | aim.met
+                result = victim.evaluate(tried, y[active], rows[active])
+                closer = (result.margin < margins[active]) | result.met
                 found[active[closer]] = tried[closer]
-                margins[active[closer]] = aim.margin[closer]
-                active = active[~aim.met]
+                margins[active[closer]] = result.margin[closer]
+                active = active[~result.met]
                 if not len(active):
                     break
             return found

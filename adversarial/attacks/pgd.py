@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.attacks.core.attack import Attack
+from adversarial.attacks.core.hyper_parameters import NonNegative, PositiveInt
 from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 
@@ -35,15 +36,16 @@ class PGD(Attack):
         Number of random starting points. The first start of the first is x itself.
     """
 
-    epsilon: float
+    epsilon: NonNegative
     norm: Literal["linf", "l2"] = "linf"
-    steps: int = 40
-    step_size: float | None = None
+    steps: PositiveInt = 40
+    step_size: NonNegative | None = None
     schedule: Literal["constant", "cosine"] = "constant"
-    restarts: int = 2
+    restarts: PositiveInt = 2
 
-    def _prepare(self, victim: Victim) -> Perturb:
-        low, high = self._limits()
+    def prepare(self, victim: Victim) -> Perturb:
+        """Return the ascents from each starting point."""
+        low, high = self.limits()
         sizes = self._sizes()
 
         def restart(
@@ -55,16 +57,16 @@ class PGD(Attack):
             current, active = start, np.arange(len(x))
             for step in range(self.steps + 1):
                 if step < self.steps:
-                    gradient, aim = victim.with_gradient(current, y[active], rows[active])
+                    gradient, result = victim.gradient(current, y[active], rows[active])
                 else:
-                    aim = victim.aim(current, y[active], rows[active])
-                closer = (aim.margin < margins[active]) | aim.met
+                    result = victim.evaluate(current, y[active], rows[active])
+                closer = (result.margin < margins[active]) | result.met
                 best[active[closer]] = current[closer]
-                margins[active[closer]] = aim.margin[closer]
-                met[active] = aim.met
+                margins[active[closer]] = result.margin[closer]
+                met[active] = result.met
                 if step == self.steps:
                     break
-                going = ~aim.met
+                going = ~result.met
                 active, current = active[going], current[going]
                 if not len(active):
                     break
@@ -83,7 +85,7 @@ class PGD(Attack):
                             rng.uniform(-1, 1, x.shape[1:])
                             if self.norm == "linf"
                             else rng.normal(size=x.shape[1:])
-                            for rng in self._draw(rows[active], turn)
+                            for rng in self.generators(rows[active], turn)
                         ]
                     ).astype(np.float32)
                     if self.norm == "l2":

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.attacks.core.attack import Attack
+from adversarial.attacks.core.hyper_parameters import NonNegative, PositiveInt
 from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 
@@ -25,11 +26,12 @@ class RayS(Attack):
         To which the distance is searched, in the units of x.
     """
 
-    steps: int = 500
-    tolerance: float = 1e-3
+    steps: PositiveInt = 500
+    tolerance: NonNegative = 1e-3
 
-    def _prepare(self, victim: Victim) -> Perturb:
-        low, high = self._limits()
+    def prepare(self, victim: Victim) -> Perturb:
+        """Return the search along directions of ±1."""
+        low, high = self.limits()
         reach = float(np.max(high - low))
 
         def perturb(x: Rows, y: Classes, rows: NDArray[np.int64]) -> Rows:
@@ -37,8 +39,8 @@ class RayS(Attack):
 
             def met(which: NDArray[np.int64], direction: Rows, radius: Rows) -> NDArray[np.bool_]:
                 moved = x[which] + (radius[:, None] * direction).reshape(-1, *x.shape[1:])
-                aim = victim.aim(np.clip(moved, low, high), y[which], rows[which])
-                return np.asarray(aim.met, np.bool_)
+                result = victim.evaluate(np.clip(moved, low, high), y[which], rows[which])
+                return np.asarray(result.met, np.bool_)
 
             def nearest(which: NDArray[np.int64], direction: Rows, outer: Rows) -> Rows:
                 """Search the boundary between x and a radius at which the criterion is met."""
@@ -49,7 +51,7 @@ class RayS(Attack):
                     outer[wide[hit]], inner[wide[~hit]] = middle[hit], middle[~hit]
                 return outer
 
-            going = np.flatnonzero(~victim.aim(x, y, rows).met)
+            going = np.flatnonzero(~victim.evaluate(x, y, rows).met)
             directions = np.ones((len(x), n_features), np.float32)
             radii = np.full(len(x), np.inf, np.float32)
             blocks, block = 1, 0

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.attacks.core.attack import Attack
+from adversarial.attacks.core.hyper_parameters import (
+    Check,
+    NonNegative,
+    NonNegativeInt,
+    PositiveInt,
+)
 from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 GROWTH = 1.5
@@ -41,12 +47,14 @@ class SLIDE(Attack):
         step stays in proportion.
     """
 
-    epsilon: float
-    step_size: float
-    steps: int = 10
-    percentile: float = 80.0
+    epsilon: NonNegative
+    step_size: NonNegative
+    steps: PositiveInt = 10
+    percentile: Annotated[
+        float, Check(lambda value: 0 <= value <= 100, "a number from 0 to 100")
+    ] = 80.0
     unit: Literal["l1", "mean"] = "l1"
-    search_steps: int = 0
+    search_steps: NonNegativeInt = 0
 
     @classmethod
     def paper(cls, **more: Any) -> SLIDE:
@@ -58,8 +66,9 @@ class SLIDE(Attack):
         """
         return cls(epsilon=0.1, step_size=0.05, unit="mean", search_steps=20, **more)
 
-    def _prepare(self, victim: Victim) -> Perturb:
-        low, high = self._limits()
+    def prepare(self, victim: Victim) -> Perturb:
+        """Return the ascent in a ball, and the search for the smallest ball around it."""
+        low, high = self.limits()
         n_features = int(np.prod(victim.shape))
         scale = n_features * float(np.mean(high - low)) if self.unit == "mean" else 1.0
 
@@ -76,11 +85,11 @@ class SLIDE(Attack):
                     break
                 current, start = x_adv[active], x[active]
                 if step == self.steps:  # the last step is still to be looked at
-                    done[active] = victim.aim(current, y[active], rows[active]).met
+                    done[active] = victim.evaluate(current, y[active], rows[active]).met
                     break
-                gradient, aim = victim.with_gradient(current, y[active], rows[active])
-                done[active] = aim.met
-                going = ~aim.met
+                gradient, result = victim.gradient(current, y[active], rows[active])
+                done[active] = result.met
+                going = ~result.met
                 direction = sparse_sign(gradient, current, low, high, self.percentile)
                 size = per_step[active].reshape(-1, *(1,) * (x.ndim - 1))
                 moved = np.clip(current + size * direction, low, high)

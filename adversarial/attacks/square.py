@@ -1,11 +1,13 @@
 """Square attack: random search by the model's scores, without gradients."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.attacks.core.attack import Attack
+from adversarial.attacks.core.hyper_parameters import Check, NonNegative, PositiveInt
 from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 HALVINGS = np.array([10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000]) / 10_000
@@ -30,19 +32,22 @@ class SquareAttack(Attack):
         p, the share of the pixels that the first squares cover.
     """
 
-    epsilon: float
-    steps: int = 1_000
-    initial_share: float = 0.8
+    epsilon: NonNegative
+    steps: PositiveInt = 1_000
+    initial_share: Annotated[
+        float, Check(lambda value: 0 < value <= 1, "a share above 0, up to 1")
+    ] = 0.8
 
-    def _prepare(self, victim: Victim) -> Perturb:
-        low, high = self._limits()
+    def prepare(self, victim: Victim) -> Perturb:
+        """Return the random search."""
+        low, high = self.limits()
         # Flat rows are images of one line.
         shape = victim.shape if len(victim.shape) == 3 else (1, int(np.prod(victim.shape)), 1)
         height, width, channels = shape
 
         def perturb(x: Rows, y: Classes, rows: NDArray[np.int64]) -> Rows:
             images = x.reshape(len(x), *shape)
-            generators = self._draw(rows, 0)
+            generators = self.generators(rows, 0)
 
             def signs(row: int, *size: int) -> Rows:
                 return generators[row].choice(np.array([-1.0, 1.0], np.float32), size)
@@ -50,8 +55,8 @@ class SquareAttack(Attack):
             stripes = np.stack([signs(row, 1, width, channels) for row in range(len(x))])
             delta = np.broadcast_to(self.epsilon * stripes, images.shape).astype(np.float32)
             found = np.clip(images + delta, low, high)
-            aim = victim.aim(found.reshape(x.shape), y, rows)
-            margin, active = aim.margin, np.flatnonzero(~aim.met)
+            result = victim.evaluate(found.reshape(x.shape), y, rows)
+            margin, active = result.margin, np.flatnonzero(~result.met)
             for step in range(1, self.steps):
                 if not len(active):
                     break
@@ -66,12 +71,14 @@ class SquareAttack(Attack):
                         row, 1, 1, channels
                     )
                 candidate = np.clip(images[active] + tried, low, high)
-                aim = victim.aim(candidate.reshape(-1, *x.shape[1:]), y[active], rows[active])
-                better = (aim.margin < margin[active]) | aim.met
+                result = victim.evaluate(
+                    candidate.reshape(-1, *x.shape[1:]), y[active], rows[active]
+                )
+                better = (result.margin < margin[active]) | result.met
                 kept = active[better]
                 delta[kept], found[kept] = tried[better], candidate[better]
-                margin[kept] = aim.margin[better]
-                active = active[~aim.met]
+                margin[kept] = result.margin[better]
+                active = active[~result.met]
             x_adv: Rows = found.reshape(x.shape)
             return x_adv
 

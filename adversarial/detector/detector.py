@@ -19,7 +19,7 @@ from adversarial.bundle.manifest import InputSpec, Manifest
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
 from adversarial.bundle.threshold import apply_threshold, threshold_from_scores
 from adversarial.bundle.write import autoencoder_files, write_bundle, write_reference
-from adversarial.detector.ensemble import check_weights, combine_scores, vote
+from adversarial.detector.ensemble import check_weights, combine_scores, normalise_weights, vote
 from adversarial.detector.runtime import Outputs, Runtime, TensorFlowRuntime
 from adversarial.errors import ModelError
 from adversarial.models.checks import check_finite
@@ -388,7 +388,7 @@ class AdversarialDetector:
 
     def _mean(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean over the autoencoders by weight, (n, m, k) to (n, k)."""
-        shares = np.asarray(self.weights, np.float32) / np.float32(sum(self.weights))
+        shares = normalise_weights(self.weights, np.float32)
         mean: NDArray[np.float32] = np.einsum("j,njk->nk", shares, probabilities)
         return mean
 

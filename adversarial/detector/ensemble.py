@@ -4,9 +4,10 @@ The members are checkpoints of one training run, autoencoders of different archi
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from adversarial.errors import ModelError
 
@@ -57,8 +58,33 @@ def combine_scores(scores: NDArray[np.float64], weights: Sequence[float]) -> NDA
     >>> combine_scores(np.array([[1.0, 3.0], [0.0, 0.0]]), (0.6, 0.2))
     array([1.5, 0. ])
     """
-    combined: NDArray[np.float64] = scores @ (np.asarray(weights) / sum(weights))
+    combined: NDArray[np.float64] = scores @ normalise_weights(weights)
     return combined
+
+
+def normalise_weights(weights: Sequence[float], dtype: DTypeLike = np.float64) -> NDArray[Any]:
+    """Return the shares w_j / Σ w of the members in a mean.
+
+    Parameters
+    ----------
+    weights : sequence of m numbers
+        w_j.
+    dtype : data type
+        In which the shares are computed.
+
+    Returns
+    -------
+    (m,) array
+        Their sum is 1.
+
+    Examples
+    --------
+    >>> normalise_weights((0.6, 0.2))
+    array([0.75, 0.25])
+    """
+    values = np.asarray(weights, dtype)
+    shares: NDArray[Any] = values / values.dtype.type(sum(weights))
+    return shares
 
 
 def vote(

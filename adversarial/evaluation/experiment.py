@@ -5,8 +5,11 @@ What the directory holds: `adversarial.evaluation.write`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +19,9 @@ from adversarial.attacks import PGD, Attack, AttackError
 from adversarial.attacks.named import SELECTIVE, make_attack
 from adversarial.corruptions import CORRUPTIONS
 from adversarial.detector.detector import AdversarialDetector
-from adversarial.evaluation.attack_metrics import (
-    FPRS,
-)
-from adversarial.evaluation.threat_models import (
-    ExperimentError,
-    make_threat_model,
-)
+from adversarial.evaluation.attack_metrics import FPRS
+from adversarial.evaluation.schemas import ANY, STRONGEST
+from adversarial.evaluation.threat_models import ExperimentError, ThreatModel, make_threat_model
 
 Rows = NDArray[np.float32]
 Classes = NDArray[np.int64]
@@ -34,23 +33,36 @@ class Experiment:
 
     Parameters
     ----------
-    attacks : sequence of str
-        Names of attacks (`adversarial.attacks.named`).
-    threat_models : sequence of str
-        Names as in `make_threat_model`.
+    attacks : sequence of str, or mapping of str to Attack
+        Names of attacks (`adversarial.attacks.named`); or attacks of your own by name, and others
+        with `make_attack`. Their seed is the experiment's. A name that ends in "-selective" is of
+        an attack that follows several criteria one at a time (`threat_models.selective`).
+    threat_models : sequence of str, or mapping of str to callable
+        Names as in `make_threat_model`; or threat models of your own by name: from the detector
+        that is attacked to a criterion. "grey-box" is attacked once for all detectors.
     targets : sequence of str
         Names of the detectors that an attacker who knows one attacks; all when not given. The
         others are held out: what was made against a target is tried on them.
     corruptions : sequence of str
         Names in `adversarial.corruptions.CORRUPTIONS`, each at every severity.
     gradient_masking : bool
-        Check each PGD attack for hidden gradients (`adversarial.evaluation.gradient_masking`).
+        Check each PGD attack for gradient masking (`adversarial.evaluation.gradient_masking`).
     seed : int
         Of attacks, corruptions and intervals.
+
+    Raises
+    ------
+    ExperimentError
+        If there is nothing to evaluate, or a name does not exist or stands for two things.
+
+    Examples
+    --------
+    >>> list(Experiment(attacks={"pgd": PGD(0.1), "cw": make_attack("cw")}).attacks)
+    ['pgd', 'cw']
     """
 
-    attacks: Sequence[str] = ("cw", "slide", "fgsm-0.1")
-    threat_models: Sequence[str] = ("grey-box",)
+    attacks: Sequence[str] | Mapping[str, Attack] = ("cw", "slide", "fgsm-0.1")
+    threat_models: Sequence[str] | Mapping[str, ThreatModel] = ("grey-box",)
     targets: Sequence[str] = ()
     corruptions: Sequence[str] = ()
     gradient_masking: bool = False
@@ -60,29 +72,17 @@ class Experiment:
         if not self.attacks and not self.corruptions:
             raise ExperimentError("nothing to evaluate: name an attack or a corruption")
         for what, names in (
-            ("attack", self.attacks),
-            ("threat model", self.threat_models),
+            ("attack", list(self.attacks)),
+            ("threat model", list(self.threat_models)),
             ("target", self.targets),
             ("corruption", self.corruptions),
         ):
             for name in names:
                 if list(names).count(name) > 1:
                     raise ExperimentError(f"the {what} {name!r} is named twice: name it once")
-        named: dict[tuple[Attack, bool], str] = {}
-        for name in self.attacks:
-            try:
-                made = make_attack(name), name.endswith(SELECTIVE)
-            except AttackError as error:
-                raise ExperimentError(str(error)) from None
-            if made in named:
-                raise ExperimentError(f"{named[made]} and {name} are one attack: name one of them")
-            named[made] = name
-        if self.gradient_masking and not any(isinstance(attack, PGD) for attack, _ in named):
-            raise ExperimentError(
-                "hidden gradients are looked for behind PGD: name an attack such as pgd-linf-0.1"
-            )
+        self._check_attacks()
         for name in self.threat_models:
-            make_threat_model(name)
+            self.threat_model(name)
         if self.targets and set(self.threat_models) == {"grey-box"}:
             raise ExperimentError(
                 "a grey-box attack knows no detector, and has no target: name another threat model"
@@ -91,6 +91,59 @@ class Experiment:
             if name not in CORRUPTIONS:
                 known = ", ".join(CORRUPTIONS)
                 raise ExperimentError(f"no corruption {name!r}: expected one of {known}")
+
+    def attack(self, name: str) -> Attack:
+        """Return the attack that this name stands for, with its own seed."""
+        if isinstance(self.attacks, Mapping):
+            _check_name("attack", name)
+            return self.attacks[name]
+        return make_attack(name)
+
+    def threat_model(self, name: str) -> ThreatModel:
+        """Return the threat model that this name stands for."""
+        if isinstance(self.threat_models, Mapping):
+            _check_name("threat model", name)
+            return self.threat_models[name]
+        return make_threat_model(name)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields as `config.json` has them: attacks and threat models by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        names = {"attacks": list(self.attacks), "threat_models": list(self.threat_models)}
+        attacks = {name: repr(self.attack(name)) for name in self.attacks}
+        return values | names | {"hyper_parameters": attacks}
+
+    def _check_attacks(self) -> None:
+        """Raise ExperimentError for an attack that does not exist, or that has two names."""
+        named: dict[tuple[str, bool], str] = {}
+        has_pgd = False
+        for name in self.attacks:
+            try:
+                attack = self.attack(name)
+            except AttackError as error:
+                raise ExperimentError(str(error)) from None
+            if not isinstance(attack, Attack):
+                raise ExperimentError(
+                    f"the attack {name!r} is {attack!r}: expected an attack, such as PGD(0.1)"
+                )
+            made = json.dumps(attack.settings()), name.endswith(SELECTIVE)
+            if made in named:
+                raise ExperimentError(f"{named[made]} and {name} are one attack: name one of them")
+            named[made] = name
+            has_pgd |= isinstance(attack, PGD)
+        if self.gradient_masking and not has_pgd:
+            raise ExperimentError(
+                "gradient masking is looked for with PGD: name an attack such as pgd-linf-0.1"
+            )
+
+
+def _check_name(what: str, name: str) -> None:
+    """Raise ExperimentError for a name that cannot be one of a directory and of numbers."""
+    if not re.fullmatch(r"[\w./-]+", name) or name in {STRONGEST, ANY}:
+        raise ExperimentError(
+            f"{name!r} cannot be the name of a {what}: expected letters, digits, '_', '.', '-' and "
+            f"'/', and neither {STRONGEST!r} nor {ANY!r}"
+        )
 
 
 def ensemble_of(members: Sequence[AdversarialDetector]) -> AdversarialDetector:

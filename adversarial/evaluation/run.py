@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from adversarial.attacks import PGD, All, Attack, AttackResult, Criterion
 from adversarial.attacks.core.result import strongest
-from adversarial.attacks.named import SELECTIVE, make_attack
+from adversarial.attacks.named import SELECTIVE
 from adversarial.corruptions import ALL, SEVERITIES, corrupt
 from adversarial.detector.detector import AdversarialDetector, Prediction
 from adversarial.evaluation.attack_metrics import (
@@ -30,11 +30,7 @@ from adversarial.evaluation.experiment import Classes, Experiment, Rows, same_cl
 from adversarial.evaluation.gradient_masking import gradient_masking_checks
 from adversarial.evaluation.read import Case, Columns, columns_of
 from adversarial.evaluation.schemas import ANY, STRONGEST
-from adversarial.evaluation.threat_models import (
-    ExperimentError,
-    make_threat_model,
-    selective,
-)
+from adversarial.evaluation.threat_models import ExperimentError, selective
 from adversarial.evaluation.write import (
     N_IMAGES,
     Record,
@@ -105,12 +101,11 @@ def run(
     config = json.loads(
         json.dumps(
             {
-                **asdict(experiment),
+                **experiment.settings(),
                 "n": len(x),
                 "rows": arrays_digest(x, y),
                 "fprs": _fprs(detectors),
                 "class_names": first[1].class_names,
-                "hyper_parameters": {name: repr(make_attack(name)) for name in experiment.attacks},
                 **about,
             }
         )
@@ -133,7 +128,7 @@ def _criteria(
         targets = experiment.targets or detectors
         for target in [None] if threat_model == "grey-box" else targets:
             detector = detectors[target or next(iter(detectors))]
-            found[threat_model, target] = make_threat_model(threat_model)(detector)
+            found[threat_model, target] = experiment.threat_model(threat_model)(detector)
     return found
 
 
@@ -171,7 +166,7 @@ class _Evaluation:
         }
         for (threat_model, target), criterion in criteria.items():
             place = {"threat_model": threat_model, "target": target}
-            names = _distinct(self.experiment.attacks, criterion)
+            names = _distinct(list(self.experiment.attacks), criterion)
             made = {name: self._attack(name, criterion, place) for name in names}
             best = {STRONGEST: strongest(list(made.values()))} if len(made) > 1 else {}
             for name, found in (made | best).items():
@@ -210,21 +205,21 @@ class _Evaluation:
     def _attack(
         self, name: str, criterion: Criterion, place: Mapping[str, str | None]
     ) -> AttackResult:
-        aim = _aim(name, criterion)
-        parts = [name.replace("/", "_"), *(part for part in place.values() if part)]
-        return self._make(name, aim).run(
-            aim,
+        followed = _as_followed(name, criterion)
+        parts = [name, *(part for part in place.values() if part)]
+        return self._make(name, followed).run(
+            followed,
             self.x,
             self.y,
-            directory=self.output / "attacks" / "-".join(parts),
+            directory=self.output / "attacks" / "-".join(parts).replace("/", "_"),
             verbose=self.verbose,
         )
 
-    def _make(self, name: str, aim: Criterion) -> Attack:
-        attack = replace(make_attack(name), seed=self.experiment.seed)
-        if not isinstance(aim, All):
+    def _make(self, name: str, criterion: Criterion) -> Attack:
+        attack = replace(self.experiment.attack(name), seed=self.experiment.seed)
+        if not isinstance(criterion, All):
             return attack
-        if not aim.selective:
+        if not criterion.selective:
             return replace(attack, weight_steps=WEIGHT_STEPS)
         # No weight makes a difference to it: it starts from as many points instead.
         return replace(attack, restarts=1 + WEIGHT_STEPS) if isinstance(attack, PGD) else attack
@@ -260,11 +255,11 @@ class _Evaluation:
         place: Mapping[str, str | None],
     ) -> Iterator[Record]:
         for name, found in results.items():
-            aim = _aim(name, criterion)
-            attack = self._make(name, aim)
+            followed = _as_followed(name, criterion)
+            attack = self._make(name, followed)
             if not isinstance(attack, PGD):
                 continue
-            checks = gradient_masking_checks(attack, found.success, aim, self.x, self.y)
+            checks = gradient_masking_checks(attack, found.success, followed, self.x, self.y)
             metrics = [
                 metric
                 for check in checks
@@ -303,7 +298,8 @@ def _distinct(names: Sequence[str], criterion: Criterion) -> list[str]:
     ]
 
 
-def _aim(name: str, criterion: Criterion) -> Criterion:
+def _as_followed(name: str, criterion: Criterion) -> Criterion:
+    """Return the criterion as the attack of this name follows it."""
     return selective(criterion) if name.endswith(SELECTIVE) else criterion
 
 

@@ -1,7 +1,7 @@
 """What an attacker knows of the detector, as criteria to attack, and when the system has lost.
 
-A threat model is a criterion (`attacks.core.criteria`): what an attack is after, and through
-which models its gradients flow.
+A threat model makes a criterion (`attacks.core.criteria`) of a detector: what an attack is to
+achieve, and through which models its gradients flow.
 
 Examples
 --------
@@ -17,22 +17,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
+from operator import and_
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from adversarial.attacks import (
-    All,
-    Criterion,
-    Misclassified,
-    Unflagged,
-)
+from adversarial.attacks import All, Criterion, Misclassified, Unflagged
 from adversarial.attacks.core.logits import logits_of
 from adversarial.bundle.threshold import threshold_from_scores
 from adversarial.detector.detector import AdversarialDetector, Prediction
 from adversarial.errors import DriftMonitorError, ModelError
+
+ThreatModel = Callable[[AdversarialDetector], Criterion]
+"""From the detector that is attacked to what the attack is to achieve."""
 
 
 def grey_box(detector: AdversarialDetector) -> Criterion:
@@ -46,7 +45,7 @@ def white_box(detector: AdversarialDetector) -> Criterion:
     Of an ensemble, by every member's. M(x) itself may stay as it is; under a policy that corrects
     whatever the score, that is enough.
     """
-    return _every([_through(detector, member) for member in detector.autoencoders])
+    return reduce(and_, (_through(detector, member) for member in detector.autoencoders))
 
 
 def undetected(detector: AdversarialDetector, fpr: float | None = None) -> Criterion:
@@ -64,15 +63,15 @@ def undetected(detector: AdversarialDetector, fpr: float | None = None) -> Crite
     ModelError
         If `fpr` is given and the detector has no reference window.
     """
-    threshold = detector.threshold if fpr is None else threshold_at(detector, fpr)
-    return All([grey_box(detector), Unflagged(score_of(detector), threshold)])
+    threshold = None if fpr is None else threshold_at(detector, fpr)
+    return grey_box(detector) & Unflagged(detector, threshold)
 
 
 def selective(criterion: Criterion) -> Criterion:
-    """Return the criterion for an attack that follows one part at a time: another optimiser.
+    """Return a combined criterion whose parts an attack follows one at a time, row by row.
 
-    Selective projected gradient descent (Bryniarski et al. 2022, section 4.1). A criterion of one
-    part is returned as it is.
+    Selective projected gradient descent (Bryniarski et al. 2022, section 4.1). A criterion that
+    combines no others is returned as it is.
     """
     return replace(criterion, selective=True) if isinstance(criterion, All) else criterion
 
@@ -92,30 +91,7 @@ def threshold_at(detector: AdversarialDetector, fpr: float) -> float:
 
 def uncorrected(detector: AdversarialDetector) -> Criterion:
     """Misclassified by M and by M(AE(x)) at once: no policy gives the right class."""
-    return All([grey_box(detector), white_box(detector)])
-
-
-def score_of(detector: AdversarialDetector) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Return the detector's score as a function of tensors that has a gradient everywhere.
-
-    The score that flags clips probabilities at 1e-7, and what is clipped has no gradient. Here the
-    divergence is computed from logits, without clipping: it is the same but where a probability
-    lies below that, and there it is larger by no more than the classes' probability times the
-    difference in logits.
-    """
-    shares = np.asarray(detector.weights, np.float32) / np.float32(sum(detector.weights))
-    logits = logits_of(detector.classifier)
-
-    def score(x: tf.Tensor) -> tf.Tensor:
-        log_p = tf.nn.log_softmax(logits(x))
-        return tf.add_n(
-            [
-                share * _divergence(log_p, tf.nn.log_softmax(logits(member(x, training=False))))
-                for share, member in zip(shares, detector.autoencoders, strict=True)
-            ]
-        )
-
-    return score
+    return grey_box(detector) & white_box(detector)
 
 
 POLICIES: dict[str, Callable[[Prediction], NDArray[np.int64]]] = {
@@ -161,15 +137,7 @@ def _through(detector: AdversarialDetector, member: Any) -> Criterion:
     return Misclassified(lambda x: logits(member(x, training=False)))
 
 
-def _every(criteria: list[Criterion]) -> Criterion:
-    return criteria[0] if len(criteria) == 1 else All(criteria)
-
-
-def _divergence(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), axis=-1)
-
-
-THREAT_MODELS: dict[str, Callable[[AdversarialDetector], Criterion]] = {
+THREAT_MODELS: dict[str, ThreatModel] = {
     "grey-box": grey_box,
     "white-box": white_box,
     "undetected": undetected,
@@ -182,7 +150,7 @@ class ExperimentError(DriftMonitorError):
     """An evaluation cannot be run as it was asked for."""
 
 
-def make_threat_model(name: str) -> Callable[[AdversarialDetector], Criterion]:
+def make_threat_model(name: str) -> ThreatModel:
     """Return the threat model of this name.
 
     Parameters

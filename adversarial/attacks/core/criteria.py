@@ -1,54 +1,70 @@
-"""What an attack is after: criteria that say how far rows are from it, alone or combined.
+"""What an attack is to achieve: criteria that say how far rows are from it, alone or combined.
 
-A criterion is a function of tensors that an attack can differentiate. The plain one is to have the
-classifier misclassify; against a defence, more must be met at once.
+A criterion is a function of tensors that an attack can differentiate. The usual one is that the
+classifier misclassifies; against a defence, several must be met at once, and are combined with `&`:
+`Misclassified(classifier) & Unflagged(detector)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from adversarial.attacks.core.logits import Logits, logits_of
+from adversarial.attacks.core.scores import Score, score_of
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.errors import ModelError
 
 SATURATED = 1e-6
 """Cross-entropy in nats, below which float32 has few digits of it left."""
 
 
-class Aim(NamedTuple):
-    """How far n rows are from what an attack is after.
+class CriterionResult(NamedTuple):
+    """How far n rows are from meeting a criterion.
 
     Attributes
     ----------
     loss : (n,) tensor
-        What an attack by gradient ascent raises, smooth: the cross-entropy, in nats.
+        A smooth function that gradient ascent raises, such as the cross-entropy in nats.
     margin : (n,) tensor
-        At most 0 where the criterion is met, in logits or nats; what C&W lowers.
+        At most 0 where the criterion is met, in logits or nats. C&W lowers it, and where an attack
+        fails it says which point came closest.
     met : (n,) bool tensor
-        Whether it is met.
-    first_met : (n,) bool tensor
-        Of several criteria, whether the first is met; of one, the same as `met`.
+        Whether the criterion is met.
+    first_met : (n,) bool tensor, optional
+        Of several criteria, whether the first is met; the same as `met` when not given.
     """
 
     loss: tf.Tensor
     margin: tf.Tensor
     met: tf.Tensor
-    first_met: tf.Tensor
+    first_met: tf.Tensor = None
 
 
-class Criterion(Protocol):
-    """What an attack is after."""
+class Criterion(abc.ABC):
+    """What an attack is to achieve.
 
-    def __call__(self, x: tf.Tensor, y: tf.Tensor) -> Aim:
+    A criterion of your own is a subclass with a `__call__` that TensorFlow can differentiate
+    (`docs/extending.md` has a complete one). It is called with any number of rows and is compiled
+    into the attack.
+    """
+
+    @abc.abstractmethod
+    def __call__(self, x: tf.Tensor, y: tf.Tensor) -> CriterionResult:
         """Return how far the rows `x`, (n, *input_shape), of the classes `y`, (n,), are from it."""
+
+    def __and__(self, other: Criterion) -> All:
+        """Return the criterion that is met where both are."""
+        return All((self, other))
 
 
 @dataclass(frozen=True)
-class Misclassified:
+class Misclassified(Criterion):
     """The class of the largest logit is not y.
 
     Parameters
@@ -63,7 +79,7 @@ class Misclassified:
     model: keras.Model | Logits
     confidence: float = 0.0
 
-    def __call__(self, x: tf.Tensor, y: tf.Tensor) -> Aim:
+    def __call__(self, x: tf.Tensor, y: tf.Tensor) -> CriterionResult:
         """Return the cross-entropy, and z_y − max of the other logits + κ (C&W's f₆).
 
         Where the cross-entropy is 0 to the last bit, its gradient has lost the part of y, and soon
@@ -78,35 +94,46 @@ class Misclassified:
         met = tf.argmax(logits, axis=-1, output_type=y.dtype) != y
         margin = own - other + self.confidence
         loss = tf.where(loss < SATURATED, -margin, loss)
-        met &= margin <= 0
-        return Aim(loss, margin, met, met)
+        return CriterionResult(loss, margin, met & (margin <= 0))
 
 
 @dataclass(frozen=True)
-class Unflagged:
+class Unflagged(Criterion):
     """The detector's score is at most the threshold: S(x) ≤ t.
 
     Parameters
     ----------
-    score : callable
-        From rows to scores S, (n,) in nats, differentiable.
-    threshold : float
-        t in nats.
+    detector : AdversarialDetector or callable
+        A detector, whose score is computed so that it has a gradient everywhere
+        (`attacks.core.scores`), or a differentiable function from rows to scores S, (n,) in nats.
+    threshold : float, optional
+        t in nats; the detector's own when not given.
+
+    Raises
+    ------
+    ModelError
+        If a function is given without a threshold.
     """
 
-    score: Callable[[tf.Tensor], tf.Tensor]
-    threshold: float
+    detector: AdversarialDetector | Score
+    threshold: float | None = None
 
-    def __call__(self, x: tf.Tensor, y: tf.Tensor) -> Aim:  # noqa: ARG002  # no class matters here
+    def __post_init__(self) -> None:
+        if self.threshold is None and not isinstance(self.detector, AdversarialDetector):
+            raise ModelError("Unflagged of a function: expected a threshold beside it")
+
+    def __call__(self, x: tf.Tensor, y: tf.Tensor) -> CriterionResult:  # noqa: ARG002  # any class
         """Return −S, and S − t."""
-        score = self.score(x)
-        met = score <= self.threshold
-        return Aim(-score, score - self.threshold, met, met)
+        threshold = self.threshold
+        if threshold is None and isinstance(self.detector, AdversarialDetector):
+            threshold = self.detector.threshold
+        score = score_of(self.detector)(x)
+        return CriterionResult(-score, score - threshold, score <= threshold)
 
 
 @dataclass(frozen=True)
-class All:
-    """Several criteria at once, e.g. misclassified and unflagged.
+class All(Criterion):
+    """Several criteria at once, as `&` makes it of two: misclassified and unflagged, for instance.
 
     Parameters
     ----------
@@ -124,21 +151,29 @@ class All:
     weights: Sequence[float] | None = None
     selective: bool = False
 
-    def __call__(self, x: tf.Tensor, y: tf.Tensor, weight: tf.Tensor | float = 1.0) -> Aim:
+    def __and__(self, other: Criterion) -> All:
+        """Return one `All`, so that `a & b & c` weighs three criteria and not a pair and one."""
+        if self.weights is None and not self.selective:
+            return All((*self.criteria, other))
+        return super().__and__(other)
+
+    def __call__(
+        self, x: tf.Tensor, y: tf.Tensor, weight: tf.Tensor | float = 1.0
+    ) -> CriterionResult:
         """Return the loss, and the weighted sum of the margins that are still above 0.
 
         `weight`, (n,) or one number, is a row's own factor on all criteria but the first.
         """
-        aims = [criterion(x, y) for criterion in self.criteria]
-        shares = self.weights or [1.0] * len(aims)
+        found = [criterion(x, y) for criterion in self.criteria]
+        shares = self.weights or [1.0] * len(found)
         weights = [shares[0], *(share * weight for share in shares[1:])]
-        pairs = list(zip(weights, aims, strict=True))
-        met = tf.reduce_all(tf.stack([aim.met for aim in aims]), axis=0)
-        first = aims[0].met
-        missing = tf.add_n([weight * tf.nn.relu(aim.margin) for weight, aim in pairs])
-        if not self.selective:
-            return Aim(tf.add_n([weight * aim.loss for weight, aim in pairs]), missing, met, first)
-        loss = aims[-1].loss
-        for aim in reversed(aims[:-1]):
-            loss = tf.where(aim.met, loss, aim.loss)
-        return Aim(loss, missing, met, first)
+        pairs = list(zip(weights, found, strict=True))
+        met = tf.reduce_all(tf.stack([result.met for result in found]), axis=0)
+        missing = tf.add_n([weight * tf.nn.relu(result.margin) for weight, result in pairs])
+        if self.selective:
+            loss = found[-1].loss
+            for result in reversed(found[:-1]):
+                loss = tf.where(result.met, loss, result.loss)
+        else:
+            loss = tf.add_n([weight * result.loss for weight, result in pairs])
+        return CriterionResult(loss, missing, met, found[0].met)

@@ -9,24 +9,24 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from adversarial.attacks.core.criteria import Aim, All, Criterion
+from adversarial.attacks.core.criteria import All, Criterion, CriterionResult
 
 Rows = NDArray[np.float32]
 Classes = NDArray[np.int64]
 Perturb = Callable[[Rows, Classes, NDArray[np.int64]], Rows]
-"""From a batch, its classes and its numbers among all rows to the attacked batch."""
+"""From a batch, its classes and its row numbers among all rows to the attacked batch."""
 
 FINGERPRINT_ROWS = 16
 """Rows on which a resumed attack must find the criterion as it was."""
 
 
 class Victim:
-    """A criterion, compiled, that remembers what each row has met, and how often it was shown.
+    """A criterion, compiled, that counts how often each row was shown to the model.
 
     Parameters
     ----------
     criterion : Criterion
-        What the attack is after.
+        What the attack is to achieve.
     shape : tuple of int
         Of a row.
     n : int
@@ -39,7 +39,7 @@ class Victim:
     queries : (n,) int64
         Times that each row was shown to the model.
     first_met : (n,) int64
-        Times that it met the criterion then; of several, the first.
+        Times that it met the criterion, or the first of several, when it was shown.
     """
 
     def __init__(self, criterion: Criterion, shape: tuple[int, ...], n: int) -> None:
@@ -48,8 +48,8 @@ class Victim:
         self.queries = np.zeros(n, np.int64)
         self.first_met = np.zeros(n, np.int64)
         self._criterion = criterion
-        self._aim = self.compile(self.criterion)
-        self._with_gradient = self.compile(self.differentiate)
+        self._evaluate = self.compile(self.criterion)
+        self._gradient = self.compile(self.differentiate)
 
     def compile(self, function: Callable[..., Any], *more: tf.TensorSpec) -> Callable[..., Any]:
         """Compile a function of rows, classes, weights and `more`, for any number of rows."""
@@ -65,40 +65,59 @@ class Victim:
         )
         return compiled
 
-    def criterion(self, x: tf.Tensor, y: tf.Tensor, weight: tf.Tensor) -> Aim:
+    def criterion(self, x: tf.Tensor, y: tf.Tensor, weight: tf.Tensor) -> CriterionResult:
         """Return how far rows are from the criterion, as tensors."""
         if isinstance(self._criterion, All):
             return self._criterion(x, y, weight)
-        return self._criterion(x, y)
+        result = self._criterion(x, y)
+        return result._replace(first_met=result.met) if result.first_met is None else result
 
-    def differentiate(self, x: tf.Tensor, y: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, Aim]:
-        """Return the gradient of the loss, and the aim, as tensors."""
+    def differentiate(
+        self, x: tf.Tensor, y: tf.Tensor, weight: tf.Tensor
+    ) -> tuple[tf.Tensor, CriterionResult]:
+        """Return the gradient of the loss, and how far rows are from the criterion, as tensors."""
         with tf.GradientTape() as tape:
             tape.watch(x)
-            aim = self.criterion(x, y, weight)
+            result = self.criterion(x, y, weight)
         # A model may have no gradient at all: then it is zero, and an attack without one is due.
-        return tape.gradient(aim.loss, x, unconnected_gradients="zero"), aim
+        return tape.gradient(result.loss, x, unconnected_gradients="zero"), result
 
-    def note(self, rows: NDArray[np.int64], first_met: NDArray[np.bool_]) -> None:
-        """Count that these rows were shown to the model once, and which met the first criterion."""
+    def count(self, rows: NDArray[np.int64], first_met: NDArray[np.bool_]) -> None:
+        """Count that these rows were shown to the model once, and which met the first criterion.
+
+        `evaluate` and `gradient` do so themselves; what an attack compiles with `compile` does not.
+        """
         self.queries[rows] += 1
         self.first_met[rows] += first_met
 
     def fingerprint(self, x: Rows, y: Classes) -> list[list[float]]:
         """Return losses and margins of the first rows: they tell criteria and models apart."""
         x, y = x[:FINGERPRINT_ROWS], y[:FINGERPRINT_ROWS]
-        aim = self._aim(x, y, np.ones(len(x), np.float32))
-        return [aim.loss.numpy().tolist(), aim.margin.numpy().tolist()]
+        result = self._evaluate(x, y, np.ones(len(x), np.float32))
+        return [result.loss.numpy().tolist(), result.margin.numpy().tolist()]
 
-    def aim(self, x: Rows, y: Classes, rows: NDArray[np.int64]) -> Aim:
-        """Return how far the rows are from the criterion, as arrays."""
-        aim = Aim(*(tensor.numpy() for tensor in self._aim(x, y, self.weights[rows])))
-        self.note(rows, aim.first_met)
-        return aim
+    def evaluate(self, x: Rows, y: Classes, rows: NDArray[np.int64]) -> CriterionResult:
+        """Return how far rows are from the criterion, as arrays.
 
-    def with_gradient(self, x: Rows, y: Classes, rows: NDArray[np.int64]) -> tuple[Rows, Aim]:
-        """Return the gradient of the loss with respect to x, and the aim, as arrays."""
-        gradient, tensors = self._with_gradient(x, y, self.weights[rows])
-        aim = Aim(*(tensor.numpy() for tensor in tensors))
-        self.note(rows, aim.first_met)
-        return gradient.numpy(), aim
+        Parameters
+        ----------
+        x : (n, *input_shape) float32
+            Rows.
+        y : (n,) int64
+            Their classes.
+        rows : (n,) int64
+            Their numbers among all rows that are attacked.
+        """
+        return self._counted(self._evaluate(x, y, self.weights[rows]), rows)
+
+    def gradient(
+        self, x: Rows, y: Classes, rows: NDArray[np.int64]
+    ) -> tuple[Rows, CriterionResult]:
+        """Return the gradient of the loss with respect to x, and the same as `evaluate`."""
+        gradient, tensors = self._gradient(x, y, self.weights[rows])
+        return gradient.numpy(), self._counted(tensors, rows)
+
+    def _counted(self, tensors: CriterionResult, rows: NDArray[np.int64]) -> CriterionResult:
+        result = CriterionResult(*(tensor.numpy() for tensor in tensors))
+        self.count(rows, result.first_met)
+        return result

@@ -39,7 +39,7 @@ def search_weights(victim: Victim, perturb: Perturb, steps: int) -> Perturb:
             found[going] = perturb(x[going], y[going], here)
             if step == steps:
                 break
-            met = victim.aim(found[going], y[going], here).met
+            met = victim.evaluate(found[going], y[going], here).met
             shown = victim.queries[here] - queries
             too_large = 2 * (victim.first_met[here] - first_met) < shown
             large[going] = np.where(too_large, weights[going], large[going])

@@ -14,10 +14,11 @@ from adversarial.attacks import (
     SLIDE,
     Attack,
     CarliniWagner,
+    Criterion,
+    CriterionResult,
     RayS,
     SquareAttack,
 )
-from adversarial.attacks.core.criteria import Aim
 
 N_FEATURES = 20
 
@@ -119,16 +120,19 @@ def test_what_hides_gradients_is_found_without_them() -> None:
         assert attack.run(model, x, y).success.all()
 
 
-def test_steps_that_become_small_meet_what_leaves_little_room() -> None:
-    def near(x: tf.Tensor, y: tf.Tensor) -> Aim:  # noqa: ARG001  # no class matters here
-        distance = tf.abs(x[:, 0] - 0.0468)
-        met = distance <= 1e-3
-        return Aim(-distance, distance - 1e-3, met, met)
+class Near(Criterion):
+    """Within 1e-3 of a point."""
 
+    def __call__(self, x: tf.Tensor, y: tf.Tensor) -> CriterionResult:  # noqa: ARG002  # any class
+        distance = tf.abs(x[:, 0] - 0.0468)
+        return CriterionResult(-distance, distance - 1e-3, distance <= 1e-3)
+
+
+def test_steps_that_become_small_meet_what_leaves_little_room() -> None:
     attack = PGD(0.1, steps=40, restarts=1)
     x, y = np.zeros((3, 1), np.float32), np.zeros(3, np.int64)
-    assert not attack.run(near, x, y).success.any()
-    assert replace(attack, schedule="cosine").run(near, x, y).success.all()
+    assert not attack.run(Near(), x, y).success.any()
+    assert replace(attack, schedule="cosine").run(Near(), x, y).success.all()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 Foolbox is in the extra `peers`, which `make setup` installs.
 """
 
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,11 +17,6 @@ from tests.support.animals import make_images
 foolbox = pytest.importorskip("foolbox", reason="not installed: uv sync --extra peers")
 
 N_ROWS = 300
-
-
-@pytest.fixture(scope="module")
-def classifier(classifier_file: Path) -> keras.Model:
-    return keras.saving.load_model(classifier_file)
 
 
 def pairs() -> dict[str, tuple[Attack, Any, float | None, str]]:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from adversarial import AdversarialDetector
 from adversarial.attacks import PGD, Attack
-from adversarial.attacks.named import WITHIN, make_attack
+from adversarial.attacks.named import FIXED_EPSILON, make_attack
 from adversarial.cli.main import app
 from adversarial.errors import DriftMonitorError
 from adversarial.evaluation.experiment import Experiment, ensemble_of
@@ -35,7 +35,7 @@ def detectors(bundle: Path) -> dict[str, AdversarialDetector]:
 @pytest.fixture
 def short_pgd(monkeypatch: pytest.MonkeyPatch) -> None:
     """PGD of a few steps, where it matters which attacks are made and not how strong they are."""
-    monkeypatch.setitem(WITHIN, "pgd-linf-E", lambda epsilon: PGD(epsilon, steps=5))
+    monkeypatch.setitem(FIXED_EPSILON, "pgd-linf-E", lambda epsilon: PGD(epsilon, steps=5))
 
 
 def data(n: int = 40) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +105,7 @@ def test_a_finished_run_is_read_and_one_of_other_settings_refused(
     output = tmp_path / "run"
     first = run(experiment, detectors, x, y, output, about={})
     with monkeypatch.context() as patch:
-        patch.setattr(Attack, "_draw", lambda *_: pytest.fail("attacked again"))
+        patch.setattr(Attack, "generators", lambda *_: pytest.fail("attacked again"))
         assert run(experiment, detectors, x, y, output, about={}) == first
     with pytest.raises(RunError, match=r"other settings \(seed 0, now 1\): give another --output"):
         run(Experiment(attacks=("fgsm-0.1",), seed=1), detectors, x, y, output, about={})
@@ -125,7 +125,7 @@ def test_a_finished_run_is_read_and_one_of_other_settings_refused(
             run(experiment, detectors, x, y, output, about={})
     (output / "config.json").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(Attack, "_draw", lambda *_: pytest.fail("attacked again"))
+        patch.setattr(Attack, "generators", lambda *_: pytest.fail("attacked again"))
         assert run(experiment, detectors, x, y, output, about={}) == first
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written"):
@@ -142,7 +142,7 @@ def test_a_finished_run_is_read_and_one_of_other_settings_refused(
         ({"attacks": ("fgsm-0.1", "fgsm-1/10")}, "fgsm-0.1 and fgsm-1/10 are one attack"),
         (
             {"attacks": ("ddn",), "gradient_masking": True},
-            "behind PGD: name an attack such as pgd-linf",
+            "with PGD: name an attack such as pgd-linf",
         ),
         ({"threat_models": ("grey-box", "grey-box")}, "model 'grey-box' is named twice"),
         ({"attacks": ()}, "name an attack or a corruption"),

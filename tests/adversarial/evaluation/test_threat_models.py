@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from adversarial import AdversarialDetector
 from adversarial.attacks import DDN, PGD, All, CarliniWagner, Misclassified, Unflagged
+from adversarial.attacks.core.scores import score_of
 from adversarial.errors import ModelError
 from adversarial.evaluation.threat_models import (
     POLICIES,
     grey_box,
-    score_of,
     selective,
     threshold_at,
     uncorrected,
@@ -88,6 +88,7 @@ def test_each_threat_model_is_met_exactly_where_it_says(ensemble: AdversarialDet
         grey_box: wrong,
         white_box: through[0] & through[1],
         undetected: wrong & ~found.flagged,
+        Unflagged: ~found.flagged,
         uncorrected: wrong & through[0] & through[1],
     }
     for threat_model, met in expected.items():
