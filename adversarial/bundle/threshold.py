@@ -4,7 +4,7 @@ Pure functions of scores and score tables; no TensorFlow.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -132,6 +132,34 @@ def describe_threshold(threshold: float, fpr: float, scores: NDArray[np.float64]
         f"{threshold:.6g} nats (ε_FPR {fpr:g}: flags {rate.n_above:,} of {rate.n:,} normal rows; "
         f"{rate.low:.2%} to {rate.high:.2%} of new ones, {CONFIDENCE:.0%} confidence)"
     )
+
+
+def correct_flagged(
+    scores: NDArray[np.float64],
+    threshold: float,
+    prediction: NDArray[Any],
+    reconstruction_prediction: NDArray[Any],
+) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    """Return which rows are flagged, and the class of each row once those are corrected.
+
+    This is the defence of Figure 2 of the paper.
+
+    Parameters
+    ----------
+    scores : (n,) float64
+        Adversarial scores, in nats.
+    threshold : float
+        t in nats: rows with a score above it are flagged.
+    prediction, reconstruction_prediction : (n,) array
+        Classes by M(x) and by M(AE(x)).
+
+    Examples
+    --------
+    >>> correct_flagged(np.array([0.1, 2.0]), 1.0, np.array([3, 3]), np.array([7, 7]))
+    (array([False,  True]), array([3, 7]))
+    """
+    flagged = scores > threshold
+    return flagged, np.where(flagged, reconstruction_prediction, prediction)
 
 
 def apply_threshold(window: pa.Table, threshold: float) -> pa.Table:

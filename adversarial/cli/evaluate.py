@@ -1,16 +1,15 @@
 """The commands `adversarial evaluate`, `report` and `compare`."""
 
-import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from adversarial.cli.defences import QUICKSTART, Models, find_defences
+from adversarial.cli.terminal_table import print_table
 from adversarial.cli.train import cache_directory
-
-QUICKSTART = Path("examples/fashion_mnist")
-"""A detector and test images in a checkout of this project."""
 
 HEADLINES = {
     "accuracy_clean",
@@ -90,11 +89,9 @@ def evaluate(
 ) -> None:
     """Attack a classifier and measure how well detectors detect and correct."""
     from adversarial.corruptions import name_corruptions
-    from adversarial.detector.detector import AdversarialDetector
-    from adversarial.evaluation.experiment import Experiment, ensemble_of
+    from adversarial.evaluation.experiment import Experiment
     from adversarial.evaluation.run import run
-    from adversarial.evaluation.threat_models import ExperimentError
-    from adversarial.paper.datasets import CLASS_NAMES, draw_images
+    from adversarial.paper.datasets import draw_images
     from adversarial.paper.recipes import find_recipe
     from adversarial.reporting.page import write_report
 
@@ -107,68 +104,23 @@ def evaluate(
         seed=seed,
     )
     find_recipe(dataset, model)
-    trained = (cache_dir or cache_directory()) / f"{dataset}-{model}"
-    named = [_named(text, "--detector") for text in detector or ()]
-    bundles = {name: Path(path) for name, path in named}
-    if len(bundles) < len(named):
-        raise typer.BadParameter("two detectors have one name", param_hint="--detector")
-    if not bundles:
-        bundles = {path.name: path for path in sorted(trained.glob("*")) if path.is_dir()}
-    if not bundles and (dataset, model) == ("fashion_mnist", "cnn"):
-        bundles = {"detector": QUICKSTART / "detector"}
+    models = Models(dataset, model, cache_dir or cache_directory())
+    defences = find_defences(models, detector or (), ensemble or ())
+    detectors = defences.load()
+    if defences.are_quickstart:
         data_dir = data_dir or QUICKSTART
-    if not bundles:
-        raise ExperimentError(
-            f"no detector in {trained}: make one with 'adversarial train --dataset {dataset} "
-            f"--model {model}', or name a bundle with --detector NAME=DIR"
-        )
-    members: dict[str, list[str]] = {}
-    for name, found in (_named(text, "--ensemble") for text in ensemble or ()):
-        parts = found.split("+")
-        is_new = name not in bundles and name not in members
-        are_several = 1 < len(parts) == len(set(parts))
-        if not (is_new and are_several and bundles.keys() >= set(parts)):
-            raise typer.BadParameter(
-                f"{name}={found}: expected a new name, and two or more detectors among "
-                f"{', '.join(bundles)}",
-                param_hint="--ensemble",
-            )
-        members[name] = parts
-    detectors = {name: AdversarialDetector.load(path) for name, path in bundles.items()}
-    for name, loaded in detectors.items():
-        if tuple(loaded.class_names) != CLASS_NAMES[dataset]:
-            raise ExperimentError(
-                f"the detector {name!r} has the classes {', '.join(loaded.class_names)}, not those "
-                f"of {dataset}: give a detector of {dataset}, or the --dataset that it is of"
-            )
-    detectors |= {
-        name: ensemble_of([detectors[part] for part in parts]) for name, parts in members.items()
-    }
     x, y = draw_images(dataset, data_dir, limit, seed)
     if limit is not None and len(x) < limit:
         typer.echo(f"All {len(x):,} test images: there are no {limit:,}.", err=True)
-    records = run(
-        experiment,
-        detectors,
-        x,
-        y,
-        output,
-        about={
-            "dataset": dataset,
-            "model": model,
-            "detectors": {name: detectors[name].fingerprint for name in bundles},
-            "ensembles": members,
-        },
-        verbose=sys.stdout.isatty(),
-    )
-    for record in records:
-        if record["metric"] in HEADLINES and record["fpr"] in (None, HEADLINE_FPR):
-            place = [
-                record[name]
-                for name in ("attack", "threat_model", "target", "corruption", "severity")
-            ]
-            where = " ".join(str(part) for part in (*place, record["defence"]) if part is not None)
-            typer.echo(f"{where:40} {record['metric']:22} {_interval(record)}")
+    about = {
+        "dataset": dataset,
+        "model": model,
+        "detectors": {name: detectors[name].fingerprint for name in defences.bundles},
+        "ensembles": defences.ensembles,
+    }
+    verbose = sys.stdout.isatty()
+    records = run(experiment, detectors, x, y, output, about=about, verbose=verbose)
+    _print_headlines(records)
     typer.echo(f"{output / 'metrics.parquet'}: {len(records)} numbers")
     typer.echo(f"{write_report(output)}: the same as a page, with figures")
 
@@ -197,7 +149,7 @@ def compare(
         Literal["table", "csv", "markdown"], typer.Option("--format", help="Form of the output.")
     ] = "table",
 ) -> None:
-    """Set evaluations side by side; * marks an interval apart from that of the first run."""
+    """Set evaluations side by side; * marks an interval disjoint from that of the first run."""
     from adversarial.evaluation.read import read_results
     from adversarial.reporting.comparison import (
         HEAD,
@@ -220,31 +172,25 @@ def compare(
     if format_ != "table":
         typer.echo(to_csv(found) if format_ == "csv" else to_markdown(found), nl=False)
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(caption="95 % intervals; * apart from that of the first run")
-    for name in (*HEAD, *found.runs):
-        table.add_column(Text(name), overflow="fold")
-    for cells in table_rows(found):
-        table.add_row(*map(Text, cells))
-    Console().print(table)
+    print_table(
+        [*HEAD, *found.runs],
+        table_rows(found),
+        caption="95 % intervals; * disjoint from that of the first run",
+    )
 
 
-def _named(text: str, option: str) -> tuple[str, str]:
-    found = re.fullmatch(r"([\w.-]+)=(.+)", text)
-    if not found:
-        raise typer.BadParameter(
-            f"{text!r} is not a name (of letters, digits, '_', '.' and '-'), =, and what it is for",
-            param_hint=option,
-        )
-    return found[1], found[2]
+def _print_headlines(records: Sequence[Mapping[str, Any]]) -> None:
+    """Print the numbers that decide, as a table."""
+    from adversarial.reporting.formatting import describe
 
-
-def _interval(record: dict[str, Any]) -> str:
-    """Return a number of an evaluation with its interval and n."""
-    if record["value"] is None:
-        return "no rows"
-    interval = "" if record["low"] is None else f" ({record['low']:.4f} to {record['high']:.4f})"
-    return f"{record['value']:.4f}{interval}, n = {record['n']:,}"
+    place = ("attack", "threat_model", "target", "corruption", "severity", "defence")
+    rows = [
+        [
+            " ".join(str(record[name]) for name in place if record[name] is not None),
+            record["metric"],
+            f"{describe(record)}, n = {record['n']:,}",
+        ]
+        for record in records
+        if record["metric"] in HEADLINES and record["fpr"] in (None, HEADLINE_FPR)
+    ]
+    print_table(["", "metric", "value (95 % interval)"], rows)

@@ -12,12 +12,11 @@ import keras
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy import special
 
 from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from adversarial.bundle.manifest import InputSpec, Manifest
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
-from adversarial.bundle.threshold import apply_threshold, threshold_from_scores
+from adversarial.bundle.threshold import apply_threshold, correct_flagged, threshold_from_scores
 from adversarial.bundle.write import autoencoder_files, write_bundle, write_reference
 from adversarial.detector.ensemble import check_weights, combine_scores, normalise_weights, vote
 from adversarial.detector.runtime import Outputs, Runtime, TensorFlowRuntime
@@ -31,6 +30,7 @@ from adversarial.models.classifiers import (
     saved_model_output,
     without_optimizer,
 )
+from adversarial.statistics import entropy
 
 
 @dataclass(frozen=True)
@@ -219,20 +219,20 @@ class AdversarialDetector:
         outputs = self._outputs(x, batch_size)
         prediction = outputs.probabilities.argmax(axis=1)
         score = combine_scores(outputs.scores, self.weights)
-        flagged = score > self.threshold
         reconstructed = vote(
             outputs.probabilities, outputs.reconstruction_probabilities, self.weights
         )
-        corrected = self._mean(outputs.reconstruction_probabilities)
+        flagged, defended = correct_flagged(score, self.threshold, prediction, reconstructed)
+        mean = self._mean(outputs.reconstruction_probabilities)
         return Prediction(
             score=score,
             flagged=flagged,
             prediction=prediction,
-            defended_prediction=np.where(flagged, reconstructed, prediction),
+            defended_prediction=defended,
             reconstruction_prediction=reconstructed,
             confidence=outputs.probabilities.max(axis=1),
-            entropy=special.entr(outputs.probabilities.astype(np.float64)).sum(axis=1),
-            reconstruction_confidence=corrected[np.arange(len(corrected)), reconstructed],
+            entropy=entropy(outputs.probabilities),
+            reconstruction_confidence=mean[np.arange(len(mean)), reconstructed],
         )
 
     def probabilities(

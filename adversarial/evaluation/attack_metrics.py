@@ -9,21 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.attacks import AttackResult
+from adversarial.bundle.threshold import correct_flagged
 from adversarial.detector.detector import AdversarialDetector, Prediction
-from adversarial.evaluation.estimates import Estimate, Metric, Scores, area_under_roc, mean, share
+from adversarial.evaluation.estimates import Estimate, Metric, area_under_roc, mean, share
 from adversarial.evaluation.threat_models import POLICIES, threshold_at, undetected_errors
+from adversarial.statistics import entropy
 
 Classes = NDArray[np.int64]
 
 FPRS = (0.01, 0.05)
 """ε_FPR of the thresholds at which detection is reported."""
-
-
-def entropy(probabilities: NDArray[np.floating]) -> Scores:
-    """Return the entropy of each row of probabilities, (n, n_classes), in nats (Figure 4)."""
-    p = np.asarray(probabilities, np.float64)
-    found: Scores = -np.sum(p * np.log(np.where(p > 0, p, 1)), axis=1)
-    return found
 
 
 def attack_metrics(
@@ -146,6 +141,7 @@ def lost_rows(
 
 
 def _with_threshold(found: Prediction, threshold: float) -> Prediction:
-    flagged = found.score > threshold
-    defended = np.where(flagged, found.reconstruction_prediction, found.prediction)
+    flagged, defended = correct_flagged(
+        found.score, threshold, found.prediction, found.reconstruction_prediction
+    )
     return replace(found, flagged=flagged, defended_prediction=defended)

@@ -14,7 +14,6 @@ from adversarial.evaluation.estimates import (
     N_RESAMPLES,
     Estimate,
     Metric,
-    Scores,
     area_under_roc,
     mean,
     nothing,
@@ -23,6 +22,7 @@ from adversarial.evaluation.estimates import (
     share,
 )
 from adversarial.evaluation.read import Case, Columns
+from adversarial.statistics import Scores
 
 if TYPE_CHECKING:  # it takes TensorFlow, which a page of kept numbers does not need
     from adversarial.detector.detector import Prediction

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Scores = NDArray[np.float64]
+from adversarial.statistics import Scores, roc_area
 
 CONFIDENCE = 0.95
 N_RESAMPLES = 1_000
@@ -127,8 +127,8 @@ def area_under_roc(normal: Scores, attacked: Scores, *, paired: bool, seed: int 
     for _ in range(N_RESAMPLES):
         first = rng.integers(0, len(normal), len(normal))
         second = first if paired else rng.integers(0, len(attacked), len(attacked))
-        drawn.append(_area(normal[first], attacked[second]))
-    return Estimate(_area(normal, attacked), *percentiles(drawn), len(normal) + len(attacked))
+        drawn.append(roc_area(normal[first], attacked[second]))
+    return Estimate(roc_area(normal, attacked), *percentiles(drawn), len(normal) + len(attacked))
 
 
 def ratio_of_means(above: Scores, below: Scores, *, seed: int = 0) -> Estimate:
@@ -143,14 +143,6 @@ def ratio_of_means(above: Scores, below: Scores, *, seed: int = 0) -> Estimate:
     return Estimate(
         float(above.mean() / below.mean()), *percentiles(drawn), len(above) + len(below)
     )
-
-
-def _area(normal: Scores, attacked: Scores) -> float:
-    """Return the area by ranks; equal scores count half."""
-    ordered = np.sort(normal)
-    below = np.searchsorted(ordered, attacked, side="left")
-    not_above = np.searchsorted(ordered, attacked, side="right")
-    return float((below + not_above).mean() / (2 * len(normal)))
 
 
 def percentiles(drawn: Sequence[float] | Scores) -> tuple[float, float]:

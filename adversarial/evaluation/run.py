@@ -17,13 +17,7 @@ from adversarial.attacks.core.result import strongest
 from adversarial.attacks.named import SELECTIVE
 from adversarial.corruptions import ALL, SEVERITIES, corrupt
 from adversarial.detector.detector import AdversarialDetector, Prediction
-from adversarial.evaluation.attack_metrics import (
-    FPRS,
-    attack_metrics,
-    defence_metrics,
-    entropy,
-    lost_rows,
-)
+from adversarial.evaluation.attack_metrics import FPRS, attack_metrics, defence_metrics, lost_rows
 from adversarial.evaluation.drift_metrics import by_severity, drift_metrics
 from adversarial.evaluation.estimates import Metric, share
 from adversarial.evaluation.experiment import Classes, Experiment, Rows, same_classifier
@@ -42,6 +36,7 @@ from adversarial.evaluation.write import (
     write_results,
 )
 from adversarial.files import arrays_digest
+from adversarial.statistics import entropy
 
 Detectors = Mapping[str, AdversarialDetector]
 

@@ -99,16 +99,16 @@ def name_runs(runs: Sequence[Results]) -> dict[str, Results]:
     }
 
 
-def is_apart(first: Record | None, other: Record | None) -> bool:
+def are_disjoint(first: Record | None, other: Record | None) -> bool:
     """Say whether two numbers have intervals that do not overlap.
 
     Examples
     --------
-    >>> is_apart({"low": 0.1, "high": 0.2}, {"low": 0.3, "high": 0.4})
+    >>> are_disjoint({"low": 0.1, "high": 0.2}, {"low": 0.3, "high": 0.4})
     True
-    >>> is_apart({"low": 0.1, "high": 0.3}, {"low": 0.3, "high": 0.4})
+    >>> are_disjoint({"low": 0.1, "high": 0.3}, {"low": 0.3, "high": 0.4})
     False
-    >>> is_apart({"low": 0.1, "high": 0.2}, {"low": None, "high": None})
+    >>> are_disjoint({"low": 0.1, "high": 0.2}, {"low": None, "high": None})
     False
     """
     if first is None or other is None or first["low"] is None or other["low"] is None:
@@ -117,17 +117,17 @@ def is_apart(first: Record | None, other: Record | None) -> bool:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """Return a comparison as CSV: value, interval, n and whether it is apart, for each run."""
+    """Return a comparison as CSV: for each run value, interval, n, and whether it is disjoint."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    heads = [f"{name} {run}" for run in comparison.runs for name in (*ESTIMATE, "apart")]
+    heads = [f"{name} {run}" for run in comparison.runs for name in (*ESTIMATE, "disjoint")]
     writer.writerow([*PLACE, *heads])
     for place, records in comparison.rows.items():
         cells: list[object] = []
         for record in records:
             cells += [None if record is None else record[name] for name in ESTIMATE]
             known = all(r is not None and r["low"] is not None for r in (records[0], record))
-            cells.append(is_apart(records[0], record) if known else None)
+            cells.append(are_disjoint(records[0], record) if known else None)
         writer.writerow([*place, *cells])
     return buffer.getvalue()
 
@@ -149,7 +149,7 @@ def table_rows(comparison: Comparison) -> list[list[str]]:
     for place, records in comparison.rows.items():
         named = dict(zip(PLACE, place, strict=True))
         cells = [
-            describe(record) + (f" {MARK}" if is_apart(records[0], record) else "")
+            describe(record) + (f" {MARK}" if are_disjoint(records[0], record) else "")
             for record in records
         ]
         defence = "M alone" if named["defence"] is None else str(named["defence"])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from adversarial.losses import kl_divergence
+from adversarial.statistics import roc_area
 
 CPUINFO = Path("/proc/cpuinfo")
 CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
@@ -119,7 +120,7 @@ def find_disagreement(
             f"the threshold in bfloat16, {threshold:.3g} nats, lies outside of {low:.3g} to "
             f"{high:.3g}, the {CONFIDENCE:.0%} interval in float32"
         )
-    areas = [_area(scores[:n], scores[n:]) for scores in (exact, mixed)]
+    areas = [roc_area(scores[:n], scores[n:]) for scores in (exact, mixed)]
     margin = stats.norm.ppf((1 + CONFIDENCE) / 2) * _area_error(areas[0], n)
     if not abs(areas[0] - areas[1]) <= margin:
         return (
@@ -142,11 +143,6 @@ def _scores(
         )
         parts.append(ops.convert_to_numpy(divergence).astype(np.float64))
     return np.concatenate(parts)
-
-
-def _area(normal: NDArray[np.float64], noisy: NDArray[np.float64]) -> float:
-    statistic = stats.mannwhitneyu(noisy, normal).statistic
-    return float(statistic) / (len(normal) * len(noisy))
 
 
 def _area_error(area: float, n: int) -> float:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from datetime import time as clock_time
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
+from adversarial.cli.terminal_table import print_table
 from drift_monitor.airflow.demo_week import WEEK, Day, make_week
 from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.errors import ConfigError
@@ -67,7 +67,11 @@ def run_demo(monitor_file: Path, example: Path) -> bool:
         verdict = VERDICTS[reports[-1].verdict.verdict]
         console.print(f"  {day.date:%a %Y-%m-%d}  {verdict}", highlight=False)
 
-    _print_table(console, reports)
+    print_table(
+        ["Day", "What happened", "Harm by", "Harm", "Ref.", "D", "Verdict"],
+        [_row(day, report) for day, report in zip(WEEK, reports, strict=True)],
+        right=("Harm", "Ref.", "D"),
+    )
     index = (monitor.directory / "index.html").resolve()
     console.print(f"\nReports: {index}", soft_wrap=True, highlight=False)
     console.print(f"Took {time.monotonic() - started:.0f} s", highlight=False)
@@ -121,25 +125,16 @@ def _read(monitor: Monitor, day: Day) -> Report:
     return read_report(monitor.directory / monitor.interval(day.date).id / REPORT)
 
 
-def _print_table(console: Console, reports: list[Report]) -> None:
-    table = Table(box=box.SIMPLE)
-    for heading in ("Day", "What happened", "Harm by"):
-        table.add_column(heading)
-    for heading in ("Harm", "Ref.", "D"):
-        table.add_column(heading, justify="right")
-    table.add_column("Verdict", no_wrap=True)
-    for day, report in zip(WEEK, reports, strict=True):
-        harm = report.harm
-        right = report.verdict.verdict == day.expected
-        table.add_row(
-            f"{day.date:%a %d}",
-            day.what,
-            harm.by,
-            f"{harm.current.rate:.1%}" if harm.current else "–",
-            f"{harm.reference.rate:.1%}" if harm.reference else "–",
-            f"{report.tests[0].statistic or 0:.3f}",
-            f"[green]{VERDICTS[report.verdict.verdict]} ✓[/green]"
-            if right
-            else f"[red]{VERDICTS[report.verdict.verdict]} ✗[/red]",
-        )
-    console.print(table)
+def _row(day: Day, report: Report) -> list[str | Text]:
+    """Return what came of a day: its row in the table."""
+    harm, verdict = report.harm, report.verdict.verdict
+    mark, style = ("✓", "green") if verdict == day.expected else ("✗", "red")
+    return [
+        f"{day.date:%a %d}",
+        day.what,
+        harm.by,
+        f"{harm.current.rate:.1%}" if harm.current else "–",
+        f"{harm.reference.rate:.1%}" if harm.reference else "–",
+        f"{report.tests[0].statistic or 0:.3f}",
+        Text(f"{VERDICTS[verdict]} {mark}", style, no_wrap=True),
+    ]

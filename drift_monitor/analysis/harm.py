@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from adversarial.evaluation.drift_metrics import split_drift
 from drift_monitor.config import HarmBy
 from drift_monitor.results.report_findings import Harm
 from drift_monitor.scoring.scored_rows import Classes, ScoredRows
@@ -107,9 +108,10 @@ def split_paired(prediction: Classes, label: Classes, clean_prediction: Classes)
     >>> split_paired(np.array([1, 2, 2, 1]), np.array([1, 1, 1, 1]), np.array([1, 1, 2, 2]))
     array([ 0,  1,  0, -1], dtype=int8)
     """
+    harmful, harmless = split_drift(clean_prediction, prediction, label)
     outcome = np.full(len(prediction), LEFT_OUT, np.int8)
-    outcome[prediction == clean_prediction] = HARMLESS
-    outcome[(clean_prediction == label) & (prediction != label)] = HARMFUL
+    outcome[harmless] = HARMLESS
+    outcome[harmful] = HARMFUL
     outcome[(label < 0) | (clean_prediction < 0)] = LEFT_OUT
     return outcome
 

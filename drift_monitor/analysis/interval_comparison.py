@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from scipy import stats
 
+from adversarial.statistics import mcnemar_test
 from drift_monitor.analysis.harm import HARMFUL, LEFT_OUT, JudgedRows, read_outcomes
 from drift_monitor.errors import ComparisonError
 from drift_monitor.results.read import Result
@@ -298,5 +298,5 @@ def paired(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> Paired:
         only_a=only_a,
         only_b=only_b,
         difference=Estimate(estimate=change.estimate, low=change.low, high=change.high),
-        p_value=float(stats.binomtest(only_a, discordant).pvalue) if discordant else 1.0,
+        p_value=mcnemar_test(a, b),
     )

@@ -146,22 +146,23 @@ def compare(
     ] = None,
 ) -> None:
     """Compare two committed intervals, or two detectors on the same interval: B minus A."""
+    from adversarial.cli.terminal_table import print_table
     from adversarial.files import write_text
     from drift_monitor.analysis.interval_comparison import compare_results
     from drift_monitor.cli.comparison_table import differences, on_same_rows, side_by_side
-    from drift_monitor.cli.terminal_table import print_table
     from drift_monitor.results.read import read_result
 
     comparison = compare_results(read_result(a), read_result(b))
     print_table(["", "A", "B"], side_by_side(comparison))
-    print_table(["B minus A", "difference", "95 % interval", "p"], differences(comparison), right=3)
+    headings = ["B minus A", "difference", "95 % interval", "p"]
+    print_table(headings, differences(comparison), right=headings[1:])
     if same := comparison.same_rows:
         typer.echo(
             f"On the {same.n:,} rows that both have ({same.only_in_a:,} only in A, "
             f"{same.only_in_b:,} only in B), predictions agree on {same.same_prediction:.1%}:"
         )
         headings = ["", "rows", "agree", "only A", "only B", "points", "95 % interval", "McNemar p"]
-        print_table(headings, on_same_rows(comparison), right=7)
+        print_table(headings, on_same_rows(comparison), right=headings[1:])
     for note in comparison.notes:
         typer.echo(f"Note: {note}")
     if json_file:
@@ -220,7 +221,7 @@ def export(
 
 
 def _print_rows(table: "pa.Table") -> None:
-    from drift_monitor.cli.terminal_table import print_table
+    from adversarial.cli.terminal_table import print_table
 
     def text(value: object) -> str:
         if value is None:

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from adversarial.bundle.threshold import correct_flagged
+from adversarial.statistics import roc_area
 from drift_monitor.stats.estimates import PairedDifference
 from drift_monitor.stats.paired_differences import (
-    area,
     difference_of_areas,
     difference_of_means,
 )
@@ -260,11 +261,12 @@ class _Answers:
 
     @classmethod
     def of(cls, rows: pa.Table, when: str, threshold: float) -> "_Answers":
-        score = rows[f"score{when}"].to_numpy()
-        prediction = rows[f"prediction{when}"].to_numpy()
-        flagged = score > threshold
-        reconstructed = rows[f"reconstruction_prediction{when}"].to_numpy()
-        return cls(score, flagged, prediction, np.where(flagged, reconstructed, prediction))
+        score, prediction, reconstructed = (
+            rows[f"{name}{when}"].to_numpy()
+            for name in ("score", "prediction", "reconstruction_prediction")
+        )
+        flagged, corrected = correct_flagged(score, threshold, prediction, reconstructed)
+        return cls(score, flagged, prediction, corrected)
 
 
 def _conditions(rows: pa.Table) -> Iterator[tuple[str | None, str | None, str | None]]:
@@ -278,7 +280,7 @@ def _equals(column: str, value: str | None) -> pc.Expression:
 
 
 def _value(values: Values) -> float:
-    return area(*values) if isinstance(values, tuple) else float(values.mean())
+    return roc_area(*values) if isinstance(values, tuple) else float(values.mean())
 
 
 def _difference(first: Values, second: Values, alpha: float) -> PairedDifference:

@@ -2,13 +2,10 @@
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from adversarial.statistics import Scores, placements, roc_area
 from drift_monitor.stats.estimates import PairedDifference
-
-Scores = NDArray[np.float64]
 
 POWER = 0.8
 """Power at which the smallest detectable difference is stated."""
@@ -48,10 +45,10 @@ def difference_of_areas(
     alpha : float
         1 − confidence.
     """
-    (one, one_area), (other, other_area) = (_placements(*scores) for scores in (first, second))
+    one, other = (_cluster_placements(*scores) for scores in (first, second))
     difference = _from_parts(other - one, alpha)
     # Placements sum both sides of the curve; their mean is twice the area.
-    shift = (other_area - one_area) - difference.estimate
+    shift = (roc_area(*second) - roc_area(*first)) - difference.estimate
     return PairedDifference(
         estimate=difference.estimate + shift,
         low=difference.low + shift,
@@ -60,23 +57,13 @@ def difference_of_areas(
     )
 
 
-def area(normal: Scores, attacked: Scores) -> float:
-    """Return the chance that an attacked row scores higher than a normal one; ties count half."""
-    return _placements(normal, attacked)[1]
+def _cluster_placements(normal: Scores, attacked: Scores) -> Scores:
+    """Return the placements of each row as a cluster of its original and its attacked form.
 
-
-def _placements(normal: Scores, attacked: Scores) -> tuple[Scores, float]:
-    """Return the placements of each row, and the area.
-
-    A row's placements are the share of normal rows below its attacked form, plus the share of
-    attacked rows above its original.
+    They are the share of normal rows below the attacked form, plus the share of attacked rows above
+    the original.
     """
-    n = len(normal)
-    by_normal, by_attacked = np.sort(normal), np.sort(attacked)
-    below = np.searchsorted(by_normal, attacked) + np.searchsorted(by_normal, attacked, "right")
-    not_above = np.searchsorted(by_attacked, normal) + np.searchsorted(by_attacked, normal, "right")
-    caught, passed = below / (2 * n), 1 - not_above / (2 * n)
-    return caught + passed, float(caught.mean())
+    return placements(attacked, among=normal) + (1 - placements(normal, among=attacked))
 
 
 def _from_parts(parts: Scores, alpha: float) -> PairedDifference:

@@ -36,7 +36,7 @@ def output(runs: list[Path], *options: str) -> str:
     return found.output
 
 
-def test_a_number_stands_beside_that_of_the_other_run_and_is_marked_where_apart(
+def test_a_number_stands_beside_that_of_the_other_run_and_is_marked_where_disjoint(
     runs: list[Path],
 ) -> None:
     lines = output(runs, "--metric", "auc", "--format", "markdown").splitlines()
@@ -61,7 +61,7 @@ def test_the_table_says_the_same(runs: list[Path]) -> None:
     text = output(runs, "--metric", "auc")
     assert "0.5000 (0.4000 to 0.6000) *" in text
     assert "a/run (animals, cnn, n 60)" in text
-    assert "* apart from that of the first run" in text
+    assert "* disjoint from that of the first run" in text
 
 
 def test_csv_holds_the_numbers_in_full(runs: list[Path]) -> None:
@@ -72,8 +72,10 @@ def test_csv_holds_the_numbers_in_full(runs: list[Path]) -> None:
         assert row["metric"] == record["metric"]
         assert row["target"] == (record["target"] or "")
         assert float(row["value a/run (animals, cnn, n 60)"]) == record["value"]
-    apart = [row for row in rows if row["apart b/run (birds, cnn, n 60)"] == "True"]
-    assert ("cw", "kl", "auc") in {(row["attack"], row["defence"], row["metric"]) for row in apart}
+    disjoint = [row for row in rows if row["disjoint b/run (birds, cnn, n 60)"] == "True"]
+    assert ("cw", "kl", "auc") in {
+        (row["attack"], row["defence"], row["metric"]) for row in disjoint
+    }
 
 
 def test_numbers_are_chosen_by_metric_and_threshold(runs: list[Path]) -> None:

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from adversarial import AdversarialDetector
 from adversarial.attacks import PGD
 from adversarial.errors import ModelError
-from adversarial.evaluation.attack_metrics import attack_metrics, defence_metrics, entropy
+from adversarial.evaluation.attack_metrics import attack_metrics, defence_metrics
 from adversarial.evaluation.drift_metrics import drift_metrics
 from adversarial.evaluation.estimates import Estimate, Metric
 from adversarial.evaluation.threat_models import POLICIES
@@ -31,12 +31,6 @@ def by_name(metrics: list[Metric]) -> dict[tuple[str, float | None, str | None],
     found = {(metric.name, metric.fpr, metric.policy): metric.estimate for metric in metrics}
     assert len(found) == len(metrics)
     return found
-
-
-def test_entropy_is_scipys() -> None:
-    p = np.random.default_rng(0).dirichlet([0.3] * 5, 20)
-    p[0] = [1, 0, 0, 0, 0]
-    np.testing.assert_allclose(entropy(p), stats.entropy(p, axis=1), atol=1e-12)
 
 
 def test_an_attack_is_measured_on_all_rows_and_its_norms_where_it_succeeded(

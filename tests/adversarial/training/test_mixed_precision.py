@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from adversarial.statistics import roc_area
 from adversarial.training import mixed_precision as precision
 from adversarial.training.mixed_precision import (
     bfloat16_is_fast,
@@ -110,6 +111,6 @@ def test_a_threshold_that_bfloat16_cannot_hold_is_found(
 
 def test_the_area_and_its_error_are_the_known_ones() -> None:
     rng = np.random.default_rng(0)
-    areas = [precision._area(rng.normal(0, 1, 100), rng.normal(1, 1, 100)) for _ in range(400)]
+    areas = [roc_area(rng.normal(0, 1, 100), rng.normal(1, 1, 100)) for _ in range(400)]
     assert np.mean(areas) == pytest.approx(0.7602, abs=0.01)  # Φ(1/√2)
     assert precision._area_error(0.7602, 100) == pytest.approx(np.std(areas), rel=0.15)
