@@ -9,7 +9,16 @@ from adversarial.attacks.core.criteria import (
     Misclassified,
     Unflagged,
 )
+from adversarial.attacks.core.hyper_parameters import (
+    Check,
+    NonNegative,
+    NonNegativeInt,
+    PositiveInt,
+)
+from adversarial.attacks.core.logits import logits_of
 from adversarial.attacks.core.result import AttackResult, strongest
+from adversarial.attacks.core.scores import score_of
+from adversarial.attacks.core.victim import Victim
 from adversarial.attacks.ddn import DDN
 from adversarial.attacks.fgsm import FGSM
 from adversarial.attacks.noise import UniformNoise
@@ -29,12 +38,19 @@ __all__ = [
     "AttackError",
     "AttackResult",
     "CarliniWagner",
+    "Check",
     "Criterion",
     "CriterionResult",
     "Misclassified",
+    "NonNegative",
+    "NonNegativeInt",
+    "PositiveInt",
     "RayS",
     "SquareAttack",
     "Unflagged",
     "UniformNoise",
+    "Victim",
+    "logits_of",
+    "score_of",
     "strongest",
 ]

@@ -136,5 +136,5 @@ def _row(day: Day, report: Report) -> list[str | Text]:
         f"{harm.current.rate:.1%}" if harm.current else "–",
         f"{harm.reference.rate:.1%}" if harm.reference else "–",
         f"{report.tests[0].statistic or 0:.3f}",
-        Text(f"{VERDICTS[verdict]} {mark}", style, no_wrap=True),
+        Text(f"{VERDICTS[verdict]} {mark}", style),
     ]
