@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -93,16 +93,21 @@ class Experiment:
                 raise ExperimentError(f"no corruption {name!r}: expected one of {known}")
 
     def attack(self, name: str) -> Attack:
-        """Return the attack that this name stands for, with its own seed."""
-        if isinstance(self.attacks, Mapping):
-            _check_name("attack", name)
-            return self.attacks[name]
-        return make_attack(name)
+        """Return the attack that this name stands for, with the experiment's seed."""
+        if not isinstance(self.attacks, Mapping):
+            return replace(make_attack(name), seed=self.seed)
+        _check_name("an attack", name)
+        attack = self.attacks[name]
+        if not isinstance(attack, Attack):
+            raise ExperimentError(
+                f"the attack {name!r} is {attack!r}: expected an attack, such as PGD(0.1)"
+            )
+        return replace(attack, seed=self.seed)
 
     def threat_model(self, name: str) -> ThreatModel:
         """Return the threat model that this name stands for."""
         if isinstance(self.threat_models, Mapping):
-            _check_name("threat model", name)
+            _check_name("a threat model", name)
             return self.threat_models[name]
         return make_threat_model(name)
 
@@ -122,10 +127,6 @@ class Experiment:
                 attack = self.attack(name)
             except AttackError as error:
                 raise ExperimentError(str(error)) from None
-            if not isinstance(attack, Attack):
-                raise ExperimentError(
-                    f"the attack {name!r} is {attack!r}: expected an attack, such as PGD(0.1)"
-                )
             made = json.dumps(attack.settings()), name.endswith(SELECTIVE)
             if made in named:
                 raise ExperimentError(f"{named[made]} and {name} are one attack: name one of them")
@@ -141,7 +142,7 @@ def _check_name(what: str, name: str) -> None:
     """Raise ExperimentError for a name that cannot be one of a directory and of numbers."""
     if not re.fullmatch(r"[\w./-]+", name) or name in {STRONGEST, ANY}:
         raise ExperimentError(
-            f"{name!r} cannot be the name of a {what}: expected letters, digits, '_', '.', '-' and "
+            f"{name!r} cannot be the name of {what}: expected letters, digits, '_', '.', '-' and "
             f"'/', and neither {STRONGEST!r} nor {ANY!r}"
         )
 

@@ -211,7 +211,7 @@ class _Evaluation:
         )
 
     def _make(self, name: str, criterion: Criterion) -> Attack:
-        attack = replace(self.experiment.attack(name), seed=self.experiment.seed)
+        attack = self.experiment.attack(name)
         if not isinstance(criterion, All):
             return attack
         if not criterion.selective:

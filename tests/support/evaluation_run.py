@@ -100,6 +100,11 @@ def write_run(
     return directory
 
 
+def select(records: list[dict[str, Any]], **fields: object) -> list[dict[str, Any]]:
+    """Return the records, or rows, that have these values."""
+    return [r for r in records if all(r[name] == value for name, value in fields.items())]
+
+
 def write_metrics(directory: Path, records: list[dict[str, Any]]) -> None:
     """Write `metrics.parquet`."""
     pq.write_table(pa.Table.from_pylist(records, METRICS), directory / "metrics.parquet")
