@@ -16,6 +16,7 @@ from adversarial.evaluation.read import Case, Record, Results, case_of, read_res
 from adversarial.evaluation.schemas import ANY, STRONGEST
 from adversarial.files import write_text
 from adversarial.reporting.formatting import describe, number_name, number_text, rate_text
+from adversarial.reporting.templating import make_environment
 
 SHARES = (
     "accuracy",
@@ -219,13 +220,7 @@ def _text(value: Any) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("adversarial.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment("adversarial.reporting")
     environment.filters["described"] = lambda record: describe(record, percent=_is_share(record))
     environment.filters["number"] = number_text
     environment.filters["share"] = lambda value: number_text(value, percent=True)

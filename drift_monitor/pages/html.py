@@ -9,6 +9,7 @@ import jinja2
 import pyarrow as pa
 import yaml
 
+from adversarial.reporting.templating import make_environment
 from drift_monitor import formatting
 from drift_monitor.pages import corrections, history_charts, slices
 from drift_monitor.pages.calendar import blocks
@@ -114,13 +115,7 @@ def decision(test: TwoSampleTest, alpha: float) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("drift_monitor.pages"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment("drift_monitor.pages")
     environment.filters |= {
         "percent": formatting.percent,
         "points": formatting.points,

@@ -1,0 +1,14 @@
+"""Where pages come from: Jinja templates of a package, escaped, with no name undefined."""
+
+import jinja2
+
+
+def make_environment(package: str) -> jinja2.Environment:
+    """Return the environment of the templates in a package's folder `templates`."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader(package),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
