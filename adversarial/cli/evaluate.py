@@ -90,7 +90,7 @@ def evaluate(
     """Attack a classifier and measure how well detectors detect and correct."""
     from adversarial.corruptions import name_corruptions
     from adversarial.evaluation.experiment import Experiment
-    from adversarial.evaluation.run import run
+    from adversarial.evaluation.run import run_experiment
     from adversarial.paper.datasets import draw_images
     from adversarial.paper.recipes import find_recipe
     from adversarial.reporting.page import write_report
@@ -119,7 +119,7 @@ def evaluate(
         "ensembles": defences.ensembles,
     }
     verbose = sys.stdout.isatty()
-    records = run(experiment, detectors, x, y, output, about=about, verbose=verbose)
+    records = run_experiment(experiment, detectors, x, y, output, about=about, verbose=verbose)
     _print_headlines(records)
     typer.echo(f"{output / 'metrics.parquet'}: {len(records)} numbers")
     typer.echo(f"{write_report(output)}: the same as a page, with figures")
@@ -153,7 +153,7 @@ def compare(
     from adversarial.evaluation.read import read_results
     from adversarial.reporting.comparison import (
         HEAD,
-        compare,
+        compare_evaluations,
         have_no_defence_in_common,
         name_runs,
         table_rows,
@@ -162,7 +162,7 @@ def compare(
     )
 
     named = name_runs([read_results(run) for run in runs])
-    found = compare(named, metrics=metric or (), fprs=fpr or ())
+    found = compare_evaluations(named, metrics=metric or (), fprs=fpr or ())
     if have_no_defence_in_common(named):
         typer.echo(
             "No two runs have a detector of one name, so no two of their numbers stand side by "

@@ -115,12 +115,14 @@ def defence_metrics(
     for name, found in (("undetected_error", attacked), ("undetected_error_clean", clean)):
         metrics += [
             Metric(name, share(lost), fpr, policy)
-            for (fpr, policy), lost in lost_rows(detector, found, y, fprs=fprs).items()
+            for (fpr, policy), lost in undetected_errors_by_policy(
+                detector, found, y, fprs=fprs
+            ).items()
         ]
     return metrics
 
 
-def lost_rows(
+def undetected_errors_by_policy(
     detector: AdversarialDetector, found: Prediction, y: Classes, *, fprs: Sequence[float] = FPRS
 ) -> dict[tuple[float, str], NDArray[np.bool_]]:
     """Return where the system ends in a wrong answer that nobody is warned of.

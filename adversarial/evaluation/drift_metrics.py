@@ -16,10 +16,10 @@ from adversarial.evaluation.estimates import (
     Metric,
     area_under_roc,
     mean,
-    nothing,
     percentiles,
     ratio_of_means,
     share,
+    undefined,
 )
 from adversarial.evaluation.read import Case, Columns
 from adversarial.statistics import Scores
@@ -169,7 +169,7 @@ def by_severity(
 
 def _separation(harmful: Scores, harmless: Scores) -> list[Metric]:
     """Return D and p of a two-sample Kolmogorov-Smirnov test; of no rows where one is empty."""
-    statistic = p_value = nothing()
+    statistic = p_value = undefined()
     if len(harmful) and len(harmless):
         test = stats.ks_2samp(harmful, harmless)
         n, nan = len(harmful) + len(harmless), float("nan")
@@ -247,5 +247,5 @@ def _resample(
 
 def _estimate(value: float, drawn: NDArray[np.float64], n: int) -> Estimate:
     if not np.isfinite(value):
-        return nothing()
+        return undefined()
     return Estimate(float(value), *percentiles(drawn[np.isfinite(drawn)]), int(n))

@@ -64,7 +64,7 @@ def share(hits: NDArray[np.bool_]) -> Estimate:
     (0.8256, 0.9448)
     """
     if not len(hits):
-        return nothing()
+        return undefined()
     n_hits = int(np.count_nonzero(hits))
     interval = stats.binomtest(n_hits, len(hits)).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(n_hits / len(hits), float(interval.low), float(interval.high), len(hits))
@@ -74,7 +74,7 @@ def mean(values: NDArray[np.floating] | NDArray[np.integer]) -> Estimate:
     """Return the mean, with Student's interval (NaN ends for a single value)."""
     n = len(values)
     if not n:
-        return nothing()
+        return undefined()
     center = float(np.mean(values, dtype=np.float64))
     if n == 1:
         return Estimate(center, float("nan"), float("nan"), n)
@@ -121,7 +121,7 @@ def area_under_roc(normal: Scores, attacked: Scores, *, paired: bool, seed: int 
         Of the bootstrap, whose percentiles are the interval.
     """
     if not len(normal) or not len(attacked):
-        return nothing()
+        return undefined()
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(N_RESAMPLES):
@@ -134,7 +134,7 @@ def area_under_roc(normal: Scores, attacked: Scores, *, paired: bool, seed: int 
 def ratio_of_means(above: Scores, below: Scores, *, seed: int = 0) -> Estimate:
     """Return the ratio of two groups' means, with a bootstrap interval."""
     if not len(above) or not len(below):
-        return nothing()
+        return undefined()
     rng = np.random.default_rng(seed)
     drawn = [
         rng.choice(above, len(above)).mean() / rng.choice(below, len(below)).mean()
@@ -151,6 +151,6 @@ def percentiles(drawn: Sequence[float] | Scores) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def nothing() -> Estimate:
-    """Return what is known of no rows."""
+def undefined() -> Estimate:
+    """Return the estimate from no rows: NaN."""
     return Estimate(float("nan"), float("nan"), float("nan"), 0)

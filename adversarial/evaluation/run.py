@@ -17,7 +17,12 @@ from adversarial.attacks.core.result import strongest
 from adversarial.attacks.named import SELECTIVE
 from adversarial.corruptions import ALL, SEVERITIES, corrupt
 from adversarial.detector.detector import AdversarialDetector, Prediction
-from adversarial.evaluation.attack_metrics import FPRS, attack_metrics, defence_metrics, lost_rows
+from adversarial.evaluation.attack_metrics import (
+    FPRS,
+    attack_metrics,
+    defence_metrics,
+    undetected_errors_by_policy,
+)
 from adversarial.evaluation.drift_metrics import by_severity, drift_metrics
 from adversarial.evaluation.estimates import Metric, share
 from adversarial.evaluation.experiment import Classes, Experiment, Rows, same_classifier
@@ -44,7 +49,7 @@ WEIGHT_STEPS = 6
 """Weights tried, row by row, where several criteria must be met at once."""
 
 
-def run(
+def run_experiment(
     experiment: Experiment,
     detectors: Detectors,
     x: Rows,
@@ -240,7 +245,9 @@ class _Evaluation:
             )
             yield from as_records(metrics, where)
             if place["target"] in (None, defence):
-                for key, rows in lost_rows(detector, after, self.y, fprs=self.fprs).items():
+                for key, rows in undetected_errors_by_policy(
+                    detector, after, self.y, fprs=self.fprs
+                ).items():
                     lost[defence][key] = rows | lost[defence].get(key, np.zeros_like(rows))
 
     def _gradient_masking(

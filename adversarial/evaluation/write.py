@@ -73,7 +73,7 @@ def claim(output: Path, config: Record) -> None:
         raise RunError(
             f"{file} is damaged ({why}): remove it, and what has been attacked is still of use"
         )
-    # Hyper-parameters follow from the attacks' names.
+    # The directory of each attack says itself with which hyper-parameters it was made.
     told = [{**what, "hyper_parameters": None} for what in (found, config)]
     if changed := describe_changes(*told):
         raise RunError(

@@ -35,7 +35,7 @@ class Comparison:
     rows: Mapping[tuple[object, ...], Sequence[Record | None]]
 
 
-def compare(
+def compare_evaluations(
     runs: Mapping[str, Results], *, metrics: Sequence[str] = (), fprs: Sequence[float] = ()
 ) -> Comparison:
     """Set the numbers of runs side by side, in the order of the first that has them.

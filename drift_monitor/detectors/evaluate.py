@@ -124,7 +124,7 @@ def evaluate_bundles(
     experiment = make_experiment(monitor, any_bundle.manifest.input)
     from adversarial.detector.detector import AdversarialDetector
     from adversarial.evaluation.experiment import same_classifier
-    from adversarial.evaluation.run import run
+    from adversarial.evaluation.run import run_experiment
 
     rows = read_rows(batch, any_bundle.manifest.class_names, config)
     directory = evaluation_directory(monitor, bundles, batch)
@@ -139,7 +139,7 @@ def evaluate_bundles(
     shared = len(detectors) == 1 or same_classifier(*detectors.values(), x=x)
     groups = {"": detectors} if shared else {name: {name: d} for name, d in detectors.items()}
     for place, group in groups.items():
-        run(
+        run_experiment(
             experiment,
             group,
             x,

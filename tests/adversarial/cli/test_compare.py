@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from adversarial.cli.main import app
 from adversarial.evaluation.read import ResultsError, read_results, read_rows
-from adversarial.reporting.comparison import compare, name_runs
+from adversarial.reporting.comparison import compare_evaluations, name_runs
 from tests.support.evaluation_run import write_metrics, write_run
 
 
@@ -86,9 +86,9 @@ def test_numbers_are_chosen_by_metric_and_threshold(runs: list[Path]) -> None:
     assert "accuracy" not in text
     known = name_runs([read_results(run) for run in runs])
     with pytest.raises(ResultsError, match="no run has such a number: --metric is one of acc"):
-        compare(known, metrics=["acu"])
+        compare_evaluations(known, metrics=["acu"])
     with pytest.raises(ResultsError, match=r"no run has a number at --fpr 0.5: expected one of 0"):
-        compare(known, fprs=[0.01, 0.5])
+        compare_evaluations(known, fprs=[0.01, 0.5])
 
 
 def test_runs_whose_detectors_have_no_name_in_common_are_told_of(

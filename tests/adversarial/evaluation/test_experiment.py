@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from adversarial import AdversarialDetector
-from adversarial.attacks import DDN, FGSM, PGD, Misclassified, Unflagged
+from adversarial.attacks import DDN, FGSM, PGD, AttackError, Misclassified, Unflagged
 from adversarial.attacks.named import make_attack
 from adversarial.evaluation.experiment import Experiment, ensemble_of
-from adversarial.evaluation.run import run
+from adversarial.evaluation.run import run_experiment
 from adversarial.evaluation.threat_models import ExperimentError, grey_box, undetected
-from adversarial.evaluation.write import RunError
 from tests.support.attack_cases import make_rows
 from tests.support.evaluation_run import select
 
@@ -61,7 +60,7 @@ def test_an_ensemble_is_attacked_through_all_its_members(
     assert np.mean(both.reference["adversarial_score"].to_numpy() > both.threshold) <= 0.05
     named = {"kl": detectors["kl"], "held_out": other, "both": both}
     experiment = Experiment(attacks=("fgsm-0.3",), threat_models=("white-box",))
-    records = run(experiment, named, x, y, tmp_path, about={})
+    records = run_experiment(experiment, named, x, y, tmp_path, about={})
     against = select(records, target="both", metric="accuracy_reconstructed")
     assert [record["defence"] for record in against] == ["kl", "held_out", "both"]
     other.reference = reference.slice(1)
@@ -74,7 +73,7 @@ def test_only_targets_are_attacked_and_the_others_are_held_out(
 ) -> None:
     x, y = make_rows(20)
     experiment = Experiment(("fgsm-0.1",), ("white-box",), targets=("again",))
-    records = run(experiment, detectors, x, y, tmp_path / "run", about={})
+    records = run_experiment(experiment, detectors, x, y, tmp_path / "run", about={})
     areas = select(records, metric="auc")
     assert [(area["target"], area["defence"]) for area in areas] == [
         ("again", "kl"),
@@ -82,7 +81,9 @@ def test_only_targets_are_attacked_and_the_others_are_held_out(
     ]
     assert {r["defence"] for r in select(records, attack="any")} == {"again"}
     with pytest.raises(ExperimentError, match="no detector 'other': expected one of kl, again"):
-        run(replace(experiment, targets=("other",)), detectors, x, y, tmp_path / "no", about={})
+        run_experiment(
+            replace(experiment, targets=("other",)), detectors, x, y, tmp_path / "no", about={}
+        )
     with pytest.raises(ExperimentError, match="knows no detector, and has no target"):
         Experiment(("fgsm-0.1",), targets=("kl",))
 
@@ -96,7 +97,9 @@ def test_detectors_of_different_classifiers_are_refused(
         classifier, detectors["kl"].autoencoders, class_names=detectors["kl"].class_names
     )
     with pytest.raises(ExperimentError, match="'kl' and 'stranger' are of different classifiers"):
-        run(Experiment(), {**detectors, "stranger": stranger}, x, y, tmp_path / "run", about={})
+        run_experiment(
+            Experiment(), {**detectors, "stranger": stranger}, x, y, tmp_path / "run", about={}
+        )
     assert not (tmp_path / "run").exists()
 
 
@@ -113,7 +116,7 @@ def test_thresholds_are_the_papers_and_the_detectors_own(
     assert own.reference is not None
     own.threshold_from_scores(own.reference["adversarial_score"].to_numpy(), 0.2)
     experiment = Experiment(attacks=("fgsm-0.1",), threat_models=("undetected-0.3",))
-    records = run(experiment, {"own": own}, x, y, tmp_path, about={})
+    records = run_experiment(experiment, {"own": own}, x, y, tmp_path, about={})
     rates = {record["fpr"] for record in records} - {None}
     assert rates == {0.01, 0.05, 0.2}
 
@@ -128,7 +131,7 @@ def test_attacks_and_threat_models_can_be_objects_with_names(
         "unseen": lambda detector: Misclassified(detector.classifier) & Unflagged(detector),
     }
     experiment = Experiment(attacks, threat_models)
-    records = run(experiment, {"kl": detectors["kl"]}, x, y, tmp_path, about={})
+    records = run_experiment(experiment, {"kl": detectors["kl"]}, x, y, tmp_path, about={})
     made = {(r["attack"], r["threat_model"]) for r in select(records, metric="success")}
     names = [*attacks, "strongest"]
     assert made == {(name, threat) for name in names for threat in threat_models}
@@ -138,8 +141,10 @@ def test_attacks_and_threat_models_can_be_objects_with_names(
     expected = FGSM(0.1, weight_steps=6).run(undetected(detectors["kl"]), x, y)
     assert found["value"] == expected.success.mean()
     other = Experiment(attacks | {"step": FGSM(0.2)}, threat_models)
-    with pytest.raises(RunError, match=r"FGSM.*epsilon=0.1, .* now .*epsilon=0.2"):
-        run(other, {"kl": detectors["kl"]}, x, y, tmp_path, about={})
+    with pytest.raises(
+        AttackError, match=r"step-sure-kl holds another attack \(epsilon 0.1, now 0.2"
+    ):
+        run_experiment(other, {"kl": detectors["kl"]}, x, y, tmp_path, about={})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from adversarial.attacks import PGD, Attack
 from adversarial.attacks.named import FIXED_EPSILON, make_attack
 from adversarial.errors import DriftMonitorError
 from adversarial.evaluation.experiment import Experiment
-from adversarial.evaluation.run import run
+from adversarial.evaluation.run import run_experiment
 from adversarial.evaluation.schemas import METRICS, ROWS
 from adversarial.evaluation.write import N_IMAGES, RunError
 from tests.support.attack_cases import make_rows
@@ -36,7 +36,9 @@ def test_every_attack_meets_every_defence_and_what_is_shared_is_made_once(
         corruptions=("fog",),
     )
     x, y = make_rows(40)
-    records = run(experiment, detectors, x, y, tmp_path / "run", about={"dataset": "animals"})
+    records = run_experiment(
+        experiment, detectors, x, y, tmp_path / "run", about={"dataset": "animals"}
+    )
 
     assert pq.read_table(tmp_path / "run" / "metrics.parquet").schema.equals(METRICS)
     stored = json.loads((tmp_path / "run" / "metrics.json").read_text())
@@ -82,33 +84,33 @@ def test_a_finished_run_is_read_and_one_of_other_settings_refused(
     x, y = make_rows(40)
     experiment = Experiment(attacks=("fgsm-0.1",))
     output = tmp_path / "run"
-    first = run(experiment, detectors, x, y, output, about={})
+    first = run_experiment(experiment, detectors, x, y, output, about={})
     with monkeypatch.context() as patch:
         patch.setattr(Attack, "generators", lambda *_: pytest.fail("attacked again"))
-        assert run(experiment, detectors, x, y, output, about={}) == first
+        assert run_experiment(experiment, detectors, x, y, output, about={}) == first
     with pytest.raises(RunError, match=r"other settings \(seed 0, now 1\): give another --output"):
-        run(Experiment(attacks=("fgsm-0.1",), seed=1), detectors, x, y, output, about={})
+        run_experiment(Experiment(attacks=("fgsm-0.1",), seed=1), detectors, x, y, output, about={})
     with pytest.raises(RunError, match=r"other settings \(rows '.*', now '.*'\)"):
-        run(experiment, detectors, x[::-1], y[::-1], output, about={})
+        run_experiment(experiment, detectors, x[::-1], y[::-1], output, about={})
     unknown = Experiment(attacks=("fgsm-0.1",), threat_models=("undetected-0.000001",))
     with pytest.raises(DriftMonitorError, match="1e-06"):
-        run(unknown, detectors, x, y, tmp_path / "refused", about={})
+        run_experiment(unknown, detectors, x, y, tmp_path / "refused", about={})
     assert not (tmp_path / "refused").exists()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").touch()
     with pytest.raises(RunError, match="holds no evaluation"):
-        run(experiment, detectors, x, y, tmp_path / "full", about={})
+        run_experiment(experiment, detectors, x, y, tmp_path / "full", about={})
     for damage in ("{", "[]", "3"):
         (output / "config.json").write_text(damage)
         with pytest.raises(RunError, match=r"config.json is damaged .*: remove it"):
-            run(experiment, detectors, x, y, output, about={})
+            run_experiment(experiment, detectors, x, y, output, about={})
     (output / "config.json").unlink()
     with monkeypatch.context() as patch:
         patch.setattr(Attack, "generators", lambda *_: pytest.fail("attacked again"))
-        assert run(experiment, detectors, x, y, output, about={}) == first
+        assert run_experiment(experiment, detectors, x, y, output, about={}) == first
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written"):
-        run(experiment, detectors, x, y, tmp_path / "file" / "run", about={})
+        run_experiment(experiment, detectors, x, y, tmp_path / "file" / "run", about={})
 
 
 def test_each_row_is_kept_as_each_defence_saw_it(
@@ -120,7 +122,7 @@ def test_each_row_is_kept_as_each_defence_saw_it(
         threat_models=("grey-box", "undetected"),
         corruptions=("fog",),
     )
-    records = run(experiment, detectors, x, y, tmp_path, about={})
+    records = run_experiment(experiment, detectors, x, y, tmp_path, about={})
     rows = pq.read_table(tmp_path / "rows.parquet")
     assert rows.schema.equals(ROWS)
     rows = rows.to_pylist()
@@ -166,7 +168,7 @@ def test_checks_for_gradient_masking_are_reported_by_attack(
 ) -> None:
     x, y = make_rows(20)
     experiment = Experiment(attacks=("fgsm-0.1", "pgd-linf-0.1"), gradient_masking=True)
-    records = run(experiment, {"kl": detectors["kl"]}, x, y, tmp_path, about={})
+    records = run_experiment(experiment, {"kl": detectors["kl"]}, x, y, tmp_path, about={})
     found = {r["metric"]: r for r in records if r["metric"].startswith("gradient_masking")}
     assert len(found) == 8
     assert {record["attack"] for record in found.values()} == {"pgd-linf-0.1"}
@@ -189,7 +191,7 @@ def test_a_selective_attack_is_not_made_again_where_there_is_only_one_criterion(
     ):
         experiment = Experiment(names, ("grey-box", "uncorrected"), gradient_masking=True)
         output = tmp_path / str(len(names))
-        records = run(experiment, {"kl": detectors["kl"]}, x, y, output, about={})
+        records = run_experiment(experiment, {"kl": detectors["kl"]}, x, y, output, about={})
         for metric in ("success", "gradient_masking_noise"):
             found = select(records, metric=metric)
             made = {(record["threat_model"], record["attack"]) for record in found}
@@ -201,7 +203,7 @@ def test_corruptions_are_also_counted_together(
 ) -> None:
     x, y = make_rows(40)
     names = ("fog", "gaussian_noise")
-    records = run(Experiment((), corruptions=names), detectors, x, y, tmp_path, about={})
+    records = run_experiment(Experiment((), corruptions=names), detectors, x, y, tmp_path, about={})
     rows = pq.read_table(tmp_path / "rows.parquet").to_pandas()
     together = select(records, corruption="all", defence="again")
     assert {record["severity"] for record in together} == {1, 2, 3, 4, 5}
