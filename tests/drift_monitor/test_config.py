@@ -9,7 +9,7 @@ import yaml
 
 from drift_monitor.config import DataConfig, load_monitor
 from drift_monitor.errors import ConfigError
-from tests.support.monitors import BERLIN, monitor
+from tests.support.job.monitors import BERLIN, monitor
 
 SMALLEST: dict[str, Any] = {"detector": "detector", "data": {"path": "x.parquet", "input": "x"}}
 

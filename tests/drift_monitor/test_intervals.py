@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drift_monitor.intervals import Interval
-from tests.support.monitors import BERLIN, NEW_YORK, monitor
+from tests.support.job.monitors import BERLIN, NEW_YORK, monitor
 
 
 def utc(text: str) -> datetime:

@@ -8,8 +8,8 @@ from scipy import stats
 
 from drift_monitor.analysis.accuracy import estimated_accuracy, realised_accuracy
 from drift_monitor.scoring.scored_rows import ScoredRows
-from tests.drift_monitor.analysis.test_findings import CLASSES, scores
-from tests.support.estimates import ends
+from tests.support.analysis.estimates import ends
+from tests.support.analysis.score_tables import CLASSES, scores
 
 
 class Exact:

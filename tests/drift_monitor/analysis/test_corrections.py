@@ -16,7 +16,15 @@ from drift_monitor.analysis.corrections import (
     proposed,
 )
 from drift_monitor.scoring.scored_rows import ScoredRows
-from tests.drift_monitor.analysis.test_findings import CLASSES, scores
+from tests.support.analysis.score_tables import (
+    CLASSES,
+    UNLABELLED,
+    Rows,
+    compare,
+    from_rows,
+    scores,
+    table_rows,
+)
 
 names = st.sampled_from(CLASSES)
 shares = st.floats(0, 1)
@@ -121,3 +129,14 @@ def test_pairs_are_ranked_by_number_with_their_mean_probabilities() -> None:
     assert first.probability_after == pytest.approx(0.4)
     assert (second.prediction, second.reconstruction_prediction) == ("owl", "cat")
     assert (second.n, second.offered) == (1, 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=table_rows)
+def test_corrections_count_the_flagged_rows_whose_class_changes(rows: Rows) -> None:
+    found = compare(from_rows(rows), UNLABELLED).corrections
+    changes = [(row[0], row[1]) for row in rows if row[4] and row[0] != row[1]]
+    assert {(c.prediction, c.reconstruction_prediction): c.n for c in found} == {
+        change: changes.count(change) for change in changes
+    }
+    assert [c.n for c in found] == sorted((c.n for c in found), reverse=True)

@@ -1,100 +1,31 @@
-"""From score tables to findings: splits, tests and their family, break-downs, corrections."""
+"""From score tables to findings: what tells harm, and how often drift is called."""
 
-from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from adversarial.detector.detector import Prediction
-from drift_monitor.analysis.findings import Findings, analyse
 from drift_monitor.analysis.harm import HARMFUL, HARMLESS, LEFT_OUT
-from drift_monitor.batches.batch import Chunk
-from drift_monitor.config import DataConfig, Policy
+from drift_monitor.config import Policy
 from drift_monitor.errors import ConfigError
 from drift_monitor.results.report import Counts
-from drift_monitor.results.report_findings import TwoSampleTest
-from drift_monitor.scoring.score_table import score_chunk
-from drift_monitor.scoring.scored_rows import ScoredRows
-from drift_monitor.stats.chi_squared import chi_squared_test
-from drift_monitor.stats.ks import ks_test, minimum_detectable_d
-from drift_monitor.stats.multiple_testing import holm
 from drift_monitor.verdict.rules import decide
-
-CLASSES = ("cat", "dog", "owl")
-Names = Sequence[str | None]
-
-
-def scores(
-    prediction: Names,
-    *,
-    score: Sequence[float] | None = None,
-    flagged: Sequence[bool] | None = None,
-    rebuilt: Names | None = None,
-    **columns: Sequence[Any],
-) -> pa.Table:
-    """Return a score table; scores rise from row to row, nothing is flagged or changes."""
-    n = len(prediction)
-    return pa.table(
-        {
-            "prediction": pa.array(prediction, pa.string()),
-            "confidence": np.linspace(0.5, 0.9, n, dtype=np.float32),
-            "entropy": np.linspace(0.9, 0.1, n),
-            "adversarial_score": pa.array(score or [i / n for i in range(n)], pa.float64()),
-            "flagged": pa.array(flagged or [False] * n, pa.bool_()),
-            "reconstruction_prediction": pa.array(rebuilt or prediction, pa.string()),
-        }
-        | {name: pa.array(values, pa.string()) for name, values in columns.items()}
-    )
-
-
-def population(n: int, seed: int, **moved: float) -> pa.Table:
-    """Draw scored rows: 10 % wrong with higher scores, 5 % flagged, half of those rebuilt right."""
-    rng = np.random.default_rng(seed)
-    names = np.array(CLASSES)
-    label = rng.integers(0, 3, n)
-    wrong = rng.random(n) < moved.get("harm", 0.1)
-    prediction = np.where(wrong, (label + 1) % 3, label)
-    score = rng.exponential(np.where(wrong, 2.0, 1.0)) + moved.get("shift", 0.0)
-    flagged = score > 3.3
-    rebuilt = np.where(flagged & (rng.random(n) < 0.5), label, prediction)
-    return scores(
-        names[prediction].tolist(),
-        score=score.tolist(),
-        flagged=flagged.tolist(),
-        rebuilt=names[rebuilt].tolist(),
-        label=names[label].tolist(),
-        site=np.where(rng.random(n) < 0.3, "north", "south").tolist(),
-    )
-
-
-def compare(
-    current: pa.Table,
-    reference: pa.Table,
-    segments: Sequence[str] = (),
-    **policy: Any,
-) -> Findings:
-    here, there = (ScoredRows.of(table, CLASSES, segments) for table in (current, reference))
-    return analyse(here, there, CLASSES, Policy(**policy))
+from tests.support.analysis.score_tables import (
+    LABELLED,
+    UNLABELLED,
+    by_name,
+    compare,
+    population,
+    scores,
+)
 
 
 def counts(n: int) -> Counts:
     return Counts(read=n, scored=n, rejected=0, flagged=0, labelled=n, non_finite=0)
 
 
-def by_name(findings: Findings) -> dict[str, TwoSampleTest]:
-    return {test.name: test for test in findings.tests}
-
-
-# The split
-
-UNLABELLED = scores(["cat"] * 200)
-LABELLED = scores(["cat"] * 200, label=["cat"] * 200)
 FEW_LABELS = scores(["cat"] * 200, label=["cat"] * 99 + [None] * 101)
 JUST_ENOUGH = scores(["cat"] * 200, label=["cat", None] * 100)
 NO_LABELS = scores(["cat"] * 200, label=[None] * 200)
@@ -259,132 +190,6 @@ def test_a_batch_that_is_the_reference_shows_no_difference(harm_by: str) -> None
             assert (test.statistic, test.p_value, test.drift_detected) == (0, 1, False)
 
 
-# The tests
-
-
-@pytest.mark.parametrize(
-    ("harm_by", "others"),
-    [
-        ("labels", ["separation"]),
-        ("paired", ["separation"]),
-        ("detector", []),
-    ],
-)
-def test_the_split_decides_whether_the_separation_is_tested(
-    harm_by: str, others: list[str]
-) -> None:
-    table = population(400, seed=0).append_column("clean_prediction", pa.array(["cat"] * 400))
-    tests = compare(table, table, ["site", "unknown"], harm_by=harm_by).tests
-    assert [test.name for test in tests if test.in_family] == [
-        "score",
-        "score_harmful",
-        "score_harmless",
-        "confidence",
-        "entropy",
-        "class_mix",
-        "segment_mix:site",
-    ]
-    assert [test.name for test in tests if not test.in_family] == others
-
-
-def test_each_test_compares_the_rows_it_names() -> None:
-    current, reference = population(400, seed=1, shift=0.3), population(300, seed=2)
-    findings = compare(current, reference, harm_by="labels", min_effect=0.05)
-    tests = by_name(findings)
-
-    def parts(table: pa.Table) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        wrong = np.asarray(table["prediction"]) != np.asarray(table["label"])
-        return np.asarray(table["adversarial_score"]), wrong
-
-    (x, wrong), (r, reference_wrong) = parts(current), parts(reference)
-    pairs = {
-        "score": (r, x),
-        "score_harmful": (r[reference_wrong], x[wrong]),
-        "score_harmless": (r[~reference_wrong], x[~wrong]),
-        "separation": (x[~wrong], x[wrong]),
-    }
-    for name, (a, b) in pairs.items():
-        expected = ks_test(a, b, 0.05)
-        assert {field: getattr(tests[name], field) for field in expected._fields} == (
-            expected._asdict()
-        )
-        assert tests[name].effect == expected.statistic
-    mixes = [
-        [np.count_nonzero(np.asarray(table["prediction"]) == name) for name in CLASSES]
-        for table in (reference, current)
-    ]
-    mix = chi_squared_test(*np.array(mixes))
-    assert mix is not None
-    assert (tests["class_mix"].statistic, tests["class_mix"].effect) == (mix.statistic, mix.effect)
-    for name in ("confidence", "entropy"):
-        a, b = (np.asarray(table[name], np.float64) for table in (reference, current))
-        assert tests[name].statistic == ks_test(a, b).statistic
-    family = [test for test in findings.tests if test.in_family]
-    adjusted = holm([test.p_value or 0 for test in family])
-    assert [test.p_value_adjusted for test in family] == [min(1, 2 * p) for p in adjusted]
-    assert tests["separation"].p_value_adjusted is None
-    for name, (a, b) in pairs.items():
-        level = 0.05 if name == "separation" else 0.05 / 2 / len(family)
-        assert tests[name].minimum_detectable == minimum_detectable_d(len(a), len(b), level)
-        assert tests[name].threshold == 0.05
-
-
-def test_a_test_without_rows_is_skipped_and_leaves_the_family() -> None:
-    current = scores(["cat"] * 200, score=[i / 100 for i in range(200)], label=["cat"] * 200)
-    tests = by_name(compare(current, LABELLED, harm_by="labels"))
-    for name in ("score_harmful", "separation"):
-        assert tests[name].skipped
-        assert tests[name].statistic is None
-        assert tests[name].p_value_adjusted is None
-        assert tests[name].minimum_detectable is None
-        assert not tests[name].drift_detected
-    score = tests["score"]
-    assert score.skipped is None
-    assert score.p_value is not None
-    assert tests["class_mix"].skipped  # all rows are of one class
-    # Of four tests, score, harmless, confidence and entropy, and twice: half of α is for harm.
-    assert score.p_value_adjusted == pytest.approx(2 * 4 * score.p_value)
-    assert score.minimum_detectable == minimum_detectable_d(200, 200, 0.05 / 2 / 4)
-
-
-def test_a_batch_without_rows_skips_every_test() -> None:
-    table = LABELLED.append_column("site", LABELLED["label"])
-    findings = compare(table.slice(0, 0), table, segments=["site"])
-    assert all(test.skipped for test in findings.tests)
-    assert findings.harm.current is None
-    assert findings.corrections == []
-    assert [part.n_current for part in findings.slices] == [0, 0]
-
-
-@pytest.mark.parametrize(
-    ("n", "shift", "min_effect", "detected"),
-    [
-        (800, 0.0, 0.0, False),
-        (800, 0.5, 0.1, True),
-        (800, 0.5, 0.9, False),
-        (20, 0.5, 0.1, False),  # D = 0.45
-    ],
-)
-def test_drift_needs_significance_and_the_minimum_effect(
-    n: int, shift: float, min_effect: float, detected: bool
-) -> None:
-    current, reference = population(n, seed=1, shift=shift), population(n, seed=2)
-    test = compare(current, reference, harm_by="detector", min_effect=min_effect).tests[0]
-    assert test.drift_detected == detected
-
-
-def test_the_separation_never_counts_as_drift() -> None:
-    table = population(500, seed=0)
-    label = np.asarray(table["label"])
-    score = np.where(np.asarray(table["prediction"]) == label, 0.0, 1.0)
-    at = table.schema.get_field_index("adversarial_score")
-    table = table.set_column(at, "adversarial_score", pa.array(score))
-    separation = by_name(compare(table, table, harm_by="labels"))["separation"]
-    assert separation.statistic == 1
-    assert not separation.in_family
-    assert not separation.drift_detected
-
-
 @pytest.mark.parametrize("harm_by", ["labels", "detector"])
 def test_batches_drawn_like_the_reference_are_seldom_called_drift(harm_by: str) -> None:
     repeats = 40
@@ -410,110 +215,3 @@ def test_harm_without_a_visible_move_of_the_scores_is_found() -> None:
     assert not findings.tests[0].drift_detected
     decided = decide(counts(5000), findings.harm, findings.accuracy, findings.tests, Policy())
     assert decided.verdict == "harmful_drift"
-
-
-# Break-downs and corrections
-
-values = st.sampled_from(["north", "south", None])
-classes = st.sampled_from(CLASSES)
-table_rows = st.lists(
-    st.tuples(classes, classes, st.one_of(st.none(), classes), values, st.booleans()),
-    min_size=1,
-    max_size=30,
-)
-Rows = list[tuple[str, str, str | None, str | None, bool]]
-
-
-def from_rows(rows: Rows) -> pa.Table:
-    prediction, rebuilt, label, site, flagged = zip(*rows, strict=True)
-    return scores(prediction, rebuilt=rebuilt, label=label, site=site, flagged=flagged)
-
-
-@settings(max_examples=40, deadline=None)
-@given(current=table_rows, reference=table_rows, harm_by=st.sampled_from(["labels", "detector"]))
-def test_the_parts_of_a_break_down_sum_to_the_whole(
-    current: Rows, reference: Rows, harm_by: str
-) -> None:
-    assume(harm_by == "detector" or any(row[2] for row in reference))
-    findings = compare(from_rows(current), from_rows(reference), ["site"], harm_by=harm_by)
-    for by, column in (("prediction", 0), ("site", 3)):
-        parts = [part for part in findings.slices if part.by == by]
-        found = [part.value for part in parts]
-        expected = {row[column] or "(missing)" for row in [*current, *reference]}
-        assert sorted(found) == sorted(expected)
-        assert sum(part.n_current for part in parts) == len(current)
-        assert sum(part.n_reference for part in parts) == len(reference)
-        assert sum(part.share_current for part in parts) == pytest.approx(1)
-        assert sum(part.share_reference or 0 for part in parts) == pytest.approx(1)
-        for side in ("current", "reference"):
-            total = getattr(findings.harm, side)
-            rates = [r for part in parts if (r := getattr(part, side))]
-            assert sum(r.n for r in rates) == (total.n if total else 0)
-            assert sum(r.count for r in rates) == (total.count if total else 0)
-        if findings.harm.difference:
-            harm = sum(part.harm_contribution or 0 for part in parts)
-            assert harm == pytest.approx(findings.harm.difference.estimate)
-        drift = sum(part.drift_contribution or 0 for part in parts)
-        assert drift == pytest.approx(findings.tests[0].statistic)
-
-
-def test_a_break_down_tells_where_the_harm_is() -> None:
-    current = scores(
-        ["cat"] * 4, label=["cat", "dog", "dog", "cat"], site=["south", "north", "north", None]
-    )
-    reference = scores(["cat"] * 2, label=["cat", "cat"], site=["south", "west"])
-    parts = {
-        part.value: part
-        for part in compare(current, reference, ["site"], harm_by="labels").slices
-        if part.by == "site"
-    }
-    assert list(parts) == ["north", "south", "(missing)", "west"]  # most harm, then most drift
-    harmful = {value: part.current and part.current.count for value, part in parts.items()}
-    assert harmful == {"(missing)": 0, "north": 2, "south": 0, "west": None}
-    assert parts["north"].reference is None
-    assert (parts["north"].share_current, parts["north"].share_reference) == (0.5, 0)
-
-
-def test_a_segment_that_the_reference_lacks_has_no_reference() -> None:
-    current = scores(["cat"] * 2, site=["north", "south"])
-    parts = compare(current, UNLABELLED, ["site"]).slices
-    assert [part.share_reference for part in parts if part.by == "site"] == [None, None]
-    assert [part.drift_contribution for part in parts if part.by == "site"] == [None, None]
-    assert [part.share_reference for part in parts if part.by == "prediction"] == [1]
-
-
-@settings(max_examples=40, deadline=None)
-@given(rows=table_rows)
-def test_corrections_count_the_flagged_rows_whose_class_changes(rows: Rows) -> None:
-    found = compare(from_rows(rows), UNLABELLED).corrections
-    changes = [(row[0], row[1]) for row in rows if row[4] and row[0] != row[1]]
-    assert {(c.prediction, c.reconstruction_prediction): c.n for c in found} == {
-        change: changes.count(change) for change in changes
-    }
-    assert [c.n for c in found] == sorted((c.n for c in found), reverse=True)
-
-
-# What the job hands over: segments beside the detector's own columns
-
-
-@pytest.mark.parametrize(
-    "segment", ["label", "prediction", "row", "flagged", "reconstruction_prediction"]
-)
-def test_a_segment_column_never_replaces_a_score_column(segment: str) -> None:
-    result = Prediction(
-        prediction=np.array([0, 1]),
-        defended_prediction=np.array([0, 1]),
-        reconstruction_prediction=np.array([0, 1]),
-        confidence=np.array([0.9, 0.8], np.float32),
-        entropy=np.array([0.3, 0.5]),
-        reconstruction_confidence=np.array([0.9, 0.8], np.float32),
-        score=np.array([0.1, 0.2]),
-        flagged=np.array([False, False]),
-    )
-    detector: Any = SimpleNamespace(class_names=CLASSES, predict=lambda _: result)
-    columns = pa.table({"label": [2, 1]} | {segment: [2, 1]})
-    chunk = Chunk("b.parquet", np.arange(2), np.zeros((2, 2), np.float32), columns)
-    data = DataConfig(path="b.parquet", input="x", label="label", segments=[segment])
-    plain = score_chunk(detector, chunk, data.model_copy(update={"segments": []}))
-    table = score_chunk(detector, chunk, data)
-    assert table.select(plain.column_names).equals(plain)

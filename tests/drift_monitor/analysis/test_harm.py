@@ -19,7 +19,7 @@ from drift_monitor.analysis.harm import (
 )
 from drift_monitor.stats.estimates import Rate
 from drift_monitor.stats.proportions import rate_difference
-from tests.support.estimates import ends, negated
+from tests.support.analysis.estimates import ends, negated
 
 alphas = st.sampled_from([0.01, 0.05, 0.2])
 counts = st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))

@@ -17,9 +17,9 @@ from drift_monitor.errors import ComparisonError, StoreError
 from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.read import Result, read_result
 from drift_monitor.stats.proportions import rate, rate_difference
-from tests.support.estimates import ends, negated
-from tests.support.report_cases import Case
-from tests.support.reports import make
+from tests.support.analysis.estimates import ends, negated
+from tests.support.reports.cases import Case
+from tests.support.reports.make import make
 
 QUIET = Case("no_drift", rows=600, examples=0, labels=True, seed=3)
 HARMED = replace(QUIET, verdict="harmful_drift", seed=4)

@@ -8,7 +8,7 @@ from drift_monitor.analysis.findings import analyse
 from drift_monitor.analysis.harm import LEFT_OUT
 from drift_monitor.config import Policy
 from drift_monitor.scoring.scored_rows import ScoredRows
-from tests.drift_monitor.analysis.test_findings import CLASSES, population
+from tests.support.analysis.score_tables import CLASSES, population
 
 
 def spoilt(table: pa.Table, column: str, value: float, rows: int) -> pa.Table:

@@ -19,8 +19,8 @@ from drift_monitor.results.report import Report, VerdictName, read_report
 from drift_monitor.verdict.next_action import next_action
 from tests.conftest import Invoke, MakeMonitor
 from tests.support.animals import make_images, write_batch
-from tests.support.report_cases import Case
-from tests.support.reports import make
+from tests.support.reports.cases import Case
+from tests.support.reports.make import make
 
 DAYS = [date(2026, 11, 20) + timedelta(days=i) for i in range(3)]
 CASE = Case(labels=True, rows=400, examples=0)

@@ -13,15 +13,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from drift_monitor.config import DataConfig, load_monitor
+from drift_monitor.config import load_monitor
 from tests.conftest import Invoke, MakeMonitor
-from tests.support.animals import CLASSES, make_images, write_batch
-
-DAY = "2026-11-20"
-
-
-def batch(monitor: Path, day: str = DAY, n: int = 150, seed: int = 4) -> Path:
-    return write_batch(monitor.parent / "batches" / f"{day}.parquet", *make_images(n, seed))
+from tests.support.animals import make_images, write_batch
+from tests.support.job.monitors import write_day
 
 
 def test_help_and_parsing_import_nothing_heavy() -> None:
@@ -34,11 +29,14 @@ def test_help_and_parsing_import_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
+DAY = "2026-11-20"
+
+
 def test_run_prints_the_verdict_and_where_the_report_is(
     invoke: Invoke, make_monitor: MakeMonitor
 ) -> None:
     monitor = make_monitor()
-    batch(monitor)
+    write_day(monitor)
     code, out, _ = invoke("run", monitor, "--date", DAY)
     page = load_monitor(monitor).directory / DAY / "report.html"
     assert code == 0
@@ -48,19 +46,19 @@ def test_run_prints_the_verdict_and_where_the_report_is(
 
 
 def no_input_column(monitor: Path) -> str:
-    path = batch(monitor)
+    path = write_day(monitor)
     pq.write_table(pq.read_table(path).drop_columns("image"), path)
     return str(path)
 
 
 def cut_short(monitor: Path) -> str:
-    path = batch(monitor)
+    path = write_day(monitor)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     return str(path)
 
 
 def no_rows(monitor: Path) -> str:
-    path = batch(monitor)
+    path = write_day(monitor)
     pq.write_table(pq.read_table(path).slice(0, 0), path)
     return str(path)
 
@@ -70,7 +68,7 @@ def no_file(monitor: Path) -> str:
 
 
 def flipped_byte(monitor: Path) -> str:
-    batch(monitor)
+    write_day(monitor)
     copy = monitor.parent / "detector"
     shutil.copytree(load_monitor(monitor).detector, copy)
     model = copy / "classifier.keras"
@@ -83,7 +81,7 @@ def flipped_byte(monitor: Path) -> str:
 
 
 def no_bundle(monitor: Path) -> str:
-    batch(monitor)
+    write_day(monitor)
     monitor.write_text(re.sub(r"detector: .*", "detector: nowhere", monitor.read_text()))
     return str(monitor.parent / "nowhere")
 
@@ -164,7 +162,7 @@ def test_backfill_runs_what_is_missing_and_goes_on_after_a_failure(
     monitor = make_monitor()
     days = [str(date(2026, 11, 18) + timedelta(days=n)) for n in range(4)]
     for day in days:
-        batch(monitor, day)
+        write_day(monitor, day)
     gap = monitor.parent / "batches" / f"{days[1]}.parquet"
     gap.rename(gap.with_suffix(".late"))
     words = ("backfill", monitor, "--start", days[0], "--end", days[3])
@@ -190,7 +188,7 @@ def test_a_backfill_makes_a_report_of_an_earlier_version_anew(
     invoke: Invoke, make_monitor: MakeMonitor
 ) -> None:
     monitor = make_monitor()
-    batch(monitor)
+    write_day(monitor)
     assert invoke("run", monitor, "--date", DAY)[0] == 0
     file = monitor.parent / "reports" / "animals" / DAY / "report.json"
     written = file.read_text(encoding="utf-8")
@@ -205,7 +203,7 @@ def test_an_interval_run_alone_and_in_a_backfill_gives_the_same_report(
     invoke: Invoke, make_monitor: MakeMonitor
 ) -> None:
     monitor = make_monitor()
-    batch(monitor)
+    write_day(monitor)
     invoke("run", monitor, "--date", DAY)
     report = load_monitor(monitor).directory / DAY / "report.json"
     alone = report.read_bytes()
@@ -215,7 +213,7 @@ def test_an_interval_run_alone_and_in_a_backfill_gives_the_same_report(
 
 def test_report_writes_the_pages_again(invoke: Invoke, make_monitor: MakeMonitor) -> None:
     monitor = make_monitor()
-    batch(monitor)
+    write_day(monitor)
     invoke("run", monitor, "--date", DAY)
     directory = load_monitor(monitor).directory
     pages = [directory / DAY / "report.html", directory / "index.html"]
@@ -231,163 +229,16 @@ def test_report_writes_the_pages_again(invoke: Invoke, make_monitor: MakeMonitor
 
 def test_validate_checks_config_bundle_and_batch(invoke: Invoke, make_monitor: MakeMonitor) -> None:
     monitor = make_monitor()
-    batch(monitor)
+    write_day(monitor)
     code, out, _ = invoke("validate", monitor, "--date", DAY)
     assert code == 0
     assert "150 rows in 1 files, columns as declared" in out
-    write_batch(batch(monitor), make_images(150, seed=4)[0])
+    write_batch(write_day(monitor), make_images(150, seed=4)[0])
     assert "no column 'label' (data.label)" in invoke("validate", monitor, "--date", DAY)[1]
     no_input_column(monitor)
     code, _, err = invoke("validate", monitor, "--date", DAY)
     assert code == 1
     assert "'image'" in err
-
-
-def test_fit_writes_a_bundle_that_run_can_use(
-    invoke: Invoke, make_monitor: MakeMonitor, classifier_file: Path, tmp_path: Path
-) -> None:
-    train = write_batch(tmp_path / "train.parquet", *make_images(400, seed=1))
-    reference = write_batch(tmp_path / "reference.parquet", *make_images(200, seed=2))
-    code, out, err = invoke(
-        *("fit", "--classifier", classifier_file, "--data", train),
-        *("--reference-data", reference, "--label", "label", "--segments", "site"),
-        *("--class-names", ",".join(CLASSES), "--output", tmp_path / "detector"),
-        *("--epochs", 2, "--latent-dim", 4, "--fpr", 0.1, "--temperature", 0.8, "--seed", 3),
-    )
-    assert code == 0, err
-    assert str(tmp_path / "detector") in out
-    assert "ε_FPR 0.1: flags 20 of 200 normal rows; 6.62% to 15.02% of new ones" in out
-    from adversarial import read_bundle
-
-    found = read_bundle(tmp_path / "detector")
-    assert (found.manifest.fpr, found.manifest.temperature) == (0.1, 0.8)
-    assert found.manifest.class_names == CLASSES
-    assert found.manifest.training["seed"] == 3
-    table = found.reference()
-    assert len(table) == 200
-    assert sum(table["flagged"].to_pylist()) == 20
-    assert {"label", "site", "adversarial_score"} <= set(table.column_names)
-
-    monitor = make_monitor()
-    monitor.write_text(re.sub(r"detector: .*", "detector: detector", monitor.read_text()))
-    batch(monitor)
-    assert invoke("run", monitor, "--date", DAY)[0] == 0
-
-
-def test_a_saved_model_is_fitted_validated_and_run_with_its_opt_in(
-    invoke: Invoke, make_monitor: MakeMonitor, classifier_file: Path, tmp_path: Path
-) -> None:
-    import keras
-
-    model = keras.saving.load_model(classifier_file)
-    keras.Model(model.inputs, model.layers[-1].output).export(tmp_path / "saved", verbose=False)
-    train = write_batch(tmp_path / "train.parquet", *make_images(200, seed=1))
-    words = (
-        *("fit", "--classifier", tmp_path / "saved", "--data", train, "--epochs", 1),
-        *("--class-names", ",".join(CLASSES), "--output", tmp_path / "detector"),
-    )
-    code, _, err = invoke(*words, "--output-kind", "logits")
-    assert code == 1
-    assert "declared as logits, but it ends in softmax" in err
-    code, out, err = invoke(*words, "--output-kind", "softmax")
-    assert code == 0, err
-    assert "needs trust: [SavedModel]" in out
-
-    monitor = make_monitor()
-    monitor.write_text(re.sub(r"detector: .*", "detector: detector", monitor.read_text()))
-    batch(monitor)
-    for command in (("validate", monitor), ("run", monitor, "--date", DAY)):
-        code, _, err = invoke(*command)
-        assert code == 1
-        assert "trust: [SavedModel]" in err
-    monitor.write_text(monitor.read_text() + "trust: [SavedModel]\n")
-    assert invoke("validate", monitor)[0] == 0
-    assert invoke("run", monitor, "--date", DAY)[0] == 0
-    code, _, err = invoke("backfill", monitor, "--start", DAY, "--end", DAY, "--overwrite")
-    assert code == 0, err
-
-
-def test_without_reference_data_a_part_of_the_training_rows_is_held_out(
-    invoke: Invoke, classifier_file: Path, tmp_path: Path
-) -> None:
-    from adversarial import read_bundle
-
-    train = write_batch(tmp_path / "train.parquet", *make_images(400, seed=1))
-    words = ("fit", "--classifier", classifier_file, "--data", train, "--epochs", 1)
-    assert invoke(*words, "--output", tmp_path / "detector")[0] == 0
-    training = read_bundle(tmp_path / "detector").manifest.training
-    assert (training["rows"], training["reference_rows"]) == (320, 80)
-
-
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [("a, b,,c", ["a", "b", "c"]), ("@names.txt", ["a", "b, in mm", "c"])],
-)
-def test_names_are_given_by_commas_or_in_a_file(
-    invoke: Invoke,
-    text: str,
-    names: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    (tmp_path / "names.txt").write_text("a\r\n b, in mm\n\nc", encoding="utf-8-sig")
-    asked: dict[str, object] = {}
-
-    def fit(_: Path, data: DataConfig, output: Path, **options: object) -> Path:
-        asked.update(input=data.input, segments=data.segments, classes=options["classes"])
-        return output
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("drift_monitor.detectors.fit.fit", fit)
-    invoke(
-        *("fit", "--classifier", "c", "--data", "d", "--output", "o"),
-        *("--input", text, "--segments", text, "--class-names", text),
-    )
-    assert asked == {"input": names, "segments": names, "classes": names}
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"--classifier": "nothing.keras"}, "nothing.keras"),
-        ({"--data": "nothing.parquet"}, "nothing.parquet"),
-        ({"--input": "picture"}, "'picture'"),
-        ({"--label": "truth"}, "'truth'"),
-        ({"--class-names": "a,b"}, "2 class names"),
-        ({"--label": "site"}, "pass --class-names"),
-        ({"--fpr": "0.0001"}, "10000 normal rows"),
-    ],
-)
-def test_a_fit_that_cannot_be_done_says_why_and_writes_nothing(
-    invoke: Invoke, classifier_file: Path, tmp_path: Path, change: dict[str, str], message: str
-) -> None:
-    train = write_batch(tmp_path / "train.parquet", *make_images(100, seed=1))
-    options = {
-        "--classifier": str(classifier_file),
-        "--data": str(train),
-        "--output": str(tmp_path / "detector"),
-        "--epochs": "1",
-    } | change
-    code, _, err = invoke("fit", *(word for pair in options.items() for word in pair))
-    assert code == 1
-    assert message in err
-    assert [p.name for p in tmp_path.iterdir()] == ["train.parquet"]
-
-
-def test_adversarial_inspect_describes_a_bundle(
-    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from adversarial import read_bundle
-    from adversarial.cli.main import main as adversarial
-
-    monkeypatch.setattr(sys, "argv", ["adversarial", "inspect", str(bundle)])
-    with pytest.raises(SystemExit) as stopped:
-        adversarial()
-    out = capsys.readouterr().out
-    assert not stopped.value.code
-    assert read_bundle(bundle).fingerprint in out
-    assert "cat, dog, owl" in out
-    assert "(ε_FPR 0.05: flags 8 of 160 normal rows; 2.60% to 9.61% of new ones, 95%" in out
 
 
 def test_validate_finds_a_path_that_is_the_same_for_every_interval(
@@ -400,7 +251,7 @@ def test_validate_finds_a_path_that_is_the_same_for_every_interval(
 
 def test_a_run_that_is_terminated_leaves_nothing_behind(make_monitor: MakeMonitor) -> None:
     monitor = make_monitor(batch_size=1)
-    batch(monitor, n=20_000)
+    write_day(monitor, n=20_000)
     command = [str(Path(sys.executable).with_name("drift-monitor")), "run", str(monitor)]
     process = subprocess.Popen([*command, "--date", DAY], stderr=subprocess.DEVNULL)
     directory = load_monitor(monitor).directory
@@ -409,17 +260,3 @@ def test_a_run_that_is_terminated_leaves_nothing_behind(make_monitor: MakeMonito
     process.terminate()
     assert process.wait(60) == 143
     assert not directory.exists()
-
-
-def test_reference_says_what_the_new_window_gives(
-    invoke: Invoke, bundle: Path, tmp_path: Path
-) -> None:
-    data = write_batch(tmp_path / "new.parquet", *make_images(100, seed=8))
-    code, out, err = invoke(
-        *("reference", bundle, "--data", data, "--label", "label", "--segments", "site"),
-        *("--fpr", "0.1", "--output", tmp_path / "renewed"),
-    )
-    assert code == 0, err
-    assert f"Wrote the detector bundle {tmp_path / 'renewed'}" in out
-    assert "flags 10 of 100 normal rows" in out
-    assert "by an estimator fitted on 100 labelled rows" in out

@@ -1,79 +1,29 @@
 """Labels that arrive after the batch: what committed intervals become of them."""
 
 import shutil
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adversarial.errors import DriftMonitorError
-from drift_monitor.config import Monitor, load_monitor
-from drift_monitor.detectors.reference import rethreshold
-from drift_monitor.errors import BatchError, LabelError, MissingBatchError, StoreError
-from drift_monitor.job.labelling import Labelled, label_interval, plan_labelling
+from drift_monitor.config import load_monitor
 from drift_monitor.job.rejudge import rejudge
 from drift_monitor.job.run import publish, run_interval, score_interval, write_report
-from drift_monitor.results.report import Report, read_report
 from tests.conftest import MakeMonitor
 from tests.support.animals import CLASSES, make_images, write_batch
-
-DAYS = [date(2026, 11, 16) + timedelta(days=i) for i in range(3)]
-ROWS = 120
-
-
-def prepare(make_monitor: MakeMonitor, name: str = "animals", **fields: object) -> Monitor:
-    """Run three days without labels; ids are of one day only."""
-    return commit(make_monitor(name, **{"examples": 0} | fields), labelled=False)
-
-
-def commit(path: Path, *, labelled: bool) -> Monitor:
-    monitor = load_monitor(path)
-    for day in DAYS:
-        images, labels = rows_of(day)
-        batch = path.parent / "batches" / f"{day}.parquet"
-        write_batch(batch, images, labels if labelled else None, prefix=f"{day}/")
-        run_interval(monitor, monitor.interval(day))
-    return monitor
-
-
-def rows_of(day: date) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels of a day; on the second day every label is another than predicted."""
-    images, labels = make_images(ROWS, seed=day.day)
-    return images, (labels + 1) % 3 if day == DAYS[1] else labels
-
-
-def write_labels(
-    path: Path, days: Sequence[date], rows: slice = slice(None), *, names: bool = False
-) -> Path:
-    keys = [f"{day}/{i}" for day in days for i in range(ROWS)][rows]
-    numbers = np.concatenate([rows_of(day)[1] for day in days])[rows]
-    values = pa.array([CLASSES[i] for i in numbers]) if names else pa.array(numbers)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table({"id": keys, "label": values}), path)
-    return path
-
-
-def label(monitor: Monitor, path: Path | str, days: Sequence[date] = DAYS) -> list[Labelled]:
-    intervals = monitor.intervals(days[0], days[-1])
-    plan = plan_labelling(monitor, str(path), intervals)
-    return [label_interval(monitor, interval, plan.labels) for interval in plan.intervals]
-
-
-def report(monitor: Monitor, day: date) -> Report:
-    return read_report(monitor.directory / f"{day}" / "report.json")
-
-
-def results(monitor: Monitor) -> dict[str, bytes]:
-    return {
-        f"{day}/{name}": (monitor.directory / f"{day}" / name).read_bytes()
-        for day in DAYS
-        for name in ("scores.parquet", "rejected.parquet", "report.json", "report.html")
-    }
+from tests.support.job.late_labels import (
+    DAYS,
+    ROWS,
+    commit,
+    label,
+    prepare,
+    report,
+    results,
+    rows_of,
+    write_labels,
+)
 
 
 @pytest.mark.parametrize("kind", ["fixed", "trailing"])
@@ -234,125 +184,6 @@ def test_only_files_that_label_one_of_its_rows_are_listed(
     assert [len(report(monitor, day).labels) for day in DAYS] == [1, 1, 1]
     label(monitor, f"file://{tmp_path}/labels/{DAYS[0]}.parquet")
     assert report(monitor, DAYS[0]).labels[-1].path.startswith("file://")
-
-
-def test_what_names_no_row_is_counted_and_other_days_are_left(
-    make_monitor: MakeMonitor, tmp_path: Path
-) -> None:
-    monitor = prepare(make_monitor)
-    before = results(monitor)
-    path = write_labels(tmp_path / "labels.parquet", DAYS[:1])
-    table = pa.table({"id": ["nobody", None], "label": pa.array([1, None], pa.int64())})
-    pq.write_table(pa.concat_tables([pq.read_table(path), table]), path)
-    plan = plan_labelling(monitor, str(path), monitor.intervals(DAYS[0], DAYS[1]))
-    assert [interval.id for interval in plan.intervals] == [f"{DAYS[0]}"]
-    assert (plan.unmatched, plan.labels.rows.unlabelled) == (1, 1)
-    assert plan.describe().splitlines() == [
-        f"121 labels in {path}; 1 further rows have none",
-        "1 of them are of rows that no interval of the range has scored",
-        f"No row of {DAYS[1]} is labelled by them: left as they are",
-    ]
-    assert results(monitor) == before
-
-
-def test_a_monitor_without_a_label_column_takes_labels_by_the_column_given(
-    make_monitor: MakeMonitor, tmp_path: Path
-) -> None:
-    monitor = prepare(make_monitor, data={"label": None})
-    path = write_labels(tmp_path / "labels.parquet", DAYS)
-    with pytest.raises(LabelError, match=r"names no label column: name that of .* with --label"):
-        plan_labelling(monitor, str(path), monitor.intervals(DAYS[0], DAYS[2]))
-    pq.write_table(pq.read_table(path).rename_columns(["request", "truth"]), path)
-    plan = plan_labelling(
-        monitor, str(path), monitor.intervals(DAYS[0], DAYS[2]), "request", "truth"
-    )
-    done = label_interval(monitor, plan.intervals[1], plan.labels)
-    assert done.after.harm.by == "labels"
-    columns = pq.read_table(monitor.directory / done.interval / "scores.parquet").column_names
-    assert columns[-2:] == ["label", "site"]
-
-
-def test_without_row_ids_file_and_row_say_which(make_monitor: MakeMonitor, tmp_path: Path) -> None:
-    monitor = prepare(make_monitor, data={"row_id": None})
-    file = monitor.batch_path(monitor.interval(DAYS[0]))
-    path = tmp_path / "labels.parquet"
-    pq.write_table(pa.table({"file": [file] * 2, "row": [7, 3], "label": ["owl", "cat"]}), path)
-    (done,) = label(monitor, path)
-    labels = pq.read_table(monitor.directory / done.interval / "scores.parquet")["label"]
-    assert {i: x for i, x in enumerate(labels.to_pylist()) if x} == {7: "owl", 3: "cat"}
-    with pytest.raises(LabelError, match=r"no row id \(data.row_id\).*leave --id out"):
-        plan_labelling(monitor, str(path), monitor.intervals(DAYS[0], DAYS[0]), "id")
-
-
-def table(**columns: object) -> pa.Table:
-    return pa.table({"id": [f"{DAYS[0]}/0", f"{DAYS[0]}/1"], "label": [0, 1]} | columns)
-
-
-@pytest.mark.parametrize(
-    ("labels", "error", "message"),
-    [
-        (table(id=["x", "y"]), LabelError, r"none of its 2 labels is of a row of .*\('x'\)"),
-        (table(label=[None, None]), LabelError, r"none of its 0 labels"),
-        (table(label=[0, 3]), BatchError, r"labels\.parquet, row 1: column 'label' is 3"),
-        (table(label=["cat", "cow"]), BatchError, r"labels\.parquet, row 1: .* 'cow'"),
-        (table(id=["a", "a"]), LabelError, r"row 0 and .*, row 1: 'a' has two labels"),
-        (table(id=[[1], [2]]), LabelError, r"'id' has type list"),
-        (table().drop_columns("id"), LabelError, r"has no column 'id'; it has label"),
-        (table().drop_columns("label"), LabelError, r"has no column 'label'; it has id"),
-    ],
-)
-def test_labels_that_cannot_be_used_change_nothing(
-    make_monitor: MakeMonitor,
-    tmp_path: Path,
-    labels: pa.Table,
-    error: type[DriftMonitorError],
-    message: str,
-) -> None:
-    monitor = prepare(make_monitor)
-    before = results(monitor)
-    pq.write_table(labels, tmp_path / "labels.parquet")
-    with pytest.raises(error, match=message):
-        label(monitor, tmp_path / "labels.parquet")
-    assert results(monitor) == before
-
-
-def test_missing_and_damaged_files_and_empty_ranges_are_named(
-    make_monitor: MakeMonitor, tmp_path: Path
-) -> None:
-    monitor = prepare(make_monitor)
-    with pytest.raises(MissingBatchError, match="nowhere not found"):
-        label(monitor, tmp_path / "nowhere")
-    path = write_labels(tmp_path / "labels.parquet", DAYS)
-    with pytest.raises(StoreError, match="no committed interval from 2026-12-01 to 2026-12-02"):
-        label(monitor, path, [date(2026, 12, 1), date(2026, 12, 2)])
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(BatchError, match=r"labels\.parquet cannot be read as Parquet"):
-        label(monitor, path)
-
-
-def test_an_interval_of_another_detector_is_left_as_it_is(
-    make_monitor: MakeMonitor, bundle: Path, tmp_path: Path
-) -> None:
-    rethreshold(bundle, 0.1, tmp_path / "detector")
-    monitor = prepare(make_monitor, detector="detector")
-    before = results(monitor)
-    rethreshold(tmp_path / "detector", 0.2)
-    with pytest.raises(StoreError, match=r"was scored by the detector .* score it again"):
-        label(monitor, write_labels(tmp_path / "labels.parquet", DAYS))
-    assert results(monitor) == before
-
-
-def test_an_interval_that_cannot_be_read_is_tried_so_that_it_says_why(
-    make_monitor: MakeMonitor, tmp_path: Path
-) -> None:
-    monitor = prepare(make_monitor)
-    (monitor.directory / f"{DAYS[0]}" / "scores.parquet").write_bytes(b"cut short")
-    path = write_labels(tmp_path / "labels.parquet", DAYS)
-    plan = plan_labelling(monitor, str(path), monitor.intervals(DAYS[0], DAYS[2]))
-    assert [interval.id for interval in plan.intervals] == [f"{day}" for day in DAYS]
-    with pytest.raises(StoreError, match=r"scores\.parquet cannot be read"):
-        label_interval(monitor, plan.intervals[0], plan.labels)
-    assert label_interval(monitor, plan.intervals[1], plan.labels).named == ROWS
 
 
 def test_labels_that_arrive_at_once_are_all_kept(make_monitor: MakeMonitor, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from selenium import webdriver
 
 from drift_monitor.pages.html import render_index, render_report
 from tests.support.chromium import assert_opens_well, show
-from tests.support.report_cases import CASES, SMALL
-from tests.support.reports import history, make
+from tests.support.reports.cases import CASES, SMALL
+from tests.support.reports.make import history, make
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "best-practice"]
 """Tags of axe-core's rules. WCAG 2.2 AA adds the size of targets: points of a chart are smaller,

@@ -9,8 +9,8 @@ from selenium import webdriver
 
 from drift_monitor.pages.html import render_cell
 from tests.support.chromium import assert_opens_well
-from tests.support.report_cases import CASES, MARKUP
-from tests.support.reports import make
+from tests.support.reports.cases import CASES, MARKUP
+from tests.support.reports.make import make
 
 NOTEBOOK = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A notebook</title>
 <meta name="viewport" content="width=device-width"><style>

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from drift_monitor.pages import ecdf
 from drift_monitor.pages.ecdf import CURVE_POINTS, distribution_charts, reduce_ecdf
-from tests.support.report_cases import CASES
-from tests.support.reports import make
+from tests.support.reports.cases import CASES
+from tests.support.reports.make import make
 
 SAMPLES = st.lists(st.floats(0, 16) | st.sampled_from([0.0, 1.0]), min_size=1, max_size=700)
 

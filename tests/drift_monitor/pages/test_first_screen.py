@@ -6,8 +6,8 @@ from html import unescape
 import pytest
 
 from drift_monitor.pages.html import VERDICTS, render_report
-from tests.support.report_cases import CASES
-from tests.support.reports import make
+from tests.support.reports.cases import CASES
+from tests.support.reports.make import make
 
 
 def first_screen(case: str) -> dict[str, tuple[str | None, str]]:

@@ -12,8 +12,8 @@ from drift_monitor.pages.history_charts import charts
 from drift_monitor.pages.html import CHARTED, render_index
 from drift_monitor.results.report import Report
 from drift_monitor.stats.multiple_testing import lord
-from tests.support.report_cases import SMALL, Case
-from tests.support.reports import history, make
+from tests.support.reports.cases import SMALL, Case
+from tests.support.reports.make import history, make
 
 
 def with_p(report: Report, p_value: float | None, verdict: str = "harmful_drift") -> Report:

@@ -14,8 +14,8 @@ from drift_monitor import formatting
 from drift_monitor.pages import chart
 from drift_monitor.pages.html import decision, render_index, render_report
 from drift_monitor.results.report import Report
-from tests.support.report_cases import CASES, MARKUP, SMALL
-from tests.support.reports import history, make
+from tests.support.reports.cases import CASES, MARKUP, SMALL
+from tests.support.reports.make import history, make
 
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
 

@@ -9,8 +9,8 @@ import pytest
 
 from drift_monitor.results.export import METRICS, SCHEMA, history_table, measurements
 from drift_monitor.results.report import Report
-from tests.support.report_cases import SMALL, Case
-from tests.support.reports import history, make
+from tests.support.reports.cases import SMALL, Case
+from tests.support.reports.make import history, make
 
 KEY = ["interval", "metric", "by", "slice"]
 DOCS = Path(__file__).resolve().parents[3] / "docs"

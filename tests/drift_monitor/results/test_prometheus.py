@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from drift_monitor.results.export import measurements
 from drift_monitor.results.prometheus import registry, write_metrics
 from drift_monitor.results.report import Report
-from tests.support.report_cases import Case
-from tests.support.reports import make
+from tests.support.reports.cases import Case
+from tests.support.reports.make import make
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 CASE = Case(labels=True)

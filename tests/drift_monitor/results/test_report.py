@@ -1,17 +1,22 @@
 """`report.json` read back: what is not of this version is refused, with the command to renew it."""
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from drift_monitor.errors import StoreError
-from drift_monitor.results.report import read_report
+from drift_monitor.job.run import run_interval
+from drift_monitor.results.report import Report, json_schema, read_report
 from drift_monitor.results.store import REPORT
-from tests.support.report_cases import SMALL
-from tests.support.reports import make
+from tests.conftest import MakeMonitor
+from tests.support.job.monitors import prepare
+from tests.support.reports.cases import SMALL
+from tests.support.reports.make import make
 
 
 def of_version_2(report: dict[str, Any]) -> None:
@@ -46,3 +51,20 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     report = make(SMALL)[0]
     (tmp_path / REPORT).write_text(report.to_json(), encoding="utf-8")
     assert read_report(tmp_path / REPORT) == report
+
+
+def test_the_report_is_valid_under_the_published_schema(make_monitor: MakeMonitor) -> None:
+    monitor, interval = prepare(make_monitor)
+    run_interval(monitor, interval)
+    published = Path(inspect.getfile(Report)).with_name("report.schema.json").read_text()
+    schema = json.loads(published)
+    content = json.loads((monitor.directory / interval.id / "report.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(content)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate({**content, "surprise": 1})
+
+
+def test_the_published_schema_is_that_of_the_model() -> None:
+    published = Path(inspect.getfile(Report)).with_name("report.schema.json").read_text()
+    assert published == json_schema(), "run: python -m drift_monitor.results.report"

@@ -15,7 +15,7 @@ from drift_monitor.scoring.reference_window import ReferenceWindow
 from drift_monitor.scoring.scored_rows import ScoredRows
 from drift_monitor.stats.ks import ks_test
 from drift_monitor.verdict.health import health
-from tests.drift_monitor.analysis.test_findings import CLASSES, population, scores
+from tests.support.analysis.score_tables import CLASSES, population, scores
 
 WINDOW = population(1000, seed=0)
 DATA = DataConfig(path="b/{date}.parquet", input="image", label="label")

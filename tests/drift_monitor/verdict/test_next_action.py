@@ -11,7 +11,7 @@ from drift_monitor.config import DataConfig, Monitor, Policy
 from drift_monitor.results.report import Counts, VerdictName
 from drift_monitor.results.report_findings import Harm
 from drift_monitor.verdict.next_action import next_action
-from tests.drift_monitor.verdict.test_rules import accuracy, counts, harm
+from tests.support.analysis.verdicts import accuracy, counts, harm
 
 MONITOR = Monitor(
     name="animals",

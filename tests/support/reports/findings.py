@@ -22,8 +22,8 @@ from drift_monitor.results.report_findings import (
     TwoSampleTest,
 )
 from drift_monitor.stats.estimates import Estimate, EstimatedShare, Rate
-from tests.support.report_cases import REFERENCE_ROWS, Case
-from tests.support.report_scores import difference, rate
+from tests.support.reports.cases import REFERENCE_ROWS, Case
+from tests.support.reports.scores import difference, rate
 
 
 def make_verdict(

@@ -21,7 +21,7 @@ from drift_monitor.results.report import (
     VerdictName,
 )
 from drift_monitor.results.report_findings import Harm
-from tests.support.report_cases import (
+from tests.support.reports.cases import (
     ALPHA,
     MARGIN,
     QUANTILES,
@@ -30,7 +30,7 @@ from tests.support.report_cases import (
     THRESHOLD,
     Case,
 )
-from tests.support.report_findings import (
+from tests.support.reports.findings import (
     make_accuracy,
     make_corrections,
     make_examples,
@@ -38,7 +38,7 @@ from tests.support.report_findings import (
     make_slices,
     make_verdict,
 )
-from tests.support.report_scores import difference, make_scores, make_tests, rate
+from tests.support.reports.scores import difference, make_scores, make_tests, rate
 
 
 @cache

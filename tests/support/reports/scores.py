@@ -9,7 +9,7 @@ from scipy import stats
 
 from drift_monitor.results.report_findings import TwoSampleTest
 from drift_monitor.stats.estimates import Estimate, Rate
-from tests.support.report_cases import ALPHA, REFERENCE_ROWS, SHIFT, THRESHOLD, Case
+from tests.support.reports.cases import ALPHA, REFERENCE_ROWS, SHIFT, THRESHOLD, Case
 
 
 def make_scores(case: Case, rng: np.random.Generator) -> pa.Table:
