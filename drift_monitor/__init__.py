@@ -5,7 +5,6 @@ package takes no time; TensorFlow is imported only by what scores or trains.
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from drift_monitor.notebook.judge import judge, score
     from drift_monitor.results.report import Report
 
-__version__ = version("drift-monitor")
+    __version__: str
 
 __all__ = [
     "Backfill",
@@ -65,6 +64,10 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("drift-monitor")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -17,6 +18,10 @@ def test_importing_the_package_imports_no_library_that_takes_time() -> None:
 @pytest.mark.parametrize("name", drift_monitor.__all__)
 def test_every_public_name_can_be_imported(name: str) -> None:
     assert getattr(drift_monitor, name).__name__ == name
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert drift_monitor.__version__ == version("drift-monitor")
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
