@@ -53,19 +53,12 @@ def drift_tests(
         _ks("score", "score: all rows", reference_score, score, policy),
         _ks("score_harmful", "score: harmful rows", reference_harmful, harmful, policy),
         _ks("score_harmless", "score: harmless rows", reference_harmless, harmless, policy),
-        _ks(
-            "confidence",
-            "confidence of the classifier",
-            there.confidence[there.finite],
-            here.confidence[here.finite],
-            policy,
-        ),
-        _ks(
-            "entropy",
-            "entropy of the classifier",
-            there.entropy[there.finite],
-            here.entropy[here.finite],
-            policy,
+        *(
+            _ks(name, f"{name} of the classifier", known[there.finite], new[here.finite], policy)
+            for name, known, new in (
+                ("confidence", there.confidence, here.confidence),
+                ("entropy", there.entropy, here.entropy),
+            )
         ),
         _mix(
             "class_mix",

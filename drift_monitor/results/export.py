@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from drift_monitor.results.report import Report
+from drift_monitor.results.report_findings import Slice
 from drift_monitor.stats.estimates import Estimate, EstimatedShare, Rate
 
 TIME = pa.timestamp("us", "UTC")
@@ -126,15 +127,14 @@ def _harm(report: Report) -> Iterator[Measurement]:
     if harm.p_value is not None:
         yield Measurement("harm_p_value", harm.p_value)
     for found in report.slices:
-        where: dict[str, Any] = {"by": found.by, "slice": found.value}
-        yield from _bounded("harm_rate", found.current, **where)
-        yield from _bounded("harm_rate_reference", found.reference, **where)
-        yield from _bounded("harm_rate_difference", found.difference, **where)
-        yield Measurement("row_share", found.share_current, n=report.counts.scored, **where)
+        yield from _bounded("harm_rate", found.current, of=found)
+        yield from _bounded("harm_rate_reference", found.reference, of=found)
+        yield from _bounded("harm_rate_difference", found.difference, of=found)
+        shares = [("row_share", found.share_current, report.counts.scored)]
         if found.share_reference is not None:
-            yield Measurement(
-                "row_share_reference", found.share_reference, n=report.reference.n, **where
-            )
+            shares.append(("row_share_reference", found.share_reference, report.reference.n))
+        for metric, share, n in shares:
+            yield Measurement(metric, share, n=n, by=found.by, slice=found.value)
 
 
 def _accuracy(report: Report) -> Iterator[Measurement]:
@@ -150,15 +150,20 @@ def _accuracy(report: Report) -> Iterator[Measurement]:
 
 def _tests(report: Report) -> Iterator[Measurement]:
     for test in report.tests:
-        about: dict[str, Any] = {"n": test.n_current, "by": "test", "slice": test.name}
-        yield Measurement(
-            "test_effect", test.effect, test.low, test.high, threshold=test.threshold, **about
+        about = Measurement("", None, n=test.n_current, by="test", slice=test.name)
+        yield about._replace(
+            metric="test_effect",
+            value=test.effect,
+            low=test.low,
+            high=test.high,
+            threshold=test.threshold,
         )
-        yield Measurement("test_p_value", test.p_value, **about)
+        yield about._replace(metric="test_p_value", value=test.p_value)
         if test.in_family:
-            alpha = report.config["policy"]["alpha"]
-            yield Measurement(
-                "test_p_value_adjusted", test.p_value_adjusted, threshold=alpha, **about
+            yield about._replace(
+                metric="test_p_value_adjusted",
+                value=test.p_value_adjusted,
+                threshold=report.config["policy"]["alpha"],
             )
 
 
@@ -166,10 +171,11 @@ def _bounded(
     metric: str,
     found: Rate | Estimate | None,
     threshold: float | None = None,
-    **where: Any,
+    of: Slice | None = None,
 ) -> Iterator[Measurement]:
     if found is None:
         return
     value = found.rate if isinstance(found, Rate) else found.estimate
     n = found.n if isinstance(found, Rate | EstimatedShare) else None
-    yield Measurement(metric, value, found.low, found.high, n, threshold, **where)
+    by, name = (of.by, of.value) if of else (None, None)
+    yield Measurement(metric, value, found.low, found.high, n, threshold, by, name)
