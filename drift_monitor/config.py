@@ -118,7 +118,7 @@ class ReferenceConfig(_Model):
     ----------
     kind : {"fixed", "trailing"}
         `fixed`: the window stored in the detector. `trailing`: the last committed intervals that
-        were not harmful, scored by the same detector; the fixed one until there are so many.
+        were not harmful, scored by the same detector; the fixed one until there are enough of them.
     intervals : int
         Length of a trailing window.
     """

@@ -22,7 +22,7 @@ PATIENCE = 2
 INSIDE = 0.999999
 """Rows are drawn into the open interval by this factor: arctanh has no value at the bounds."""
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
-"""Of Adam, begun anew for each c."""
+"""Parameters of Adam, whose moments start from zero for each c."""
 
 
 @dataclass(frozen=True)

@@ -64,5 +64,5 @@ def _describe(value: object) -> str:
 
 
 def main() -> None:
-    """Run the command line; an error that the user can mend is one paragraph and exit code 1."""
+    """Run the command line; an error that the user can fix is one paragraph and exit code 1."""
     run_app(app)

@@ -176,7 +176,7 @@ class Batch:
             if column and column not in schema.names:
                 raise BatchError(
                     f"{file} has no column {column!r}; it has {', '.join(schema.names)}. Name the "
-                    "right column in the monitor's 'data' section, or mend the job that writes the "
+                    "right column in the monitor's 'data' section, or fix the job that writes the "
                     "file"
                 )
         for column in [*data.input_columns, *self._carried(schema)]:
@@ -219,7 +219,7 @@ class Batch:
                     "fixed-size list of numbers"
                 )
             if found != shape:
-                remedy = "set data.shape" if data.shape is None else "mend data.shape"
+                remedy = "set data.shape" if data.shape is None else "fix data.shape"
                 raise BatchError(
                     f"{file}: column {column.name!r} holds rows of shape {found}, but the detector "
                     f"takes {shape}; {remedy} or name the right column"

@@ -27,7 +27,7 @@ def read_normal_rows(data: DataConfig, spec: InputSpec) -> list[Chunk]:
     chunks = [chunk for chunk in read if len(chunk.x)]
     rejected = [row for chunk in read for row in chunk.rejected]
     if not chunks:
-        raise BatchError(f"{data.path}: no row can be used; mend the input column")
+        raise BatchError(f"{data.path}: no row can be used; fix the input column")
     if rejected:
         first = rejected[0]
         logger.warning(

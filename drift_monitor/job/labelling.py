@@ -156,7 +156,7 @@ def plan_labelling(
     if not committed:
         raise StoreError(
             f"{monitor.directory} has no committed interval from {intervals[0].id} to "
-            f"{intervals[-1].id}: run them first (drift-monitor backfill), or mend the dates"
+            f"{intervals[-1].id}: run them first (drift-monitor backfill), or fix the dates"
         )
     label_column = label_column or monitor.data.label
     if not label_column:
@@ -262,7 +262,7 @@ def _table(source: ParquetSource, columns: list[str]) -> pa.Table:
             found = "several columns" if column in names else "no column"
             raise LabelError(
                 f"{source.name} has {found} {column!r}; it has {', '.join(names)}. Name the "
-                "columns with --id and --label, or mend the job that writes the file"
+                "columns with --id and --label, or fix the job that writes the file"
             )
     return source.read(list(dict.fromkeys(columns)))
 

@@ -30,7 +30,7 @@ def rejudge(
     *,
     bundle: Bundle | None = None,
 ) -> Report:
-    """Write a committed interval's report anew from its `scores.parquet`, without scoring again.
+    """Rewrite a committed interval's report from its `scores.parquet`, without scoring again.
 
     Nobody else changes the interval meanwhile. The index is left as it is, and so are other
     intervals.

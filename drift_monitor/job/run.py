@@ -234,7 +234,7 @@ def _with_late_labels(scored: ScoredInterval) -> ScoredInterval:
             return scored
         changed = {file.path for file in scored.scoring.files if file not in before.data}
         scores, kept = with_kept_labels(scored.scores, read_scores(directory), changed)
-    except StoreError:  # not committed, or damaged: a new run is what mends it
+    except StoreError:  # not committed, or damaged: a new run fixes that
         return scored
     labels = before.labels if kept else []
     return replace(scored, scores=scores, scoring=scored.scoring.with_labels(labels))

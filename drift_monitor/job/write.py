@@ -32,7 +32,7 @@ ROW_GROUP_ROWS = 65_536
 
 
 def rerender(monitor: Monitor, interval: str) -> Path:
-    """Write a committed interval's page anew from its `report.json` and `scores.parquet` alone."""
+    """Rewrite a committed interval's page from its `report.json` and `scores.parquet` alone."""
     directory = monitor.directory / interval
     report = read_report(directory / REPORT)
     store = Store(monitor.directory)
@@ -41,7 +41,7 @@ def rerender(monitor: Monitor, interval: str) -> Path:
 
 
 def write_index(monitor: Monitor) -> Path:
-    """Write the monitor's `index.html` anew from its committed reports; names unreadable ones."""
+    """Rewrite the monitor's `index.html` from its committed reports, and name unreadable ones."""
     store = Store(monitor.directory)
     with store.lock():
         page = render_index(monitor.name, *read_reports(monitor.directory))

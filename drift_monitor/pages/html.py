@@ -31,7 +31,7 @@ MEANINGS = {
     "harmful_drift": "predictions are harmed more often than in the reference",
     "harmless_drift": "the data moved; predictions are not harmed more often",
     "statistical_only": "the data moved by less than matters",
-    "no_drift": "nothing tells the batch from the reference",
+    "no_drift": "no test finds a difference from the reference",
 }
 
 CHARTED = 500

@@ -17,7 +17,7 @@ PAGE = "report.html"
 RUN = "run.json"
 _STAGING = ".staging-"
 _INTERVAL = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2})?")
-"""Names of intervals (`drift_monitor.config.Interval.id`); a copy beside them is none."""
+"""Names of intervals (`drift_monitor.config.Interval.id`); a copy next to them has another name."""
 ABANDONED_AFTER = 2 * 24 * 3600
 """Seconds after which a staging directory is taken to belong to no run."""
 
@@ -49,20 +49,20 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
-                f"reports cannot be written to {self.directory}: {error.strerror}; mend 'reports' "
+                f"reports cannot be written to {self.directory}: {error.strerror}; fix 'reports' "
                 "in the monitor's YAML file or the directory's permissions"
             ) from error
         return path
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the monitor's directory for oneself among all processes of this machine."""
+        """Lock the monitor's directory against all other processes of this machine."""
         with lock_directory(self.directory):
             yield
 
     @contextmanager
     def lock_interval(self, interval: str) -> Iterator[None]:
-        """Hold an interval for oneself, from reading its result to publishing what comes of it."""
+        """Lock an interval while its result is read, judged and published."""
         directory = self.directory / interval
         directory.mkdir(parents=True, exist_ok=True)
         with lock_directory(directory):

@@ -88,7 +88,7 @@ def _checked(table: pa.Table, bundle: Bundle) -> pa.Table:
     if missing := set(SCORED) - set(table.column_names):
         raise BundleError(
             f"{bundle.path / REFERENCE} has no column {', '.join(sorted(missing))}: the bundle is "
-            "of an older version; make its reference anew with 'drift-monitor reference'"
+            "of an older version; renew its reference with 'drift-monitor reference'"
         )
     return table
 

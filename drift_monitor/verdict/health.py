@@ -129,8 +129,8 @@ def _reference_warnings(self_test: SelfTest | None, window: ReferenceWindow) -> 
     if self_test and self_test.p_value < SELF_ALPHA:
         warnings.append(
             f"The two halves of the reference differ from each other (D = "
-            f"{self_test.statistic:.3f}): it is no sample of one state; make it anew from rows "
-            "that are shuffled, or of one time."
+            f"{self_test.statistic:.3f}): it does not sample one state; renew it with rows "
+            "that are shuffled, or that come from one period."
         )
     if window.note:
         warnings.append(f"The reference is {window.note}.")

@@ -31,8 +31,8 @@ def next_action(
             return _after_harm(harm, monitor, interval)
         case "harmless_drift":
             return (
-                "Nothing on the model. If the change is here to stay, make the detector's "
-                "reference anew from recent rows that are known to be good.",
+                "Nothing on the model. If the change is here to stay, renew the "
+                "detector's reference with recent rows that are known to be good.",
                 [_renewed_reference(monitor)],
             )
     blind = verdict == "no_drift" and accuracy.estimated is None and harm.by == "detector"
@@ -56,7 +56,7 @@ def _after_harm(harm: Harm, monitor: Monitor, interval: Interval) -> tuple[str, 
     rows = _command("rows", monitor.file, "--date", interval.id)
     unlabelled = harm.by != "labels" and monitor.data.label is not None
     return (
-        "Look at the rows that are harmed, and mend the input or hold the predictions back before "
+        "Look at the rows that are harmed, and fix the input or withhold the predictions before "
         "retraining."
         + (" To be sure, label rows of the interval drawn at random." if unlabelled else ""),
         [

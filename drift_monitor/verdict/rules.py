@@ -77,7 +77,7 @@ def decide(
     return Decision(
         "no_drift",
         "no test is significant; harm not above",
-        f"No test tells the batch from the reference. {both}",
+        f"No test finds a difference from the reference. {both}",
         p_value,
     )
 

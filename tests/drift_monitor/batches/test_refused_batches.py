@@ -61,7 +61,7 @@ NOT_A_BATCH: dict[str, tuple[pa.Table, dict[str, Any], InputSpec, list[str]]] = 
         pa.table({"x": fixed_size_list([[0.0] * 12], 12)}),
         {"shape": [3, 4, 1]},
         GREY,
-        ["(3, 4, 1)", "(4, 3, 1)", "mend data.shape"],
+        ["(3, 4, 1)", "(4, 3, 1)", "fix data.shape"],
     ),
     "tensor of another shape": (
         pa.table({"x": tensor_column(np.zeros((2, 3, 4, 1)))}),

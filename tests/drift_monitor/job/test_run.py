@@ -221,5 +221,5 @@ def test_a_report_that_was_cut_off_can_be_written_again(make_monitor: MakeMonito
 def test_reports_that_cannot_be_written_are_said_to_be_so(make_monitor: MakeMonitor) -> None:
     monitor, interval = prepare(make_monitor)
     Path(monitor.reports).write_text("a file")
-    with pytest.raises(DriftMonitorError, match="mend 'reports'"):
+    with pytest.raises(DriftMonitorError, match="fix 'reports'"):
         run_interval(monitor, interval)

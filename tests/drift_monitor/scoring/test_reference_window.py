@@ -90,7 +90,7 @@ def test_intervals_run_in_any_order_give_the_reports_of_a_forward_run(
 
 
 def test_a_window_is_judged_anew_when_an_interval_of_it_is(make_monitor: MakeMonitor) -> None:
-    """The mended third day counts, so the two that follow are compared with other rows."""
+    """The fixed third day counts, so the two that follow are compared with other rows."""
     monitor = prepare(make_monitor, "animals")
     run(monitor, DAYS)
     images, labels = make_images(120, seed=2)

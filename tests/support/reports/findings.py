@@ -51,7 +51,7 @@ def make_verdict(
         "harmful_drift": (
             "harm rate above the reference's, beyond its interval and the margin",
             f"{harm}: above the 1-point margin.",
-            "Look at the rows that are harmed, and mend the input or hold the "
+            "Look at the rows that are harmed, and fix the input or hold the "
             "predictions back before retraining.",
             [
                 f"drift-monitor rows {monitor} --date {case.interval} --outcome harmful",
@@ -73,7 +73,7 @@ def make_verdict(
         ),
         "no_drift": (
             "no test is significant; harm rate not above",
-            f"No test tells the batch from the reference. {harm}: not above.",
+            f"No test finds a difference from the reference. {harm}: not above.",
             "None.",
             [],
         ),
