@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector, Prediction
     from adversarial.models.classifiers import load_classifier
     from adversarial.training.fit import fit_autoencoder
+    from adversarial.training.settings import TrainingSettings
 
 __all__ = [
     "AdversarialDetector",
@@ -25,6 +26,7 @@ __all__ = [
     "BundleError",
     "InputSpec",
     "Prediction",
+    "TrainingSettings",
     "fit_autoencoder",
     "load_classifier",
     "read_bundle",
@@ -36,6 +38,7 @@ _MODULES = {
     "BundleError": "bundle.manifest",
     "InputSpec": "bundle.manifest",
     "Prediction": "detector.detector",
+    "TrainingSettings": "training.settings",
     "fit_autoencoder": "training.fit",
     "load_classifier": "models.classifiers",
     "read_bundle": "bundle.read",

@@ -23,18 +23,6 @@ if TYPE_CHECKING:
 quieten_tensorflow()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def on_any_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Train in float32 unless a test says otherwise, whatever this machine is fast in."""
-    from adversarial.training import mixed_precision as precision
-
-    cpuinfo = tmp_path_factory.mktemp("cpu") / "cpuinfo"
-    cpuinfo.write_text("flags : fpu avx2\n", encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "CPUINFO", cpuinfo)
-        yield
-
-
 @pytest.fixture(scope="session")
 def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `.keras` classifier of the three classes, trained to about 100 %."""
@@ -63,6 +51,7 @@ def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle(classifier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector bundle for the classifier, fitted on 600 rows through the public function."""
     from adversarial.training.members import Plan
+    from adversarial.training.settings import TrainingSettings
     from drift_monitor.config import DataConfig
     from drift_monitor.detectors.fit import fit
 
@@ -74,7 +63,7 @@ def bundle(classifier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         DataConfig(path=str(data), input="image", label="label", segments=["site"]),
         directory / "detector",
         classes=CLASSES,
-        plan=Plan(epochs=3),
+        plan=Plan(training=TrainingSettings(epochs=3, precision="float32")),
         verbose=0,
     )
 

@@ -82,31 +82,36 @@ def train(
     from adversarial.paper.train import detector_outputs, train_classifier, train_detector
     from adversarial.training.members import Plan
     from adversarial.training.objective import Objective
+    from adversarial.training.settings import TrainingSettings
 
     # What is wrong with the detector's options should not come to light after the classifier.
     recipe = find_recipe(dataset, model)
     check_fpr(fpr, N_REFERENCE)
     plan = Plan(
         autoencoders=(autoencoder,),
-        epochs=detector_epochs or recipe.detector_epochs,
-        learning_rate=recipe.baseline_learning_rate if baseline else Plan.learning_rate,
-        schedule="cosine",
-        augmentation=recipe.augmentation,
-        objective=Objective(
-            kl=0.0 if baseline else 1.0,
-            mse=1.0 if baseline else 0.0,
-            temperature=temperature,
-            hidden=[parse_hidden_layer(text) for text in hidden_layer or ()],
+        training=TrainingSettings(
+            objective=Objective(
+                kl=0.0 if baseline else 1.0,
+                mse=1.0 if baseline else 0.0,
+                temperature=temperature,
+                hidden=[parse_hidden_layer(text) for text in hidden_layer or ()],
+            ),
+            epochs=detector_epochs or recipe.detector_epochs,
+            learning_rate=(
+                recipe.baseline_learning_rate if baseline else TrainingSettings.learning_rate
+            ),
+            schedule="cosine",
+            augmentation=recipe.augmentation,
+            snapshots=1 + earlier,
+            seed=seed,
         ),
-        snapshots=1 + earlier,
-        seed=seed,
     )
     directory = (cache_dir or cache_directory()) / f"{dataset}-{model}"
     for output in detector_outputs(directory / name, plan):
         check_replaceable(output)
     data = load_dataset(dataset, data_dir)
     verbose = 1 if sys.stdout.isatty() else 2
-    classifier, about = train_classifier(
+    classifier = train_classifier(
         data,
         model,
         directory,
@@ -115,14 +120,14 @@ def train(
         resume=resume,
         verbose=verbose,
     )
-    typer.echo(f"{directory / 'classifier.keras'}: test accuracy {about['accuracy']:.2%}")
+    accuracy = classifier.summary["accuracy"]
+    typer.echo(f"{directory / 'classifier.keras'}: test accuracy {accuracy:.2%}")
     detector = train_detector(
         data,
         model,
         classifier,
         directory / name,
         plan,
-        about=about,
         fpr=fpr,
         resume=resume,
         verbose=verbose,

@@ -3,10 +3,9 @@
 import json
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -18,9 +17,25 @@ from adversarial.files import arrays_digest
 from adversarial.models.classifiers import load_model
 from adversarial.paper.datasets import Dataset, scale
 from adversarial.paper.recipes import N_REFERENCE, find_recipe
-from adversarial.training.checkpoints import Checkpoints, checkpoint_dir, fit
+from adversarial.training.checkpoints import Batches, Checkpoints, checkpoint_dir, fit
 from adversarial.training.members import Plan, train_members
 from adversarial.training.mixed_precision import bfloat16_is_fast, mixed_copy
+from adversarial.training.settings import TrainingSettings
+
+
+class TrainedClassifier(NamedTuple):
+    """One of the paper's classifiers.
+
+    Attributes
+    ----------
+    model : keras.Model
+        Maps images in [0, 1] to probabilities.
+    summary : dict
+        Accuracy, epochs, precision, seed, seconds and the data's source.
+    """
+
+    model: keras.Model
+    summary: dict[str, Any]
 
 
 def train_classifier(
@@ -33,7 +48,7 @@ def train_classifier(
     seed: int = 0,
     resume: bool = False,
     verbose: int | str = "auto",
-) -> tuple[keras.Model, dict[str, Any]]:
+) -> TrainedClassifier:
     """Train one of the paper's classifiers, or load it if it has been trained so before.
 
     The passes of the training run in bfloat16 where the hardware is fast in it; the weights and the
@@ -49,15 +64,19 @@ def train_classifier(
         Where `classifier.keras` and its summary `classifier.json` are kept.
     epochs : int, optional
         The recipe's when not given.
-    batch_size, seed, resume, verbose
-        As in `adversarial.training.checkpoints.fit`.
+    batch_size : int
+        Images in a step.
+    seed : int
+        Of the weights, the shuffling and the augmentation.
+    resume : bool
+        Go on from the checkpoint that a killed run left in `directory`.
+    verbose : int or "auto"
+        As in `keras.Model.fit`.
 
     Returns
     -------
-    keras.Model
-        Maps images in [0, 1] to probabilities.
-    dict
-        Accuracy, epochs, precision, seed, seconds and the data's source.
+    TrainedClassifier
+        The model, in float32, and the summary.
     """
     recipe = find_recipe(dataset.name, model)
     if len(dataset.x_train) <= N_REFERENCE:
@@ -80,13 +99,14 @@ def train_classifier(
     if saved.exists() and summary_file.exists():
         summary = json.loads(summary_file.read_text(encoding="utf-8"))
         if summary.items() >= settings.items():
-            return load_model(saved), summary
+            return TrainedClassifier(load_model(saved), summary)
 
     x, y = scale(dataset.x_train[:-N_REFERENCE]), dataset.y_train[:-N_REFERENCE]
     keras.utils.set_random_seed(seed)
     classifier = recipe.classifier()
     trained = mixed_copy(classifier) if settings["precision"] == "bfloat16" else classifier
-    steps = epochs * -(-len(x) // batch_size)
+    batches = Batches(x, y, batch_size, seed, recipe.augmentation)
+    steps = epochs * batches.steps
     schedule = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 25,
         decay_steps=steps - steps // 5,
@@ -104,14 +124,10 @@ def train_classifier(
     checkpoints = Checkpoints(directory / "classifier.training", settings, resume=resume)
     history = fit(
         trained,
-        x,
-        y,
+        batches,
         checkpoints,
         epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
         validation=(scale(dataset.x_train[-N_REFERENCE:]), dataset.y_train[-N_REFERENCE:]),
-        augment=recipe.augmentation,
         verbose=verbose,
     )
     classifier.set_weights(trained.get_weights())
@@ -124,17 +140,16 @@ def train_classifier(
     classifier.save(saved)
     summary_file.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     checkpoints.remove()
-    return classifier, summary
+    return TrainedClassifier(classifier, summary)
 
 
 def train_detector(
     dataset: Dataset,
     model: str,
-    classifier: keras.Model,
+    classifier: TrainedClassifier,
     output: Path,
     plan: Plan | None = None,
     *,
-    about: Mapping[str, Any],
     fpr: float = 0.05,
     resume: bool = False,
     verbose: int | str = "auto",
@@ -145,20 +160,20 @@ def train_detector(
     ----------
     dataset, model
         As in `train_classifier`. The last 5,000 training images are the reference window.
-    classifier : keras.Model
-        From `train_classifier`.
+    classifier : TrainedClassifier
+        From `train_classifier`. Its summary is kept in the bundle, beside the detector's own.
     output : Path
         Directory of the bundle. Checkpoints lie in `<output>.training` until it is written.
     plan : Plan, optional
         How to train; the recipe's epochs when not given. Its "auto" autoencoder is the recipe's.
         Of several snapshots the last is the detector, and the first is written too, as
         `<output>-earlier`: section 4.3 of the paper attacks the one and defends with the other.
-    about : mapping
-        The classifier's summary, kept in the bundle's beside the detector's own.
     fpr : float
         ε_FPR of the threshold.
-    resume, verbose
-        As in `adversarial.training.checkpoints.fit`.
+    resume : bool
+        Go on from the checkpoints that a killed run left in `<output>.training`.
+    verbose : int or "auto"
+        As in `keras.Model.fit`.
 
     Returns
     -------
@@ -168,14 +183,16 @@ def train_detector(
     """
     recipe = find_recipe(dataset.name, model)
     plan = plan or Plan(
-        epochs=recipe.detector_epochs, schedule="cosine", augmentation=recipe.augmentation
+        training=TrainingSettings(
+            epochs=recipe.detector_epochs, schedule="cosine", augmentation=recipe.augmentation
+        )
     )
     outputs = detector_outputs(output, plan)
     named = [recipe.autoencoder if name == "auto" else name for name in plan.autoencoders]
     started = time.monotonic()
     checkpoints = checkpoint_dir(output)
     members = train_members(
-        classifier,
+        classifier.model,
         scale(dataset.x_train[:-N_REFERENCE]),
         replace(plan, autoencoders=named),
         checkpoints,
@@ -189,7 +206,7 @@ def train_detector(
 
     def save(epochs_before: int, path: Path) -> AdversarialDetector:
         detector = AdversarialDetector(
-            classifier,
+            classifier.model,
             members.autoencoders[epochs_before],
             class_names=dataset.class_names,
             temperature=members.temperature,
@@ -198,17 +215,17 @@ def train_detector(
         detector.calibrate(window.append_column("label", labels), fpr)
         corrected = detector.predict(x_test).reconstruction_prediction
         detector.training = members.summary | {
-            "epochs": plan.epochs - epochs_before,
+            "epochs": plan.training.epochs - epochs_before,
             "reference_rows": N_REFERENCE,
             "corrected_accuracy": float(np.mean(corrected == dataset.y_test)),
             "seconds": seconds,
-            "classifier": dict(about),
+            "classifier": classifier.summary,
         }
         detector.save(path)
         return detector
 
     if len(outputs) > 1:
-        save(plan.snapshots - 1, outputs[1])
+        save(plan.training.snapshots - 1, outputs[1])
     detector = save(0, output)
     shutil.rmtree(checkpoints)
     return detector
@@ -224,4 +241,7 @@ def detector_outputs(output: Path, plan: Plan) -> list[Path]:
     """
     if len(plan.autoencoders) != 1:
         raise ModelError("the paper's detectors have one autoencoder: give a plan with one")
-    return [output, *([output.with_name(f"{output.name}-earlier")] if plan.snapshots > 1 else [])]
+    return [
+        output,
+        *([output.with_name(f"{output.name}-earlier")] if plan.training.snapshots > 1 else []),
+    ]

@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from adversarial.files import describe_changes, replace_file, write_json
 
 STATE = "state.json"
 WEIGHTS = "epoch-{:04d}.weights.h5"
+MONITORED = "val_loss"
+"""The value of the history by which an epoch is the best."""
 
 Arrays = Mapping[str, NDArray[Any]]
 Augment = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
@@ -51,9 +54,10 @@ class Checkpoints:
     resume : bool
         Go on from the checkpoint that lies there, if one does; else start anew.
     keep : int
-        Number of epochs whose weights stay.
-    monitor : str, optional
-        A key of the history: the epochs of its least values stay. The last ones when not given.
+        Number of epochs whose weights stay: the last ones or, with `patience`, those of the least
+        validation loss.
+    patience : int, optional
+        The run is over when the validation loss has not improved for this many epochs.
 
     Raises
     ------
@@ -68,14 +72,14 @@ class Checkpoints:
         *,
         resume: bool = False,
         keep: int = 1,
-        monitor: str | None = None,
+        patience: int | None = None,
     ) -> None:
         self.directory = directory
         # How many epochs are kept, and which, cannot be changed once others are gone.
-        kept = {"snapshots": keep, "best by": monitor}
+        kept = {"snapshots": keep, "best by": None if patience is None else MONITORED}
         self.settings = json.loads(json.dumps({**settings, **kept}))
         self.keep = keep
-        self.monitor = monitor
+        self.patience = patience
         self.history: History = {}
         directory.mkdir(parents=True, exist_ok=True)
         if resume and (directory / STATE).exists():
@@ -91,15 +95,21 @@ class Checkpoints:
 
     def chosen(self) -> list[int]:
         """Return the numbers, from 1, of the epochs that stay: the best, or the last, first."""
-        if self.monitor is None:
+        if self.patience is None:
             return list(range(self.epochs, 0, -1)[: self.keep])
-        values = self.history.get(self.monitor, [])
+        values = self.history.get(MONITORED, [])
         if len(values) != self.epochs:
             raise CheckpointError(
-                f"the history has no {self.monitor!r} to choose the best epoch by: hold out rows "
-                "for validation"
+                f"the history has no {MONITORED!r} to choose the best epoch by: hold out rows for "
+                "validation"
             )
         return sorted(range(1, self.epochs + 1), key=lambda epoch: values[epoch - 1])[: self.keep]
+
+    def is_exhausted(self) -> bool:
+        """Say whether the best epoch lies `patience` epochs back; without it, never."""
+        if self.patience is None or not self.epochs:
+            return False
+        return self.epochs - self.chosen()[0] >= self.patience
 
     def save(self, model: keras.Model, logs: Mapping[str, float]) -> None:
         """Commit one more epoch: its weights first, then the state that names it."""
@@ -155,14 +165,58 @@ class Checkpoints:
         self.history = history
 
 
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Training rows in batches that repeat: seed and number of an epoch give its order.
+
+    Parameters
+    ----------
+    x : (n, …) array
+        Training rows.
+    y : (n, …) array, a dict of them, or a callable
+        Targets; a callable gives those of a batch of rows as they are trained on.
+    batch_size : int
+        Rows in a step.
+    seed : int
+        Of the shuffling and the augmentation.
+    augment : callable, optional
+        From a batch of rows and a random generator to the rows to train on.
+    """
+
+    x: NDArray[Any]
+    y: Targets
+    batch_size: int
+    seed: int
+    augment: Augment | None = None
+
+    @property
+    def steps(self) -> int:
+        """Number of batches in an epoch."""
+        return math.ceil(len(self.x) / self.batch_size)
+
+    def from_epoch(self, first: int) -> Iterator[tuple[Any, Any]]:
+        """Yield batches for ever, from the beginning of the epoch with the number `first`."""
+        for epoch in itertools.count(first):
+            rng = np.random.default_rng([self.seed, epoch])
+            order = rng.permutation(len(self.x))
+            for start in range(0, len(self.x), self.batch_size):
+                rows = order[start : start + self.batch_size]
+                part = self.augment(self.x[rows], rng) if self.augment else self.x[rows]
+                if callable(self.y):
+                    yield part, self.y(part)
+                elif isinstance(self.y, Mapping):
+                    yield part, {name: array[rows] for name, array in self.y.items()}
+                else:
+                    yield part, self.y[rows]
+
+
 class _EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
     """Seeds each epoch, commits it, and stops the run when it has not improved for long."""
 
-    def __init__(self, checkpoints: Checkpoints, patience: int | None, seed: int) -> None:
+    def __init__(self, checkpoints: Checkpoints, seed: int) -> None:
         super().__init__()
         self.seed = seed
         self.checkpoints = checkpoints
-        self.patience = patience
         self.started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002
@@ -182,28 +236,16 @@ class _EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # keras is un
                 "are out of the ordinary"
             )
         self.checkpoints.save(self.model, {**(logs or {}), "seconds": seconds})
-        self.model.stop_training |= is_exhausted(self.checkpoints, self.patience)
-
-
-def is_exhausted(checkpoints: Checkpoints, patience: int | None) -> bool:
-    """Say whether the best epoch lies `patience` epochs back; None waits for ever."""
-    if patience is None or not checkpoints.epochs:
-        return False
-    return checkpoints.epochs - checkpoints.chosen()[0] >= patience
+        self.model.stop_training |= self.checkpoints.is_exhausted()
 
 
 def fit(
     model: keras.Model,
-    x: NDArray[Any],
-    y: Targets,
+    batches: Batches,
     checkpoints: Checkpoints,
     *,
     epochs: int,
-    batch_size: int,
-    seed: int,
     validation: tuple[NDArray[Any], Arrays | NDArray[Any]] | None = None,
-    patience: int | None = None,
-    augment: Augment | None = None,
     verbose: int | str = "auto",
 ) -> History:
     """Train a compiled model by `keras.Model.fit`, from where its checkpoints leave off.
@@ -211,26 +253,16 @@ def fit(
     Parameters
     ----------
     model : keras.Model
-        Built and compiled; trained in place.
-    x : (n, …) array
-        Training rows.
-    y : (n, …) array, a dict of them, or a callable
-        Targets; a callable gives those of a batch of rows as they are trained on.
+        Built and compiled; trained in place. Where the checkpoints have a patience it ends with the
+        best epoch's weights, else with the last one's.
+    batches : Batches
+        Training rows and targets.
     checkpoints : Checkpoints
         Of this run.
     epochs : int
         Number of epochs in all, those before a resumption included.
-    batch_size : int
-        Rows in a step.
-    seed : int
-        Of the shuffling and the augmentation; with the number of an epoch it gives that epoch's.
     validation : (x, y), optional
         Held-out rows; adds `val_` values to the history.
-    patience : int, optional
-        Stop when the checkpoints' monitored value has not improved for so many epochs, and take the
-        best epoch's weights.
-    augment : callable, optional
-        From a batch of rows and a random generator to the rows to train on.
     verbose : int or "auto"
         As in `keras.Model.fit`.
 
@@ -255,19 +287,19 @@ def fit(
         )
     if done:
         checkpoints.load(model, done)
-    if done < epochs and not is_exhausted(checkpoints, patience):
+    if done < epochs and not checkpoints.is_exhausted():
         model.fit(
-            _batches(x, y, batch_size, seed, done, augment),
-            steps_per_epoch=math.ceil(len(x) / batch_size),
+            batches.from_epoch(done),
+            steps_per_epoch=batches.steps,
             initial_epoch=done,
             epochs=epochs,
             validation_data=validation,
-            validation_batch_size=batch_size,
+            validation_batch_size=batches.batch_size,
             shuffle=False,  # the batches come shuffled
-            callbacks=[_EachEpoch(checkpoints, patience, seed)],
+            callbacks=[_EachEpoch(checkpoints, batches.seed)],
             verbose=verbose,
         )
-    if patience is not None:
+    if checkpoints.patience is not None:
         checkpoints.load(model, checkpoints.chosen()[0])
     return checkpoints.history
 
@@ -275,26 +307,3 @@ def fit(
 def checkpoint_dir(output: Path) -> Path:
     """Return where the checkpoints of a detector lie until its bundle is written: beside it."""
     return output.with_name(f"{output.name}.training")
-
-
-def _batches(
-    x: NDArray[Any],
-    y: Targets,
-    batch_size: int,
-    seed: int,
-    first_epoch: int,
-    augment: Augment | None,
-) -> Iterator[tuple[Any, Any]]:
-    """Yield batches for ever, each epoch in an order that its number and the seed give."""
-    for epoch in itertools.count(first_epoch):
-        rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(len(x))
-        for start in range(0, len(x), batch_size):
-            rows = order[start : start + batch_size]
-            part = augment(x[rows], rng) if augment else x[rows]
-            if callable(y):
-                yield part, y(part)
-            elif isinstance(y, Mapping):
-                yield part, {name: array[rows] for name, array in y.items()}
-            else:
-                yield part, y[rows]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,9 +15,8 @@ from adversarial.detector.ensemble import check_weights
 from adversarial.errors import ModelError
 from adversarial.models.autoencoders import make_autoencoder
 from adversarial.models.classifiers import load_model
-from adversarial.training.augmentation import Augmentation
-from adversarial.training.fit import Precision, Schedule, fit_autoencoder
-from adversarial.training.objective import Objective
+from adversarial.training.fit import fit_autoencoder
+from adversarial.training.settings import TrainingSettings
 from adversarial.training.temperature import choose_temperature
 
 MIN_ROWS_TO_CHOOSE = 20
@@ -35,47 +33,28 @@ class Plan:
         One training run each: names of architectures ("auto", "image", "dense", "cifar10"; see
         `models.autoencoders.make_autoencoder`), or `.keras` files with a model of one's own,
         which is trained on from the weights it has. Several make an ensemble.
-    snapshots : int
-        Members of the ensemble that each run gives: its last epochs, or with `patience` its best.
     weights : sequence of float, optional
         w_j of the members in the order of runs and, in a run, of snapshots, the newest (or best)
         first. Equal shares of 1 when not given.
     latent_dim : int, optional
         Width of the bottleneck; the architecture's own when not given.
-    objective : Objective
-        What is trained for.
     choose_temperature : bool
         Choose the objective's temperature on held-out rows (`adversarial.training.temperature`).
-    epochs, batch_size, learning_rate, schedule, augmentation, patience, precision, seed
-        As in `training.fit.fit_autoencoder`. The seed also gives the weights a run starts
-        from.
+    training : TrainingSettings
+        Of every run. Each of its snapshots is a member of the ensemble; its seed also gives the
+        weights that an architecture starts from.
     """
 
     autoencoders: Sequence[str] = ("auto",)
-    snapshots: int = 1
     weights: Sequence[float] | None = None
     latent_dim: int | None = None
-    objective: Objective = field(default_factory=Objective)
     choose_temperature: bool = False
-    epochs: int = 10
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    schedule: Schedule = "constant"
-    augmentation: Augmentation | None = None
-    patience: int | None = None
-    precision: Literal["auto"] | Precision = "auto"
-    seed: int = 0
+    training: TrainingSettings = field(default_factory=TrainingSettings)
 
     def __post_init__(self) -> None:
-        if not self.autoencoders or self.snapshots < 1:
-            raise ModelError("a plan needs at least one autoencoder and one snapshot of it")
-        if self.snapshots > self.epochs:
-            raise ModelError(
-                f"{self.snapshots} snapshots of {self.epochs} epochs: ask for at most one per epoch"
-            )
-        if not 0 < self.learning_rate < math.inf:
-            raise ModelError(f"learning rate is {self.learning_rate:g}: expected a number above 0")
-        check_weights(self.weights, len(self.autoencoders) * self.snapshots)
+        if not self.autoencoders:
+            raise ModelError("a plan needs at least one autoencoder")
+        check_weights(self.weights, len(self.autoencoders) * self.training.snapshots)
 
 
 @dataclass(frozen=True)
@@ -133,52 +112,43 @@ def train_members(
     CheckpointError
         If checkpoints were made with other settings or data.
     """
+    settings = plan.training
 
     def make(name: str) -> keras.Model:
-        keras.utils.set_random_seed(plan.seed)
+        keras.utils.set_random_seed(settings.seed)
         if name.endswith(".keras"):
             return load_model(Path(name))
         return make_autoencoder(name, x, latent_dim=plan.latent_dim, value_range=value_range)
 
-    options: Mapping[str, Any] = {
-        "batch_size": plan.batch_size,
-        "learning_rate": plan.learning_rate,
-        "schedule": plan.schedule,
-        "augmentation": plan.augmentation,
-        "precision": plan.precision,
-        "seed": plan.seed,
-        "verbose": verbose,
-    }
+    # What is wrong with the last one should not come to light after the first one's training.
     for name in plan.autoencoders:
-        make(
-            name
-        )  # what is wrong with the last should not come to light after the first's training
+        make(name)
     summary: dict[str, Any] = {
         "rows": len(x),
-        "epochs": plan.epochs,
-        "learning_rate": plan.learning_rate,
-        "schedule": plan.schedule,
-        "augmentation": asdict(plan.augmentation) if plan.augmentation else None,
-        "seed": plan.seed,
+        "epochs": settings.epochs,
+        "learning_rate": settings.learning_rate,
+        "schedule": settings.schedule,
+        "augmentation": asdict(settings.augmentation) if settings.augmentation else None,
+        "seed": settings.seed,
     }
-    objective = plan.objective
     if plan.choose_temperature:
         if len(x) < MIN_ROWS_TO_CHOOSE:
             raise ModelError(
                 f"{len(x)} rows are too few to choose a temperature on a tenth of them: give it as "
                 f"a number, or at least {MIN_ROWS_TO_CHOOSE} rows"
             )
-        order = np.random.default_rng(plan.seed).permutation(len(x))
+        order = np.random.default_rng(settings.seed).permutation(len(x))
         validation, rows = np.split(order, [len(x) // 10])
         temperature, corrected = choose_temperature(
             classifier,
             lambda: make(plan.autoencoders[0]),
             x[rows],
             x[validation],
-            objective,
-            **options,
+            settings,
+            verbose=verbose,
         )
-        objective = replace(objective, temperature=temperature)
+        objective = replace(settings.objective, temperature=temperature)
+        settings = replace(settings, objective=objective)
         summary["corrected_by_temperature"] = {f"{t:g}": c for t, c in corrected.items()}
 
     autoencoders: list[keras.Model] = []
@@ -189,13 +159,10 @@ def train_members(
             classifier,
             autoencoder,
             x,
-            objective=objective,
-            epochs=plan.epochs,
-            patience=plan.patience,
-            snapshots=plan.snapshots,
+            settings,
             checkpoint_dir=checkpoint_dir / str(number),
             resume=resume,
-            **options,
+            verbose=verbose,
         )
         for weights in training.snapshots:
             member = make(name)
@@ -203,6 +170,6 @@ def train_members(
             autoencoders.append(member)
         history = {key: values for key, values in training.history.items() if key != "seconds"}
         runs.append({"autoencoder": Path(name).name, "precision": training.precision} | history)
-    summary["objective"] = asdict(objective)
+    summary["objective"] = asdict(settings.objective)
     summary |= runs[0] if len(runs) == 1 else {"runs": runs}
-    return Members(autoencoders, objective.temperature, summary)
+    return Members(autoencoders, settings.objective.temperature, summary)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from adversarial.attacks import FGSM
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.training.fit import fit_autoencoder
-from adversarial.training.objective import Objective
+from adversarial.training.settings import TrainingSettings
 
 TEMPERATURES = (0.2, 0.5, 1.0)
 ATTACK_STANDARD_DEVIATIONS = 0.3
@@ -23,12 +22,11 @@ def choose_temperature(
     make_autoencoder: Callable[[], keras.Model],
     x: NDArray[np.float32],
     validation: NDArray[np.float32],
-    objective: Objective,
+    settings: TrainingSettings,
     *,
     temperatures: Sequence[float] = TEMPERATURES,
     epochs: int = 2,
-    seed: int = 0,
-    **options: Any,
+    verbose: int | str = "auto",
 ) -> tuple[float, dict[float, float]]:
     """Return the temperature whose autoencoder corrects best.
 
@@ -47,16 +45,15 @@ def choose_temperature(
         Training rows.
     validation : (n, *input_shape) float32
         Held-out rows, of which the first 2,000 are used.
-    objective : Objective
-        What is trained for; its temperature is ignored.
+    settings : TrainingSettings
+        How the autoencoder is to be trained; the objective's temperature, `epochs`, `patience` and
+        `snapshots` are ignored. The seed also gives the weights that it starts from.
     temperatures : sequence of float
         Candidates. The largest wins where several correct equally well: it changes least.
     epochs : int
         Of each short training.
-    seed : int
-        Of weights and shuffling.
-    **options
-        Passed on to `fit_autoencoder`.
+    verbose : int or "auto"
+        As in `keras.Model.fit`.
 
     Returns
     -------
@@ -75,17 +72,16 @@ def choose_temperature(
 
     corrected: dict[float, float] = {}
     for temperature in temperatures:
-        keras.utils.set_random_seed(seed)
+        keras.utils.set_random_seed(settings.seed)
         autoencoder = make_autoencoder()
-        fit_autoencoder(
-            classifier,
-            autoencoder,
-            x,
-            objective=replace(objective, temperature=temperature),
+        short = replace(
+            settings,
+            objective=replace(settings.objective, temperature=temperature),
             epochs=epochs,
-            seed=seed,
-            **options,
+            patience=None,
+            snapshots=1,
         )
+        fit_autoencoder(classifier, autoencoder, x, short, verbose=verbose)
         found = AdversarialDetector(classifier, autoencoder).predict(attacked)
         corrected[temperature] = float(np.mean(found.reconstruction_prediction == classes))
     return max(corrected, key=lambda t: (corrected[t], t)), corrected

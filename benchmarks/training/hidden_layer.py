@@ -26,6 +26,7 @@ from adversarial.models.classifiers import load_model
 from adversarial.paper.datasets import load_dataset, scale
 from adversarial.training.fit import fit_autoencoder
 from adversarial.training.objective import HiddenLayer, Objective
+from adversarial.training.settings import TrainingSettings
 from benchmarks.record import write_record
 
 N_VALIDATION = 2_000
@@ -98,16 +99,10 @@ def main() -> None:
         for way, objective in objectives.items():
             keras.utils.set_random_seed(seed)
             autoencoder = make_autoencoder(arguments.autoencoder, x)
-            history = fit_autoencoder(
-                classifier,
-                autoencoder,
-                x,
-                objective=objective,
-                epochs=arguments.epochs,
-                batch_size=BATCH_SIZE,
-                seed=seed,
-                verbose=0,
-            ).history
+            settings = TrainingSettings(
+                objective=objective, epochs=arguments.epochs, batch_size=BATCH_SIZE, seed=seed
+            )
+            history = fit_autoencoder(classifier, autoencoder, x, settings, verbose=0).history
             found = AdversarialDetector(classifier, autoencoder).predict(attacked)
             run = {"corrected": float(np.mean(found.reconstruction_prediction == classes))}
             if objective.hidden:

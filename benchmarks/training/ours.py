@@ -8,6 +8,7 @@ import tensorflow as tf
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.models.classifiers import load_model
 from adversarial.training.fit import fit_autoencoder
+from adversarial.training.settings import TrainingSettings
 from benchmarks.training.task import Task, serve_trainer
 
 
@@ -33,16 +34,15 @@ class Trainer:
 
     def train(self) -> str:
         """Train one epoch and return the precision it ran in."""
-        trained = fit_autoencoder(
-            self.classifier,
-            self.autoencoder,
-            self.task.x,
+        settings = TrainingSettings(
             epochs=1,
             batch_size=self.task.batch_size,
             validation_split=0,
             precision=self.task.precision,
             seed=self.round,
-            verbose=0,
+        )
+        trained = fit_autoencoder(
+            self.classifier, self.autoencoder, self.task.x, settings, verbose=0
         )
         return trained.precision
 

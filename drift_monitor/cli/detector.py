@@ -199,29 +199,32 @@ def fit(
     from adversarial.training.augmentation import Augmentation
     from adversarial.training.members import Plan
     from adversarial.training.objective import Objective
+    from adversarial.training.settings import TrainingSettings
     from drift_monitor.detectors.fit import fit as fit_detector
 
     chosen = temperature == "auto"
     plan = Plan(
         autoencoders=autoencoder or ("auto",),
-        snapshots=snapshots,
         weights=None if weights is None else _numbers(weights, "--weights"),
         latent_dim=latent_dim,
-        objective=Objective(
-            mse=mse,
-            temperature=1.0 if chosen else _number(temperature, "--temperature"),
-            hidden=[parse_hidden_layer(text) for text in hidden_layer or ()],
-            projection=projection,
-        ),
         choose_temperature=chosen,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        schedule=schedule,
-        augmentation=Augmentation(shift, flip, fill=value_range[0]) if shift or flip else None,
-        patience=patience,
-        precision=precision,
-        seed=seed,
+        training=TrainingSettings(
+            objective=Objective(
+                mse=mse,
+                temperature=1.0 if chosen else _number(temperature, "--temperature"),
+                hidden=[parse_hidden_layer(text) for text in hidden_layer or ()],
+                projection=projection,
+            ),
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            augmentation=Augmentation(shift, flip, fill=value_range[0]) if shift or flip else None,
+            patience=patience,
+            snapshots=snapshots,
+            precision=precision,
+            seed=seed,
+        ),
     )
     path = fit_detector(
         classifier,

@@ -105,7 +105,7 @@ def fit(
     if reference_data:
         reference = read_normal_rows(data.model_copy(update={"path": reference_data}), spec)
     else:
-        training, reference = _hold_out(training, plan.seed)
+        training, reference = _hold_out(training, plan.training.seed)
     if classes is None:
         classes = class_names(data.path, data.label)
     _check_before_training(reference, data, classes, classifier.output_shape[-1], fpr)
@@ -129,7 +129,7 @@ def fit(
         input_spec=spec,
         temperature=members.temperature,
     )
-    set_reference(detector, reference, data, fpr, accuracy=accuracy, seed=plan.seed)
+    set_reference(detector, reference, data, fpr, accuracy=accuracy, seed=plan.training.seed)
     detector.training = members.summary | {
         "reference_rows": sum(len(chunk.x) for chunk in reference),
         "reference": "given" if reference_data else "held out from the training rows",

@@ -116,3 +116,56 @@ def test_cifar10_models_survive_safe_mode(tmp_path: Any) -> None:
         model.save(tmp_path / "model.keras")
         copy = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
         np.testing.assert_array_equal(np.asarray(model(x)), np.asarray(copy(x)))
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 1), (9, 13, 3), (32, 32, 3)])
+def test_an_image_autoencoder_keeps_shape_and_range(shape: tuple[int, ...]) -> None:
+    model = architectures.image_autoencoder(shape, latent_dim=4, value_range=(-1.0, 1.0))
+    x = np.random.default_rng(0).uniform(-1, 1, (2, *shape)).astype(np.float32)
+    y = np.asarray(model(x))
+    assert y.shape == x.shape
+    assert y.min() >= -1
+    assert y.max() <= 1
+    assert model.get_layer("latent").units == 4
+
+
+def test_the_fashion_mnist_autoencoder_is_the_papers() -> None:
+    model = architectures.image_autoencoder((28, 28, 1))
+    convolutions = [
+        (layer.filters, layer.kernel_size, layer.strides)
+        for layer in model.layers
+        if hasattr(layer, "filters")
+    ]
+    assert convolutions == [
+        (64, (4, 4), (2, 2)),
+        (128, (4, 4), (2, 2)),
+        (512, (4, 4), (2, 2)),
+        (64, (3, 3), (2, 2)),
+        (32, (3, 3), (2, 2)),
+        (1, (3, 3), (1, 1)),
+    ]
+    dense = [layer.units for layer in model.layers if hasattr(layer, "units")]
+    assert dense == [10, 1568]
+
+
+def test_a_dense_autoencoder_scales_features_by_the_training_rows() -> None:
+    x = np.random.default_rng(0).normal([0, 1e4], [1, 1e3], (500, 2)).astype(np.float32)
+    model = architectures.dense_autoencoder(x, latent_dim=2)
+    scaled = np.asarray(model.layers[0](x))
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-3)
+    assert model(x[:3]).shape == (3, 2)
+
+
+def test_a_dense_autoencoder_does_not_magnify_a_feature_that_was_constant() -> None:
+    x = np.random.default_rng(0).normal([0, 0.1], [1, 0], (500, 2)).astype(np.float32)
+    model = architectures.dense_autoencoder(x, latent_dim=2)
+    changed = x[:5] + np.array([0, 0.5], np.float32)
+    scaled = np.asarray(model.layers[0](np.concatenate([x[:5], changed])))
+    np.testing.assert_allclose(scaled[:, 1], [0] * 5 + [0.5] * 5, atol=1e-6)
+    np.testing.assert_allclose(model(changed), model(x[:5]), atol=5)
+
+
+def test_no_make_autoencoder_for_sequences() -> None:
+    with pytest.raises(ModelError, match=r"\(5, 4\)"):
+        architectures.make_autoencoder("auto", np.zeros((2, 5, 4), np.float32))

@@ -17,6 +17,7 @@ from adversarial.paper.recipes import RECIPES, find_recipe
 from adversarial.paper.train import train_classifier, train_detector
 from adversarial.training.members import Plan
 from tests.adversarial.paper.test_datasets import write_idx
+from tests.support.training import float32, watch_learning_rate
 
 
 @pytest.fixture(autouse=True)
@@ -181,18 +182,7 @@ def test_models_are_kept_in_the_cache_directory(monkeypatch: pytest.MonkeyPatch)
 def test_the_one_cycle_ends_at_no_learning_rate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rates: list[float] = []
-
-    class Watch(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
-            rates.append(float(self.model.optimizer.learning_rate))
-
-    fit = keras.Model.fit
-
-    def watched(self: keras.Model, *args: Any, callbacks: list[Any], **rest: Any) -> Any:
-        return fit(self, *args, callbacks=[*callbacks, Watch()], **rest)
-
-    monkeypatch.setattr(keras.Model, "fit", watched)
+    rates = watch_learning_rate(monkeypatch)
     train_classifier(stripes(168), "cnn", tmp_path, epochs=5, batch_size=16, verbose=0)
     assert len(rates) == 40
     assert max(rates) == pytest.approx(2e-3, rel=0.05)
@@ -202,12 +192,11 @@ def test_the_one_cycle_ends_at_no_learning_rate(
 
 def test_the_detector_of_an_earlier_epoch_is_kept_too(tmp_path: Path) -> None:
     dataset = stripes(168)
-    classifier, about = train_classifier(dataset, "cnn", tmp_path, epochs=1, verbose=0)
+    classifier = train_classifier(dataset, "cnn", tmp_path, epochs=1, verbose=0)
 
-    def train(name: str, **plan: Any) -> AdversarialDetector:
-        return train_detector(
-            dataset, "cnn", classifier, tmp_path / name, Plan(**plan), about=about, verbose=0
-        )
+    def train(name: str, **settings: Any) -> AdversarialDetector:
+        plan = Plan(training=float32(**settings))
+        return train_detector(dataset, "cnn", classifier, tmp_path / name, plan, verbose=0)
 
     last = train("detector", epochs=3, snapshots=3)
     earlier = AdversarialDetector.load(tmp_path / "detector-earlier")
@@ -220,4 +209,6 @@ def test_the_detector_of_an_earlier_epoch_is_kept_too(tmp_path: Path) -> None:
     assert earlier.threshold == pytest.approx(alone.threshold, rel=1e-3)
     assert earlier.threshold != last.threshold
     with pytest.raises(ModelError, match="have one autoencoder"):
-        train("ensemble", autoencoders=("auto", "dense"))
+        train_detector(
+            dataset, "cnn", classifier, tmp_path / "ensemble", Plan(("auto", "dense")), verbose=0
+        )

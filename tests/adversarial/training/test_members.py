@@ -8,27 +8,19 @@ import pytest
 from adversarial.errors import ModelError
 from adversarial.models.autoencoders import make_autoencoder
 from adversarial.training.members import Plan, train_members
-from adversarial.training.objective import Objective
+from adversarial.training.settings import TrainingSettings
 from adversarial.training.temperature import choose_temperature
-from tests.support.animals import make_images
-
-
-@pytest.fixture
-def classifier(classifier_file: Path) -> keras.Model:
-    return keras.saving.load_model(classifier_file)
-
-
-def rows(n: int = 128) -> np.ndarray:
-    return np.asarray(make_images(n, seed=5)[0][..., None] / np.float32(255))
+from tests.support.animals import make_rows
+from tests.support.training import NO_STEP, float32
 
 
 def test_architectures_and_snapshots_make_an_ensemble(
     classifier: keras.Model, tmp_path: Path
 ) -> None:
     own = tmp_path / "own.keras"
-    make_autoencoder("dense", rows(), latent_dim=2).save(own)
-    plan = Plan(autoencoders=("dense", str(own)), snapshots=2, epochs=3)
-    found = train_members(classifier, rows(), plan, tmp_path / "runs", verbose=0)
+    make_autoencoder("dense", make_rows(128, seed=5), latent_dim=2).save(own)
+    plan = Plan(autoencoders=("dense", str(own)), training=float32(snapshots=2, epochs=3))
+    found = train_members(classifier, make_rows(128, seed=5), plan, tmp_path / "runs", verbose=0)
     assert len(found.autoencoders) == 4
     latents = [member.get_layer("latent").units for member in found.autoencoders]
     assert latents == [40, 40, 2, 2]
@@ -39,9 +31,11 @@ def test_architectures_and_snapshots_make_an_ensemble(
 
 
 def test_the_same_plan_trains_the_same_members(classifier: keras.Model, tmp_path: Path) -> None:
-    plan = Plan(autoencoders=("dense",), epochs=1, seed=3)
+    plan = Plan(autoencoders=("dense",), training=float32(epochs=1, seed=3))
     first, second = (
-        train_members(classifier, rows(), plan, tmp_path / name, verbose=0).autoencoders[0]
+        train_members(
+            classifier, make_rows(128, seed=5), plan, tmp_path / name, verbose=0
+        ).autoencoders[0]
         for name in ("a", "b")
     )
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
@@ -52,10 +46,9 @@ def test_the_same_plan_trains_the_same_members(classifier: keras.Model, tmp_path
     ("plan", "message"),
     [
         ({"autoencoders": ()}, "at least one autoencoder"),
-        ({"snapshots": 0}, "at least one autoencoder and one snapshot"),
-        ({"snapshots": 3, "epochs": 2}, "3 snapshots of 2 epochs"),
         ({"weights": (0.5, 0.5)}, "expected 1, one per autoencoder"),
         ({"autoencoders": ("dense", "image"), "weights": (0.9, 0.9)}, "their sum at most 1"),
+        ({"weights": (0.5,), "training": TrainingSettings(snapshots=2)}, "expected 2, one per"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(plan: dict[str, Any], message: str) -> None:
@@ -81,14 +74,14 @@ def test_an_autoencoder_that_does_not_fit_is_refused(
 def test_the_last_autoencoder_is_looked_at_before_the_first_is_trained(
     classifier: keras.Model, tmp_path: Path
 ) -> None:
-    plan = Plan(autoencoders=("dense", "missing.keras"), epochs=1)
+    plan = Plan(autoencoders=("dense", "missing.keras"), training=float32(epochs=1))
     with pytest.raises(ModelError, match=r"missing\.keras not found"):
-        train_members(classifier, rows(), plan, tmp_path / "runs", verbose=0)
+        train_members(classifier, make_rows(128, seed=5), plan, tmp_path / "runs", verbose=0)
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_dense_autoencoder_of_images_stays_within_their_range() -> None:
-    x = rows(20) * 2 - 1
+    x = make_rows(20, seed=5) * 2 - 1
     model = make_autoencoder("dense", x, value_range=(-1.0, 1.0))
     found = np.asarray(model(x))
     assert found.shape == x.shape
@@ -98,8 +91,8 @@ def test_a_dense_autoencoder_of_images_stays_within_their_range() -> None:
 def test_the_temperature_that_corrects_best_is_chosen(
     classifier: keras.Model, tmp_path: Path
 ) -> None:
-    x = rows(400)
-    plan = Plan(autoencoders=("dense",), choose_temperature=True, epochs=1)
+    x = make_rows(400, seed=5)
+    plan = Plan(autoencoders=("dense",), choose_temperature=True, training=float32(epochs=1))
     found = train_members(classifier, x, plan, tmp_path / "runs", verbose=0)
     corrected = found.summary["corrected_by_temperature"]
     assert set(corrected) == {"0.2", "0.5", "1"}
@@ -108,15 +101,14 @@ def test_the_temperature_that_corrects_best_is_chosen(
 
 def test_equal_temperatures_leave_the_target_as_it_is(classifier: keras.Model) -> None:
     """An autoencoder that learns nothing corrects alike at every temperature."""
-    x = rows(64)
+    x = make_rows(64, seed=5)
     temperature, corrected = choose_temperature(
         classifier,
         lambda: make_autoencoder("dense", x),
         x,
         x,
-        Objective(),
+        float32(learning_rate=NO_STEP),
         epochs=1,
-        learning_rate=0.0,
         verbose=0,
     )
     assert len(set(corrected.values())) == 1

@@ -21,6 +21,7 @@ from adversarial.bundle.threshold import apply_threshold
 from adversarial.bundle.write import write_bundle
 from adversarial.errors import ModelError
 from adversarial.training.members import Plan
+from adversarial.training.settings import TrainingSettings
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import DataConfig
 from drift_monitor.detectors.fit import fit
@@ -49,7 +50,8 @@ def fit_with(
 
     def run(fpr: float) -> Path:
         output = directory / f"detector-{fpr}"
-        fit(classifier_file, data, output, classes=CLASSES, plan=Plan(epochs=1), fpr=fpr, verbose=0)
+        plan = Plan(training=TrainingSettings(epochs=1, precision="float32"))
+        fit(classifier_file, data, output, classes=CLASSES, plan=plan, fpr=fpr, verbose=0)
         return output
 
     return run

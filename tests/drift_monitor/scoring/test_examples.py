@@ -12,6 +12,7 @@ import pytest
 from adversarial import InputSpec
 from adversarial.errors import DriftMonitorError
 from adversarial.training.members import Plan
+from adversarial.training.settings import TrainingSettings
 from drift_monitor.config import Monitor
 from drift_monitor.job.run import run_interval
 from drift_monitor.scoring.examples import render_examples
@@ -88,7 +89,8 @@ def test_flat_rows_are_scored_and_their_features_shown(tmp_path: Path) -> None:
     pq.write_table(table(500), tmp_path / "train.parquet")
     columns = ["age", "income", "delta"]
     data = DataConfig(path=str(tmp_path / "train.parquet"), input=columns)
-    fit(tmp_path / "model.keras", data, tmp_path / "detector", plan=Plan(epochs=1), verbose=0)
+    plan = Plan(training=TrainingSettings(epochs=1, precision="float32"))
+    fit(tmp_path / "model.keras", data, tmp_path / "detector", plan=plan, verbose=0)
 
     pq.write_table(table(200), tmp_path / "2026-11-20.parquet")
     monitor = Monitor(

@@ -1,0 +1,84 @@
+"""How an autoencoder is trained."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from adversarial.errors import ModelError
+from adversarial.training.augmentation import Augmentation
+from adversarial.training.objective import Objective
+
+Precision = Literal["float32", "bfloat16"]
+Schedule = Literal["constant", "cosine"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How an autoencoder is trained; the optimiser is Adam.
+
+    Parameters
+    ----------
+    objective : Objective
+        What it is trained for.
+    epochs : int
+        Passes over the training rows.
+    batch_size : int
+        Rows in a step.
+    learning_rate : float
+        Of the optimiser; above 0.
+    schedule : {"constant", "cosine"}
+        "cosine" lowers the learning rate to zero by half a cosine over the epochs.
+    validation_split : float
+        Share of the rows, 0 or more and below 1, that is held out for the validation loss. They are
+        drawn at random by `seed`.
+    augmentation : Augmentation, optional
+        Of the training images: an autoencoder soon learns them by heart, and then corrects new ones
+        less well. M(x) is computed anew in each epoch. Ask for no more than the classifier was
+        trained with.
+    patience : int, optional
+        Stop when the validation loss has not improved for this many epochs, and keep the weights of
+        the best epoch.
+    snapshots : int
+        Number of epochs whose weights are kept: the last ones or, with `patience`, the best.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the forward and backward passes; weights and optimiser are float32 always. "auto" takes
+        bfloat16 where the hardware is fast in it, checks afterwards that it scores as float32 does,
+        and trains again in float32 if it does not (`adversarial.training.mixed_precision`).
+    seed : int
+        Seeds the split, the shuffling, the augmentation and the projections.
+
+    Raises
+    ------
+    ModelError
+        If the learning rate, the validation split or the number of snapshots is out of range.
+
+    Examples
+    --------
+    >>> TrainingSettings(epochs=20, objective=Objective(temperature=0.5)).learning_rate
+    0.001
+    """
+
+    objective: Objective = field(default_factory=Objective)
+    epochs: int = 10
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    schedule: Schedule = "constant"
+    validation_split: float = 0.05
+    augmentation: Augmentation | None = None
+    patience: int | None = None
+    snapshots: int = 1
+    precision: Literal["auto"] | Precision = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate < math.inf:
+            raise ModelError(f"learning rate is {self.learning_rate:g}: expected a number above 0")
+        if not 0 <= self.validation_split < 1:
+            raise ModelError(
+                f"validation_split is {self.validation_split}: expected a share below 1"
+            )
+        if not 1 <= self.snapshots <= self.epochs:
+            raise ModelError(
+                f"{self.snapshots} snapshots of {self.epochs} epochs: ask for at least one, and at "
+                "most one per epoch"
+            )
