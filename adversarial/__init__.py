@@ -13,18 +13,25 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 if TYPE_CHECKING:
+    from adversarial.bundle.calibration import Calibration
     from adversarial.bundle.manifest import BundleError, InputSpec
     from adversarial.bundle.read import Bundle, read_bundle
     from adversarial.detector.detector import AdversarialDetector, Prediction
     from adversarial.models.classifiers import load_classifier
     from adversarial.training.fit import fit_autoencoder
+    from adversarial.training.members import Plan
+    from adversarial.training.objective import HiddenLayer, Objective
     from adversarial.training.settings import TrainingSettings
 
 __all__ = [
     "AdversarialDetector",
     "Bundle",
     "BundleError",
+    "Calibration",
+    "HiddenLayer",
     "InputSpec",
+    "Objective",
+    "Plan",
     "Prediction",
     "TrainingSettings",
     "fit_autoencoder",
@@ -36,7 +43,11 @@ _MODULES = {
     "AdversarialDetector": "detector.detector",
     "Bundle": "bundle.read",
     "BundleError": "bundle.manifest",
+    "Calibration": "bundle.calibration",
+    "HiddenLayer": "training.objective",
     "InputSpec": "bundle.manifest",
+    "Objective": "training.objective",
+    "Plan": "training.members",
     "Prediction": "detector.detector",
     "TrainingSettings": "training.settings",
     "fit_autoencoder": "training.fit",

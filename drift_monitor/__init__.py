@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from adversarial.errors import DriftMonitorError
     from drift_monitor.config import DataConfig, Monitor, Policy, load_monitor
-    from drift_monitor.detectors.fit import fit
+    from drift_monitor.detectors.fit import ClassifierFile, fit
+    from drift_monitor.detectors.reference import CalibrationSettings
     from drift_monitor.job.backfill import Backfill, backfill
     from drift_monitor.job.run import run_interval
     from drift_monitor.notebook.committed import (
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backfill",
+    "CalibrationSettings",
+    "ClassifierFile",
     "DataConfig",
     "DriftMonitorError",
     "Monitor",
@@ -45,6 +48,8 @@ __all__ = [
 
 _MODULES = {
     "Backfill": "drift_monitor.job.backfill",
+    "CalibrationSettings": "drift_monitor.detectors.reference",
+    "ClassifierFile": "drift_monitor.detectors.fit",
     "DataConfig": "drift_monitor.config",
     "DriftMonitorError": "adversarial.errors",
     "Monitor": "drift_monitor.config",

@@ -53,16 +53,15 @@ def bundle(classifier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     from adversarial.training.members import Plan
     from adversarial.training.settings import TrainingSettings
     from drift_monitor.config import DataConfig
-    from drift_monitor.detectors.fit import fit
+    from drift_monitor.detectors.fit import ClassifierFile, fit
 
     directory = tmp_path_factory.mktemp("bundle")
     images, labels = make_images(800, seed=1)
     data = write_batch(directory / "train.parquet", images, labels)
     return fit(
-        classifier_file,
+        ClassifierFile(classifier_file, class_names=CLASSES),
         DataConfig(path=str(data), input="image", label="label", segments=["site"]),
         directory / "detector",
-        classes=CLASSES,
         plan=Plan(training=TrainingSettings(epochs=3, precision="float32")),
         verbose=0,
     )

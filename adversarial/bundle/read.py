@@ -6,11 +6,12 @@ Reading a bundle's description and its reference window needs no TensorFlow; loa
 
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from pydantic import (
     ValidationError,
 )
 
+from adversarial.bundle.calibration import Calibration
 from adversarial.bundle.manifest import (
     ACCURACY,
     FEATURE_QUANTILES,
@@ -36,6 +38,8 @@ from adversarial.files import lock_directory, sha256
 if TYPE_CHECKING:
     from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 
+
+T = TypeVar("T")
 
 _QUANTILES = TypeAdapter(
     dict[str, Annotated[list[FiniteFloat], Field(min_length=101, max_length=101)]]
@@ -96,6 +100,20 @@ class Bundle:
         """
         return self._feature_quantiles
 
+    def calibration(self) -> Calibration:
+        """Return threshold and reference window, and what is made of its rows.
+
+        Errors as in `accuracy_estimator` and `feature_quantiles`.
+        """
+        return Calibration(
+            threshold=self.manifest.threshold,
+            fpr=self.manifest.fpr,
+            reference=self.reference(),
+            accuracy_estimator=self.accuracy_estimator(),
+            feature_quantiles=self.feature_quantiles(),
+            created=self.manifest.reference_created,
+        )
+
     def describe_threshold(self) -> str:
         """Return threshold, ε_FPR and the false positive rate to expect, as one line of text."""
         scores = self.reference()["adversarial_score"].to_numpy()
@@ -113,24 +131,21 @@ class Bundle:
             AccuracyEstimator,  # needs SciPy; DAG files are parsed
         )
 
-        try:
-            return AccuracyEstimator.model_validate_json((self.path / ACCURACY).read_bytes())
-        except ValidationError as error:
-            raise BundleError(
-                f"{self.path / ACCURACY} cannot be read ({validation_reasons(error)}): it "
-                "was written by another version; make it again with 'drift-monitor reference'"
-            ) from None
+        return self._read_json(ACCURACY, AccuracyEstimator.model_validate_json)
 
     @cached_property
     def _feature_quantiles(self) -> dict[str, list[float]] | None:
         if FEATURE_QUANTILES not in self.manifest.sha256:
             return None
+        return self._read_json(FEATURE_QUANTILES, _QUANTILES.validate_json)
+
+    def _read_json(self, name: str, validate: Callable[[bytes], T]) -> T:
         try:
-            return _QUANTILES.validate_json((self.path / FEATURE_QUANTILES).read_bytes())
+            return validate((self.path / name).read_bytes())
         except ValidationError as error:
             raise BundleError(
-                f"{self.path / FEATURE_QUANTILES} cannot be read ({validation_reasons(error)}): it "
-                "was written by another version; make it again with 'drift-monitor reference'"
+                f"{self.path / name} cannot be read ({validation_reasons(error)}): it was written "
+                "by another version; make it again with 'drift-monitor reference'"
             ) from None
 
 

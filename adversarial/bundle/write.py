@@ -4,11 +4,10 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adversarial.bundle.calibration import Calibration
 from adversarial.bundle.manifest import (
     ACCURACY,
     AUTOENCODER,
@@ -21,27 +20,21 @@ from adversarial.bundle.manifest import (
 from adversarial.bundle.read import Bundle, bundle_lock
 from adversarial.files import exchange_directories, sha256, write_json
 
-if TYPE_CHECKING:
-    from adversarial.bundle.accuracy_estimator import AccuracyEstimator
-
 
 def autoencoder_files(n: int) -> list[str]:
     """Return the names of a bundle's `n` autoencoders: a file, or a directory of them."""
     return [AUTOENCODER] if n == 1 else [f"autoencoders/{j}.keras" for j in range(n)]
 
 
-def write_reference(
-    directory: Path,
-    window: pa.Table,
-    accuracy_estimator: "AccuracyEstimator | None",
-    feature_quantiles: dict[str, list[float]] | None,
-) -> None:
-    """Write the files of a bundle that describe its reference window, but for what is None."""
-    pq.write_table(window, directory / REFERENCE, compression="zstd")
-    if accuracy_estimator is not None:
-        write_json(directory / ACCURACY, accuracy_estimator.model_dump(mode="json"))
-    if feature_quantiles is not None:
-        write_json(directory / FEATURE_QUANTILES, feature_quantiles)
+def write_calibration(directory: Path, calibration: Calibration) -> None:
+    """Write the files of a bundle that its calibration consists of, but for what is None."""
+    if calibration.reference is not None:
+        pq.write_table(calibration.reference, directory / REFERENCE, compression="zstd")
+    if calibration.accuracy_estimator is not None:
+        estimator = calibration.accuracy_estimator.model_dump(mode="json")
+        write_json(directory / ACCURACY, estimator)
+    if calibration.feature_quantiles is not None:
+        write_json(directory / FEATURE_QUANTILES, calibration.feature_quantiles)
 
 
 def write_bundle(

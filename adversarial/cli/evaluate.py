@@ -26,7 +26,7 @@ HEADLINES = {
 HEADLINE_FPR = 0.05
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913  # a parameter is an option of the command
     dataset: Annotated[
         Literal["mnist", "fashion_mnist", "cifar10"], typer.Option(help="Data set.")
     ],

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from adversarial.training.objective import HiddenLayer
 
 
-def train(
+def train(  # noqa: PLR0913  # a parameter is an option of the command
     dataset: Annotated[
         Literal["mnist", "fashion_mnist", "cifar10"], typer.Option(help="Data set.")
     ],
@@ -132,7 +132,7 @@ def train(
         resume=resume,
         verbose=verbose,
     )
-    corrected = detector.training["corrected_accuracy"]
+    corrected = detector.provenance.training["corrected_accuracy"]
     typer.echo(f"{directory / name}: test accuracy on reconstructions {corrected:.2%}")
 
 

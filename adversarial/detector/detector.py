@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import keras
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from adversarial.bundle.accuracy_estimator import AccuracyEstimator
-from adversarial.bundle.manifest import InputSpec, Manifest
-from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
-from adversarial.bundle.threshold import apply_threshold, correct_flagged, threshold_from_scores
-from adversarial.bundle.write import autoencoder_files, write_bundle, write_reference
+from adversarial.bundle.calibration import Calibration
+from adversarial.bundle.manifest import InputSpec
+from adversarial.bundle.read import Bundle
+from adversarial.bundle.threshold import correct_flagged
 from adversarial.detector.ensemble import check_weights, combine_scores, normalise_weights, vote
+from adversarial.detector.provenance import Provenance
 from adversarial.detector.runtime import Outputs, Runtime, TensorFlowRuntime
 from adversarial.errors import ModelError
 from adversarial.models.checks import check_finite
-from adversarial.models.classifiers import (
-    load_model,
-    read_classifier,
-    row_shape,
-    save_classifier,
-    saved_model_output,
-    without_optimizer,
-)
+from adversarial.models.classifiers import row_shape
 from adversarial.statistics import entropy
 
 
@@ -107,30 +99,20 @@ class AdversarialDetector:
         Names of the classes in the order of M's outputs; "0", "1", … when not given.
     input_spec : InputSpec, optional
         Shape and units of a row; the classifier's input shape and [0, 1] when not given.
-    threshold : float
-        t in nats; infinite until `threshold_from_fpr` sets it.
-    fpr : float, optional
-        ε_FPR that the threshold came from.
-    temperature : float
-        T that the autoencoder was trained with (Eq. 9). The score does not use it.
-    training : mapping, optional
-        Summary of the training run, kept in the bundle.
-    reference : pyarrow.Table, optional
-        The reference window, kept in the bundle.
-    reference_created : datetime, optional
-        When the reference window was scored, UTC.
-    accuracy_estimator : AccuracyEstimator, optional
-        From outputs to the probability that a prediction is right, kept in the bundle.
-    feature_quantiles : dict of str to list of float, optional
-        Of each feature over the reference rows (`drift_monitor.detectors.reference`), kept in the
-        bundle.
+    calibration : Calibration, optional
+        Threshold, reference window and what else is made of normal rows; flags nothing when not
+        given. `calibrated` makes one.
+    provenance : Provenance, optional
+        Where the autoencoders come from.
     runtime : Runtime, optional
         What computes the outputs; one compiled TensorFlow graph when not given.
 
     Attributes
     ----------
-    bundle : Bundle or None
-        What it was loaded from.
+    autoencoders : tuple of keras.Model
+        One, or those of an ensemble.
+    classifier, weights, class_names, input_spec, calibration, provenance
+        As given, or what stands for them. None is ever changed: `replace` returns another detector.
 
     Examples
     --------
@@ -147,33 +129,20 @@ class AdversarialDetector:
         weights: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
         input_spec: InputSpec | None = None,
-        threshold: float = float("inf"),
-        fpr: float | None = None,
-        temperature: float = 1.0,
-        training: Mapping[str, Any] | None = None,
-        reference: pa.Table | None = None,
-        reference_created: datetime | None = None,
-        accuracy_estimator: AccuracyEstimator | None = None,
-        feature_quantiles: dict[str, list[float]] | None = None,
+        calibration: Calibration | None = None,
+        provenance: Provenance | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         n_classes = classifier.output_shape[-1]
-        self.classifier = classifier
-        self.autoencoders = tuple(
+        self.classifier: Final = classifier
+        self.autoencoders: Final[tuple[keras.Model, ...]] = tuple(
             [autoencoder] if isinstance(autoencoder, keras.Model) else autoencoder
         )
-        self.weights = check_weights(weights, len(self.autoencoders))
-        self.class_names = tuple(class_names or map(str, range(n_classes)))
-        self.input_spec = input_spec or InputSpec(shape=row_shape(classifier))
-        self.threshold = threshold
-        self.fpr = fpr
-        self.temperature = temperature
-        self.training = dict(training or {})
-        self.reference = reference
-        self.reference_created = reference_created
-        self.accuracy_estimator = accuracy_estimator
-        self.feature_quantiles = feature_quantiles
-        self.bundle: Bundle | None = None
+        self.weights: Final = check_weights(weights, len(self.autoencoders))
+        self.class_names: Final[tuple[str, ...]] = tuple(class_names or map(str, range(n_classes)))
+        self.input_spec: Final = input_spec or InputSpec(shape=row_shape(classifier))
+        self.calibration: Final = calibration or Calibration()
+        self.provenance: Final = provenance or Provenance()
         if len(self.class_names) != n_classes:
             raise ModelError(
                 f"{len(self.class_names)} class names for a classifier with {n_classes} outputs"
@@ -187,7 +156,17 @@ class AdversarialDetector:
                     f"the {name} takes rows of shape {row_shape(model)}, the input spec says "
                     f"{self.input_spec.shape}"
                 )
-        self._runtime = runtime or TensorFlowRuntime(classifier, self.autoencoders)
+        self._runtime: Final = runtime or TensorFlowRuntime(classifier, self.autoencoders)
+
+    @property
+    def threshold(self) -> float:
+        """Score in nats above which a row is flagged; infinite if it has not been calibrated."""
+        return self.calibration.threshold
+
+    @property
+    def bundle(self) -> Bundle | None:
+        """What it was loaded from."""
+        return self.provenance.bundle
 
     @property
     def fingerprint(self) -> str | None:
@@ -253,52 +232,47 @@ class AdversarialDetector:
         )
         return reconstruction
 
-    def threshold_from_fpr(self, x: NDArray[np.float32], fpr: float) -> float:
-        """Set the threshold so that at most a share `fpr` of the normal rows `x` is flagged.
+    def calibrated(self, x: NDArray[np.float32], fpr: float) -> AdversarialDetector:
+        """Return this detector with the threshold and the reference window that normal rows give.
 
         Parameters
         ----------
         x : (n, *input_shape) array
             Normal rows that the autoencoder was not trained on.
         fpr : float
-            ε_FPR, between 0 and 1.
-
-        Returns
-        -------
-        float
-            The threshold t, in nats: the smallest score in `x` with a share of at most `fpr` above.
+            ε_FPR, between 0 and 1: at most this share of `x` is flagged. The threshold t is the
+            smallest score in `x` with no greater share above it.
 
         Raises
         ------
         ModelError
             If `fpr` is not between 0 and 1, or so small that none of these n rows may be flagged.
         """
-        return self.threshold_from_scores(self.score(x), fpr)
+        window = self.predict(x).to_table(self.class_names)
+        return self.replace(calibration=Calibration.from_window(window, fpr))
 
-    def threshold_from_scores(self, scores: NDArray[np.float64], fpr: float) -> float:
-        """As `threshold_from_fpr`, from scores of normal rows, (n,)."""
-        self.threshold = threshold_from_scores(scores, fpr)
-        self.fpr = fpr
-        return self.threshold
+    def replace(
+        self, *, calibration: Calibration | None = None, provenance: Provenance | None = None
+    ) -> AdversarialDetector:
+        """Return a detector of the same models with what is given in place of its own.
 
-    def calibrate(self, window: pa.Table, fpr: float) -> None:
-        """Set the threshold and the reference window from scored normal rows.
-
-        Parameters
-        ----------
-        window : pyarrow.Table
-            Score table of the reference window, with the columns of `Prediction.to_table`; those
-            that depend on the threshold are made anew.
-        fpr : float
-            ε_FPR, between 0 and 1.
-
-        Raises
-        ------
-        ModelError
-            As in `threshold_from_fpr`.
+        With another calibration it is no longer the detector that a bundle holds: unless a
+        provenance is given too, the new one has no `bundle`.
         """
-        self.threshold_from_scores(window["adversarial_score"].to_numpy(), fpr)
-        self.reference = apply_threshold(window, self.threshold)
+        if provenance is None:
+            provenance = self.provenance
+            if calibration is not None:
+                provenance = replace(provenance, bundle=None)
+        return AdversarialDetector(
+            self.classifier,
+            self.autoencoders,
+            weights=self.weights,
+            class_names=self.class_names,
+            input_spec=self.input_spec,
+            calibration=calibration or self.calibration,
+            provenance=provenance,
+            runtime=self._runtime,
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the bundle to the directory `path`, whole or not at all.
@@ -306,41 +280,13 @@ class AdversarialDetector:
         Raises
         ------
         ModelError
-            If the threshold or the reference window has not been set.
+            If the detector has not been calibrated.
         BundleError
             If `path` exists and is not a bundle.
         """
-        if self.fpr is None or self.reference is None:
-            raise ModelError(
-                "a bundle needs a threshold and a reference window: call threshold_from_fpr and "
-                "set `reference` before saving"
-            )
-        fpr, reference = self.fpr, self.reference
+        from adversarial.detector.saving import save_detector
 
-        def fill(directory: Path) -> None:
-            save_classifier(self.classifier, directory)
-            for name, autoencoder in zip(
-                autoencoder_files(len(self.autoencoders)), self.autoencoders, strict=True
-            ):
-                (directory / name).parent.mkdir(exist_ok=True)
-                without_optimizer(autoencoder).save(directory / name)
-            write_reference(directory, reference, self.accuracy_estimator, self.feature_quantiles)
-
-        def describe(sha256: dict[str, str]) -> Manifest:
-            return Manifest(
-                class_names=self.class_names,
-                input=self.input_spec,
-                threshold=self.threshold,
-                fpr=fpr,
-                temperature=self.temperature,
-                ensemble_weights=self.weights,
-                classifier_output=saved_model_output(self.classifier),
-                training=self.training,
-                reference_created=self.reference_created,
-                sha256=sha256,
-            )
-
-        write_bundle(path, fill, describe)
+        save_detector(self, path)
 
     @classmethod
     def load(cls, source: str | Path | Bundle, trust: Sequence[str] = ()) -> AdversarialDetector:
@@ -362,29 +308,9 @@ class AdversarialDetector:
         ModelError
             If a model cannot be loaded, or not without an opt-in; names the file and the opt-in.
         """
-        with bundle_lock(source):
-            bundle = read_bundle(source)
-            manifest = bundle.manifest
-            detector = cls(
-                read_classifier(bundle.path, manifest.classifier_output, trust),
-                [
-                    load_model(bundle.path / name)
-                    for name in autoencoder_files(len(manifest.ensemble_weights))
-                ],
-                weights=manifest.ensemble_weights,
-                class_names=manifest.class_names,
-                input_spec=manifest.input,
-                threshold=manifest.threshold,
-                fpr=manifest.fpr,
-                temperature=manifest.temperature,
-                training=manifest.training,
-                reference=bundle.reference(),
-                reference_created=manifest.reference_created,
-                accuracy_estimator=bundle.accuracy_estimator(),
-                feature_quantiles=bundle.feature_quantiles(),
-            )
-        detector.bundle = bundle
-        return detector
+        from adversarial.detector.saving import load_detector
+
+        return load_detector(source, trust)
 
     def _mean(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean over the autoencoders by weight, (n, m, k) to (n, k)."""

@@ -4,6 +4,8 @@ Attacks by name (`adversarial.attacks.named`) and corruptions are made for value
 their steps and norms are shares of what a value can be.
 """
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -56,16 +58,13 @@ class UnitRange:
             outputs = model(to_units(inputs))
             return keras.Model(inputs, from_units(outputs) if back else outputs)
 
-        wrapped = AdversarialDetector(
+        return AdversarialDetector(
             through(detector.classifier, back=False),
             [through(autoencoder, back=True) for autoencoder in detector.autoencoders],
             weights=detector.weights,
             class_names=detector.class_names,
             input_spec=InputSpec(shape=shape),
-            threshold=detector.threshold,
-            fpr=detector.fpr,
-            temperature=detector.temperature,
-            reference=detector.reference,
+            # Its quantiles are in the units of the features, which the scaled rows have left.
+            calibration=replace(detector.calibration, feature_quantiles=None),
+            provenance=detector.provenance,
         )
-        wrapped.bundle = detector.bundle
-        return wrapped

@@ -102,7 +102,8 @@ def defence_metrics(
         Metric("accuracy_reconstructed", share(attacked.reconstruction_prediction == y)),
         Metric("accuracy_reconstructed_clean", share(clean.reconstruction_prediction == y)),
     ]
-    n_reference = 0 if detector.reference is None else detector.reference.num_rows
+    window = detector.calibration.reference
+    n_reference = 0 if window is None else window.num_rows
     for fpr in fprs:
         threshold = threshold_at(detector, fpr)
         before, after = (_with_threshold(found, threshold) for found in (clean, attacked))

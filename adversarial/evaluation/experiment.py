@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from adversarial.attacks import PGD, Attack, AttackError
 from adversarial.attacks.named import SELECTIVE, make_attack
+from adversarial.bundle.calibration import Calibration
+from adversarial.bundle.threshold import threshold_from_scores
 from adversarial.corruptions import CORRUPTIONS
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.evaluation.attack_metrics import FPRS
@@ -156,7 +158,8 @@ def ensemble_of(members: Sequence[AdversarialDetector]) -> AdversarialDetector:
         If their reference windows are not of the same rows, whose scores give its threshold.
     """
     first = members[0]
-    windows = [member.reference for member in members if member.reference is not None]
+    given = [member.calibration.reference for member in members]
+    windows = [window for window in given if window is not None]
     if len(windows) < len(members) or any(
         window["prediction"] != windows[0]["prediction"] for window in windows
     ):
@@ -165,15 +168,16 @@ def ensemble_of(members: Sequence[AdversarialDetector]) -> AdversarialDetector:
             "threshold"
         )
     scores = np.mean([window["adversarial_score"].to_numpy() for window in windows], axis=0)
-    ensemble = AdversarialDetector(
+    fpr = first.calibration.fpr or FPRS[-1]
+    return AdversarialDetector(
         first.classifier,
         [autoencoder for member in members for autoencoder in member.autoencoders],
         class_names=first.class_names,
         input_spec=first.input_spec,
-        reference=pa.table({"adversarial_score": scores}),
+        calibration=Calibration(
+            threshold_from_scores(scores, fpr), fpr, pa.table({"adversarial_score": scores})
+        ),
     )
-    ensemble.threshold_from_scores(scores, first.fpr or FPRS[-1])
-    return ensemble
 
 
 def same_classifier(one: AdversarialDetector, other: AdversarialDetector, *, x: Rows) -> bool:

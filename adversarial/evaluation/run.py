@@ -307,5 +307,5 @@ def _as_followed(name: str, criterion: Criterion) -> Criterion:
 
 def _fprs(detectors: Detectors) -> tuple[float, ...]:
     """Return the ε_FPR of the thresholds that are reported: the paper's, and the detectors' own."""
-    own = {detector.fpr for detector in detectors.values() if detector.fpr is not None}
-    return tuple(sorted({*FPRS, *own}))
+    own = (detector.calibration.fpr for detector in detectors.values())
+    return tuple(sorted({*FPRS, *(fpr for fpr in own if fpr is not None)}))

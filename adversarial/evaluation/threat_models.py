@@ -84,9 +84,10 @@ def threshold_at(detector: AdversarialDetector, fpr: float) -> float:
     ModelError
         If the detector has no reference window, or one too small for this rate.
     """
-    if detector.reference is None:
+    window = detector.calibration.reference
+    if window is None:
         raise ModelError("the detector has no reference window to take thresholds from")
-    return threshold_from_scores(detector.reference["adversarial_score"].to_numpy(), fpr)
+    return threshold_from_scores(window["adversarial_score"].to_numpy(), fpr)
 
 
 def uncorrected(detector: AdversarialDetector) -> Criterion:

@@ -11,9 +11,11 @@ import keras
 import numpy as np
 import pyarrow as pa
 
+from adversarial.bundle.calibration import Calibration
 from adversarial.detector.detector import AdversarialDetector
+from adversarial.detector.provenance import Provenance
 from adversarial.errors import ModelError
-from adversarial.files import arrays_digest
+from adversarial.files import arrays_digest, write_json
 from adversarial.models.classifiers import load_model
 from adversarial.paper.datasets import Dataset, scale
 from adversarial.paper.recipes import N_REFERENCE, find_recipe
@@ -138,7 +140,7 @@ def train_classifier(
         "seconds": round(sum(history["seconds"]), 1),
     }
     classifier.save(saved)
-    summary_file.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_json(summary_file, summary)
     checkpoints.remove()
     return TrainedClassifier(classifier, summary)
 
@@ -178,8 +180,8 @@ def train_detector(
     Returns
     -------
     AdversarialDetector
-        Its `training` holds `corrected_accuracy`, the share of clean test images whose M(AE(x)) is
-        the true class.
+        The summary in its provenance holds `corrected_accuracy`, the share of clean test images
+        whose M(AE(x)) is the true class.
     """
     recipe = find_recipe(dataset.name, model)
     plan = plan or Plan(
@@ -209,18 +211,20 @@ def train_detector(
             classifier.model,
             members.autoencoders[epochs_before],
             class_names=dataset.class_names,
-            temperature=members.temperature,
         )
         window = detector.predict(x_reference).to_table(dataset.class_names)
-        detector.calibrate(window.append_column("label", labels), fpr)
         corrected = detector.predict(x_test).reconstruction_prediction
-        detector.training = members.summary | {
+        summary = members.summary | {
             "epochs": plan.training.epochs - epochs_before,
             "reference_rows": N_REFERENCE,
             "corrected_accuracy": float(np.mean(corrected == dataset.y_test)),
             "seconds": seconds,
             "classifier": classifier.summary,
         }
+        detector = detector.replace(
+            calibration=Calibration.from_window(window.append_column("label", labels), fpr),
+            provenance=Provenance(members.temperature, summary),
+        )
         detector.save(path)
         return detector
 

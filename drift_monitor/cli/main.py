@@ -7,7 +7,8 @@ import typer
 
 from adversarial.cli.run_app import run_app
 from drift_monitor.cli.candidate import evaluate, promote
-from drift_monitor.cli.detector import fit, reference, threshold
+from drift_monitor.cli.detector import reference, threshold
+from drift_monitor.cli.fit import fit
 from drift_monitor.cli.results import compare, export, labels, report, rows
 from drift_monitor.cli.run import backfill, run, validate
 

@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +18,7 @@ from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.class_labels import class_names
 from drift_monitor.batches.normal_rows import read_normal_rows, true_classes
 from drift_monitor.config import DataConfig
-from drift_monitor.detectors.reference import set_reference
+from drift_monitor.detectors.reference import CalibrationSettings, calibrate
 from drift_monitor.errors import BatchError
 
 if TYPE_CHECKING:
@@ -28,19 +28,38 @@ REFERENCE_ROWS = 5_000
 REFERENCE_SHARE = 0.2
 
 
+@dataclass(frozen=True)
+class ClassifierFile:
+    """A saved classifier, and what its file does not say of it.
+
+    Parameters
+    ----------
+    path : str or Path
+        A `.keras` or `.h5` file, or the directory of a SavedModel.
+    output_kind, trust
+        As `output` and `trust` in `adversarial.models.classifiers.load_classifier`.
+    class_names : sequence of str, optional
+        In the order of its outputs; when not given, those in the Hugging Face metadata of the
+        training rows, else numbers.
+    value_range : (float, float)
+        What the bytes 0 and 255 of an image stand for in its input.
+    """
+
+    path: str | Path
+    output_kind: Literal["auto"] | OutputKind = "auto"
+    trust: Sequence[str] = ()
+    class_names: Sequence[str] | None = None
+    value_range: tuple[float, float] = (0.0, 1.0)
+
+
 def fit(
-    classifier_path: Path,
+    classifier: ClassifierFile | str | Path,
     data: DataConfig,
-    output: Path,
+    output: str | Path,
     *,
     reference_data: str | None = None,
-    classes: Sequence[str] | None = None,
-    value_range: tuple[float, float] = (0.0, 1.0),
-    output_kind: Literal["auto"] | OutputKind = "auto",
-    trust: Sequence[str] = (),
     plan: "Plan | None" = None,
-    fpr: float = 0.05,
-    accuracy: bool = True,
+    calibration: CalibrationSettings | None = None,
     resume: bool = False,
     verbose: int | str = "auto",
 ) -> Path:
@@ -52,26 +71,19 @@ def fit(
 
     Parameters
     ----------
-    classifier_path : Path
-        A `.keras` or `.h5` file, or the directory of a SavedModel.
+    classifier : ClassifierFile, str or Path
+        The classifier; its path alone where nothing else needs to be said of it.
     data : DataConfig
         Training rows (`data.path`) and their columns.
-    output : Path
+    output : str or Path
         Directory of the bundle.
     reference_data : str, optional
         Path of the reference window; when not given, 20 % of the training rows, at most 5,000.
-    classes : sequence of str, optional
-        Class names; when not given, those in the file's Hugging Face metadata, else numbers.
-    value_range : (float, float)
-        What the bytes 0 and 255 of an image stand for in the classifier's input.
-    output_kind, trust
-        As `output` and `trust` in `adversarial.models.classifiers.load_classifier`.
     plan : Plan, optional
         Which autoencoders to train, and how; its seed also draws the rows held out.
-    fpr : float
-        ε_FPR: the share of the reference window that the threshold flags.
-    accuracy : bool
-        Fit the estimator of accuracy without labels; takes labels of the reference rows.
+    calibration : CalibrationSettings, optional
+        What to make of the reference window: a threshold at an ε_FPR of 5 % and, where there are
+        labels, an estimator of accuracy when not given.
     resume : bool
         Go on from the checkpoints that a killed run has left beside `output`.
     verbose : int or "auto"
@@ -87,18 +99,23 @@ def fit(
     DriftMonitorError
         If the classifier cannot be loaded or is not supported, or the rows cannot be read.
     """
+    output = Path(output)
     check_replaceable(output)
     from adversarial.detector.detector import AdversarialDetector
+    from adversarial.detector.provenance import Provenance
     from adversarial.models.classifiers import load_classifier, row_shape
     from adversarial.training.checkpoints import checkpoint_dir
     from adversarial.training.members import Plan, train_members
 
     started = time.monotonic()
     plan = plan or Plan()
-    classifier = load_classifier(classifier_path, output=output_kind, trust=trust)
+    if not isinstance(classifier, ClassifierFile):
+        classifier = ClassifierFile(classifier)
+    calibration = calibration or CalibrationSettings(seed=plan.training.seed)
+    model = load_classifier(classifier.path, output=classifier.output_kind, trust=classifier.trust)
     spec = InputSpec(
-        shape=row_shape(classifier),
-        value_range=value_range,
+        shape=row_shape(model),
+        value_range=classifier.value_range,
         feature_names=None if isinstance(data.input, str) else tuple(data.input),
     )
     training = read_normal_rows(data, spec)
@@ -106,36 +123,38 @@ def fit(
         reference = read_normal_rows(data.model_copy(update={"path": reference_data}), spec)
     else:
         training, reference = _hold_out(training, plan.training.seed)
+    classes = classifier.class_names
     if classes is None:
         classes = class_names(data.path, data.label)
-    _check_before_training(reference, data, classes, classifier.output_shape[-1], fpr)
+    fpr = calibration.fpr_or(None)
+    _check_before_training(reference, data, classes, model.output_shape[-1], fpr)
 
     x = np.concatenate([chunk.x for chunk in training])
     checkpoints = checkpoint_dir(output)
     members = train_members(
-        classifier,
+        model,
         x,
         plan,
         checkpoints,
-        value_range=value_range,
+        value_range=classifier.value_range,
         resume=resume,
         verbose=verbose,
     )
     detector = AdversarialDetector(
-        classifier,
+        model,
         members.autoencoders,
         weights=plan.weights,
         class_names=classes,
         input_spec=spec,
-        temperature=members.temperature,
     )
-    set_reference(detector, reference, data, fpr, accuracy=accuracy, seed=plan.training.seed)
-    detector.training = members.summary | {
+    calibrated = calibrate(detector, reference, data, calibration)
+    summary = members.summary | {
         "reference_rows": sum(len(chunk.x) for chunk in reference),
         "reference": "given" if reference_data else "held out from the training rows",
         "seconds": round(time.monotonic() - started, 1),
     }
-    detector.save(output)
+    provenance = Provenance(members.temperature, summary)
+    detector.replace(calibration=calibrated, provenance=provenance).save(output)
     shutil.rmtree(checkpoints)
     return output
 

@@ -2,15 +2,17 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from adversarial.bundle.calibration import Calibration
 from adversarial.bundle.manifest import (
     ACCURACY,
     FEATURE_QUANTILES,
@@ -20,8 +22,8 @@ from adversarial.bundle.manifest import (
     InputSpec,
 )
 from adversarial.bundle.read import bundle_lock, read_bundle
-from adversarial.bundle.threshold import apply_threshold, check_fpr, threshold_from_scores
-from adversarial.bundle.write import check_replaceable, rewrite_bundle, write_reference
+from adversarial.bundle.threshold import check_fpr
+from adversarial.bundle.write import check_replaceable, rewrite_bundle, write_calibration
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.normal_rows import read_normal_rows, true_classes
 from drift_monitor.config import DataConfig
@@ -33,6 +35,32 @@ if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector
 
 logger = logging.getLogger(__name__)
+
+DEFAULT_FPR = 0.05
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """What is made of reference rows.
+
+    Parameters
+    ----------
+    fpr : float, optional
+        ε_FPR: the share of the rows that the threshold flags. When not given, that of the detector
+        they are for; 0.05 of one that has none yet.
+    accuracy : bool
+        Fit the estimator of accuracy without labels; takes labels of the rows.
+    seed : int
+        Of what is drawn for the estimator.
+    """
+
+    fpr: float | None = None
+    accuracy: bool = True
+    seed: int = 0
+
+    def fpr_or(self, present: float | None) -> float:
+        """Return the ε_FPR that is asked for; else the present one of a detector, if it has one."""
+        return next(fpr for fpr in (self.fpr, present, DEFAULT_FPR) if fpr is not None)
 
 
 def score_reference(
@@ -53,50 +81,47 @@ def score_reference(
     return without_columns(table, IDENTITY)
 
 
-def set_reference(
+def calibrate(
     detector: "AdversarialDetector",
     chunks: Sequence[Chunk],
     data: DataConfig,
-    fpr: float,
-    *,
-    accuracy: bool = True,
-    seed: int = 0,
-) -> None:
-    """Give a detector a reference window, and all that is made of it.
+    settings: CalibrationSettings,
+) -> Calibration:
+    """Score normal rows, and make all that a detector takes from them.
 
-    That is the threshold, the accuracy estimator where there are labels enough, the quantiles of
-    flat rows' features, and the time. One that cannot be made is a line in the log, with the
-    reason.
+    That is the threshold, the reference window, the accuracy estimator where there are labels
+    enough, the quantiles of flat rows' features, and the time. One that cannot be made is a line in
+    the log, with the reason.
 
     Parameters
     ----------
     detector : AdversarialDetector
-        Is changed.
+        What scores them; its own calibration gives the ε_FPR where the settings have none.
     chunks : sequence of Chunk
         Rows known to be good, which neither model was trained on.
     data : DataConfig
         What their columns mean.
-    fpr : float
-        ε_FPR: the share of the rows to flag.
-    accuracy : bool
-        Whether to fit an accuracy estimator.
-    seed : int
-        Of what is drawn for the estimator.
+    settings : CalibrationSettings
+        What to make of them.
 
     Raises
     ------
     ModelError
-        If there are too few rows for `fpr`.
+        If there are too few rows for the ε_FPR.
     """
     window = score_reference(detector, chunks, data)
-    detector.calibrate(window, fpr)
+    calibration = Calibration.from_window(window, settings.fpr_or(detector.calibration.fpr))
     x = np.concatenate([chunk.x for chunk in chunks])
-    detector.feature_quantiles = feature_quantiles(x, detector.input_spec)
-    detector.accuracy_estimator = None
-    if accuracy:
+    accuracy_estimator = None
+    if settings.accuracy:
         y = true_classes(chunks, data, detector.class_names)
-        detector.accuracy_estimator = _fit_accuracy_estimator(detector, window, x, y, seed)
-    detector.reference_created = datetime.now(UTC)
+        accuracy_estimator = _fit_accuracy_estimator(detector, window, x, y, settings.seed)
+    return replace(
+        calibration,
+        accuracy_estimator=accuracy_estimator,
+        feature_quantiles=feature_quantiles(x, detector.input_spec),
+        created=datetime.now(UTC),
+    )
 
 
 def _fit_accuracy_estimator(
@@ -129,12 +154,10 @@ def _fit_accuracy_estimator(
 def renew_reference(
     path: Path,
     data: DataConfig,
+    settings: CalibrationSettings | None = None,
     *,
-    fpr: float | None = None,
     output: Path | None = None,
     trust: Sequence[str] = (),
-    accuracy: bool = True,
-    seed: int = 0,
 ) -> Path:
     """Give a detector bundle a new reference window. The models are used and copied, not trained.
 
@@ -144,14 +167,12 @@ def renew_reference(
         The bundle.
     data : DataConfig
         Normal rows (`data.path`) and their columns.
-    fpr : float, optional
-        ε_FPR; the bundle's own when not given.
+    settings : CalibrationSettings, optional
+        What to make of the rows. The ε_FPR is the bundle's own when not given.
     output : Path, optional
         As in `rethreshold`.
     trust : sequence of str
         Opt-ins that the classifier needs.
-    accuracy, seed
-        As in `set_reference`.
 
     Returns
     -------
@@ -167,30 +188,24 @@ def renew_reference(
     check_replaceable((output or path).resolve())
     from adversarial.detector.detector import AdversarialDetector
 
+    settings = settings or CalibrationSettings()
     with bundle_lock(path):
         bundle = read_bundle(path)
         detector = AdversarialDetector.load(bundle, trust)
-    fpr = bundle.manifest.fpr if fpr is None else fpr
     chunks = read_normal_rows(data, bundle.manifest.input)
     true_classes(chunks, data, bundle.manifest.class_names)
-    check_fpr(fpr, sum(len(chunk.x) for chunk in chunks))
-    set_reference(detector, chunks, data, fpr, accuracy=accuracy, seed=seed)
-
-    def fill(directory: Path) -> None:
-        write_reference(
-            directory, detector.reference, detector.accuracy_estimator, detector.feature_quantiles
-        )
-
+    n_rows = sum(len(chunk.x) for chunk in chunks)
+    check_fpr(settings.fpr_or(bundle.manifest.fpr), n_rows)
+    calibration = calibrate(detector, chunks, data, settings)
     rewrite_bundle(
         bundle,
         output or path,
         replaced=frozenset({REFERENCE, ACCURACY, FEATURE_QUANTILES}),
-        fill=fill,
-        threshold=detector.threshold,
-        fpr=fpr,
-        reference_created=detector.reference_created,
-        training=bundle.manifest.training
-        | {"reference_rows": len(detector.reference or ()), "reference": "given"},
+        fill=partial(write_calibration, calibration=calibration),
+        threshold=calibration.threshold,
+        fpr=calibration.fpr,
+        reference_created=calibration.created,
+        training=bundle.manifest.training | {"reference_rows": n_rows, "reference": "given"},
     )
     return output or path
 
@@ -229,18 +244,13 @@ def rethreshold(path: Path, fpr: float, output: Path | None = None) -> Path:
             "that were not flagged cannot be now: the bundle is of an older version; make it again "
             "with 'drift-monitor fit'"
         )
-    threshold = threshold_from_scores(window[ScoreColumn.SCORE].to_numpy(), fpr)
-    window = apply_threshold(window, threshold)
-
-    def fill(directory: Path) -> None:
-        pq.write_table(window, directory / REFERENCE, compression="zstd")
-
+    calibration = Calibration.from_window(window, fpr)
     rewrite_bundle(
         bundle,
         output or path,
         replaced=frozenset({REFERENCE}),
-        fill=fill,
-        threshold=threshold,
+        fill=partial(write_calibration, calibration=calibration),
+        threshold=calibration.threshold,
         fpr=fpr,
     )
     return output or path

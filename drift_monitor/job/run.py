@@ -100,7 +100,9 @@ def score_interval(
             fingerprint=bundle.fingerprint,
             files=batch.files(),
             n_read=batch.n_rows,
-            rendered=render_examples(detector, scores.examples, detector.feature_quantiles),
+            rendered=render_examples(
+                detector, scores.examples, detector.calibration.feature_quantiles
+            ),
             seconds=round(time.monotonic() - started, 3),
         )
         (staging / SCORING).write_text(scoring.model_dump_json(), encoding="utf-8")

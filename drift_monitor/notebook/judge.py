@@ -92,7 +92,7 @@ def score(
     loaded = _load(detector)
     data = _data(loaded.input_spec, rows, columns)
     scored = _score(loaded, rows, data)
-    table = with_estimates(scored.table, loaded.accuracy_estimator)
+    table = with_estimates(scored.table, loaded.calibration.accuracy_estimator)
     classes = corrected_classes(ScoredRows.of(table, loaded.class_names, ()))
     corrected = pa.array(loaded.class_names, pa.string()).take(pa.array(classes))
     return _frame(rows, scored, with_column(table, ScoreColumn.CORRECTED_PREDICTION, corrected))
@@ -161,7 +161,9 @@ def judge(
                 fingerprint=bundle.fingerprint,
                 files=scored.batch.files(),
                 n_read=scored.batch.n_rows,
-                rendered=render_examples(loaded, scored.found.examples, loaded.feature_quantiles),
+                rendered=render_examples(
+                    loaded, scored.found.examples, loaded.calibration.feature_quantiles
+                ),
             ),
         )
     )

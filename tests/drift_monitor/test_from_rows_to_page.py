@@ -123,7 +123,7 @@ def test_each_number_follows_from_the_rows(make_monitor: MakeMonitor, labelled: 
     band = sum(math.sqrt(math.log(4 / 0.05) / (2 * n)) for n in (N, n_reference))
     expected |= {"score-d": d, "score-low": max(0, d - band), "score-high": min(1, d + band)}
 
-    accuracy_estimator = detector.accuracy_estimator
+    accuracy_estimator = detector.calibration.accuracy_estimator
     assert accuracy_estimator is not None
     p, _ = accuracy_estimator.predict(result.to_table(detector.class_names))
     q, _ = accuracy_estimator.predict(window)

@@ -23,9 +23,9 @@ def make_images(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]
     return np.clip(images, 0, 255).astype(np.uint8), labels
 
 
-def make_rows(n: int, seed: int) -> NDArray[np.float32]:
+def make_inputs(n: int, seed: int) -> NDArray[np.float32]:
     """Return such images as the classifier takes them: (n, 8, 8, 1) in [0, 1]."""
-    return make_images(n, seed)[0][..., None] / np.float32(255)
+    return np.asarray(make_images(n, seed)[0][..., None] / np.float32(255), np.float32)
 
 
 def png(image: NDArray[np.uint8]) -> bytes:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -190,8 +191,8 @@ def test_a_bundle_from_before_accuracy_estimators_loads(copy: Path) -> None:
     assert found.accuracy_estimator() is None
     assert found.feature_quantiles() is None
     detector = AdversarialDetector.load(copy)
-    kept = (detector.accuracy_estimator, detector.feature_quantiles, detector.reference_created)
-    assert kept == (None, None, None)
+    kept = detector.calibration
+    assert (kept.accuracy_estimator, kept.feature_quantiles, kept.created) == (None, None, None)
 
 
 def test_loading_and_saving_keeps_what_is_known_of_the_reference(
@@ -199,12 +200,13 @@ def test_loading_and_saving_keeps_what_is_known_of_the_reference(
 ) -> None:
     rewrite(copy, feature_quantiles=json.dumps({"age": [0.5] * 101}))
     detector = AdversarialDetector.load(copy)
-    detector.reference_created = datetime(2026, 11, 20, 6, tzinfo=UTC)
-    detector.save(tmp_path / "again")
+    created = datetime(2026, 11, 20, 6, tzinfo=UTC)
+    dated = replace(detector.calibration, created=created)
+    detector.replace(calibration=dated).save(tmp_path / "again")
     again = read_bundle(tmp_path / "again")
     assert again.accuracy_estimator() == read_bundle(copy).accuracy_estimator() is not None
     assert again.feature_quantiles() == {"age": [0.5] * 101}
-    assert again.manifest.reference_created == detector.reference_created
+    assert again.manifest.reference_created == created
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,20 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from adversarial import AdversarialDetector, InputSpec
+from adversarial.bundle.calibration import Calibration
 from adversarial.bundle.manifest import BundleError
 from adversarial.detector.runtime import Outputs
 from adversarial.errors import ModelError
 from adversarial.losses import PROBABILITY_FLOOR
-from tests.support.animals import CLASSES, make_images
+from tests.support.animals import CLASSES, make_inputs
+from tests.support.detectors import altered
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +22,8 @@ def detector(bundle: Path) -> AdversarialDetector:
     return AdversarialDetector.load(bundle)
 
 
-def rows(n: int, seed: int = 9) -> np.ndarray:
-    return np.asarray(make_images(n, seed)[0][..., None] / np.float32(255))
+def rows(n: int) -> np.ndarray:
+    return make_inputs(n, seed=9)
 
 
 def test_score_agrees_with_float64_numpy(detector: AdversarialDetector) -> None:
@@ -53,16 +57,20 @@ def test_the_batch_size_changes_no_score(detector: AdversarialDetector) -> None:
 
 @pytest.mark.parametrize("fpr", [0.01, 0.05, 0.3])
 def test_the_threshold_flags_the_largest_share_that_is_at_most_fpr(
-    bundle: Path, fpr: float
+    detector: AdversarialDetector, fpr: float
 ) -> None:
-    other = AdversarialDetector.load(bundle)
+    before = detector.calibration
     x = rows(300)
-    threshold = other.threshold_from_fpr(x, fpr)
+    other = detector.calibrated(x, fpr)
     scores = other.score(x)
-    assert threshold in scores
-    assert np.mean(scores > threshold) <= fpr
-    assert np.mean(scores >= threshold) > fpr
-    assert other.fpr == fpr
+    assert other.threshold in scores
+    assert np.mean(scores > other.threshold) <= fpr
+    assert np.mean(scores >= other.threshold) > fpr
+    assert other.calibration.fpr == fpr
+    assert other.calibration.reference is not None
+    expected = other.predict(x).to_table(CLASSES)
+    assert other.calibration.reference.equals(expected)
+    assert detector.calibration == before
 
 
 @pytest.mark.parametrize(("fpr", "words"), [(0.0, "between 0 and 1"), (0.01, "at least 100")])
@@ -70,7 +78,7 @@ def test_a_rate_that_cannot_be_set_is_refused(
     detector: AdversarialDetector, fpr: float, words: str
 ) -> None:
     with pytest.raises(ModelError, match=words):
-        detector.threshold_from_fpr(rows(50), fpr)
+        detector.calibrated(rows(50), fpr)
 
 
 def test_a_row_that_is_not_finite_is_named(detector: AdversarialDetector) -> None:
@@ -106,9 +114,28 @@ def test_another_runtime_can_score_the_same_models(detector: AdversarialDetector
         return Outputs(p, p[:, None], np.arange(len(x), dtype=np.float64)[:, None])
 
     other = AdversarialDetector(
-        detector.classifier, detector.autoencoders[0], threshold=1.5, runtime=runtime
+        detector.classifier,
+        detector.autoencoders[0],
+        calibration=Calibration(1.5),
+        runtime=runtime,
     )
     np.testing.assert_array_equal(other.predict(rows(4)).flagged, [False, False, True, True])
+
+
+def test_a_replaced_calibration_leaves_the_detector_as_it_was(
+    detector: AdversarialDetector,
+) -> None:
+    x, before = rows(20), detector.predict(rows(20))
+    strict = detector.replace(calibration=Calibration(-1.0))
+    assert strict.predict(x).flagged.all()
+    assert strict.class_names == detector.class_names
+    assert strict.provenance == replace(detector.provenance, bundle=None)
+    assert strict.fingerprint is None is not detector.fingerprint
+    np.testing.assert_array_equal(strict.predict(x).score, before.score)
+    np.testing.assert_array_equal(detector.predict(x).flagged, before.flagged)
+    unguarded: Any = detector
+    with pytest.raises(AttributeError):
+        unguarded.threshold = 1.0
 
 
 def test_saving_and_loading_changes_nothing(detector: AdversarialDetector, tmp_path: Path) -> None:
@@ -116,11 +143,13 @@ def test_saving_and_loading_changes_nothing(detector: AdversarialDetector, tmp_p
     copy = AdversarialDetector.load(tmp_path / "copy")
     x = rows(20)
     np.testing.assert_array_equal(detector.score(x), copy.score(x))
-    for name in ("threshold", "fpr", "class_names", "input_spec", "temperature", "training"):
+    for name in ("calibration", "class_names", "input_spec"):
         assert getattr(copy, name) == getattr(detector, name)
+    for name in ("temperature", "training"):
+        assert getattr(copy.provenance, name) == getattr(detector.provenance, name)
     assert copy.class_names == CLASSES
-    assert copy.reference is not None
-    assert copy.reference.equals(detector.reference)
+    assert copy.calibration.reference is not None
+    assert copy.calibration.reference.equals(detector.calibration.reference)
 
 
 def test_the_bundle_of_a_compiled_classifier_holds_no_optimiser(
@@ -128,9 +157,7 @@ def test_the_bundle_of_a_compiled_classifier_holds_no_optimiser(
 ) -> None:
     compiled = keras.saving.load_model(classifier_file)
     assert compiled.optimizer is not None
-    AdversarialDetector(
-        compiled, detector.autoencoders[0], threshold=1.0, fpr=0.05, reference=detector.reference
-    ).save(tmp_path / "bundle")
+    altered(detector, classifier=compiled).save(tmp_path / "bundle")
     assert compiled.optimizer is not None
     size = (tmp_path / "bundle" / "classifier.keras").stat().st_size
     assert size < 0.7 * classifier_file.stat().st_size
@@ -142,6 +169,7 @@ def test_a_detector_without_a_threshold_is_not_saved(
     detector: AdversarialDetector, tmp_path: Path
 ) -> None:
     unfinished = AdversarialDetector(detector.classifier, detector.autoencoders[0])
+    assert not unfinished.predict(rows(50)).flagged.any()
     with pytest.raises(ModelError, match="threshold"):
         unfinished.save(tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
@@ -187,9 +215,7 @@ def test_a_model_with_a_lambda_layer_is_refused(
             keras.layers.Dense(3, activation="softmax"),
         ]
     )
-    AdversarialDetector(
-        unsafe, detector.autoencoders[0], threshold=1.0, fpr=0.05, reference=detector.reference
-    ).save(tmp_path / "bundle")
+    altered(detector, classifier=unsafe).save(tmp_path / "bundle")
     with pytest.raises(ModelError, match=r"classifier\.keras.*trust: \[Lambda\]"):
         AdversarialDetector.load(tmp_path / "bundle")
 

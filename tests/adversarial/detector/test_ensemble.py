@@ -10,11 +10,11 @@ from adversarial.detector import ensemble
 from adversarial.detector.ensemble import check_weights, combine_scores, vote
 from adversarial.errors import ModelError
 from adversarial.models.autoencoders import dense_autoencoder, image_autoencoder
-from tests.support.animals import make_images
+from tests.support.animals import make_inputs
 
 
-def rows(n: int, seed: int = 9) -> np.ndarray:
-    return np.asarray(make_images(n, seed)[0][..., None] / np.float32(255))
+def rows(n: int) -> np.ndarray:
+    return make_inputs(n, seed=9)
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,7 @@ def make_ensemble(
         [single.autoencoders[0], other],
         weights=weights,
         class_names=single.class_names,
-        threshold=single.threshold,
-        fpr=single.fpr,
-        reference=single.reference,
+        calibration=single.calibration,
     )
 
 

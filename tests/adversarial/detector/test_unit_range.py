@@ -6,6 +6,7 @@ import pytest
 
 from adversarial import AdversarialDetector, InputSpec
 from adversarial.attacks import FGSM
+from adversarial.bundle.calibration import Calibration
 from adversarial.detector.unit_range import UnitRange
 from adversarial.evaluation.threat_models import grey_box
 
@@ -22,7 +23,7 @@ def detector() -> AdversarialDetector:
     inputs = keras.Input((3,))
     autoencoder = keras.Model(inputs, keras.layers.Dense(3)(inputs))
     return AdversarialDetector(
-        classifier, autoencoder, input_spec=InputSpec(shape=(3,)), threshold=0.1
+        classifier, autoencoder, input_spec=InputSpec(shape=(3,)), calibration=Calibration(0.1)
     )
 
 

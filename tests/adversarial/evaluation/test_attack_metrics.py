@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from adversarial import AdversarialDetector
 from adversarial.attacks import PGD
+from adversarial.bundle.calibration import Calibration
 from adversarial.errors import ModelError
 from adversarial.evaluation.attack_metrics import attack_metrics, defence_metrics
 from adversarial.evaluation.drift_metrics import drift_metrics
@@ -61,8 +62,9 @@ def test_a_defence_is_measured_at_thresholds_of_the_reference(
     found = by_name(
         defence_metrics(detector, detector.predict(x), detector.predict(x_adv), y, fprs=(0.05, 0.2))
     )
-    assert detector.reference is not None
-    reference = detector.reference["adversarial_score"].to_numpy()
+    window = detector.calibration.reference
+    assert window is not None
+    reference = window["adversarial_score"].to_numpy()
     score = detector.score(x_adv)
     for fpr in (0.05, 0.2):
         threshold = np.sort(reference)[-1 - int(fpr * len(reference))]
@@ -70,9 +72,7 @@ def test_a_defence_is_measured_at_thresholds_of_the_reference(
         assert found["threshold", fpr, None].value == threshold
         assert found["threshold", fpr, None].n == len(reference)
         assert found["detection_rate", fpr, None].value == flagged.mean()
-        guarded = AdversarialDetector(
-            detector.classifier, detector.autoencoders, threshold=threshold
-        ).predict(x_adv)
+        guarded = detector.replace(calibration=Calibration(threshold)).predict(x_adv)
         corrected = np.mean(guarded.defended_prediction == y)
         assert found["accuracy_defended", fpr, "correct"].value == corrected
         assert found["undetected_error", fpr, "correct"].value == pytest.approx(1 - corrected)

@@ -11,6 +11,7 @@ import pytest
 from adversarial import AdversarialDetector
 from adversarial.attacks import DDN, FGSM, PGD, AttackError, Misclassified, Unflagged
 from adversarial.attacks.named import make_attack
+from adversarial.bundle.calibration import Calibration
 from adversarial.evaluation.experiment import Experiment, ensemble_of
 from adversarial.evaluation.run import run_experiment
 from adversarial.evaluation.threat_models import ExperimentError, grey_box, undetected
@@ -46,26 +47,30 @@ def test_an_ensemble_is_attacked_through_all_its_members(
     x, y = make_rows(40)
     member = keras.models.clone_model(detectors["kl"].autoencoders[0])
     member.set_weights([w * np.float32(0.9) for w in detectors["kl"].autoencoders[0].get_weights()])
-    other = AdversarialDetector(detectors["kl"].classifier, member)
-    other.class_names = detectors["kl"].class_names
-    reference = detectors["kl"].reference
+    reference = detectors["kl"].calibration.reference
     assert reference is not None
-    other.calibrate(reference, 0.05)
+    other = AdversarialDetector(
+        detectors["kl"].classifier,
+        member,
+        class_names=detectors["kl"].class_names,
+        calibration=Calibration.from_window(reference, 0.05),
+    )
     both = ensemble_of([detectors["kl"], other])
     assert len(both.autoencoders) == 2
     np.testing.assert_allclose(
         both.score(x), (detectors["kl"].score(x) + other.score(x)) / 2, atol=1e-9
     )
-    assert both.reference is not None
-    assert np.mean(both.reference["adversarial_score"].to_numpy() > both.threshold) <= 0.05
+    window = both.calibration.reference
+    assert window is not None
+    assert np.mean(window["adversarial_score"].to_numpy() > both.threshold) <= 0.05
     named = {"kl": detectors["kl"], "held_out": other, "both": both}
     experiment = Experiment(attacks=("fgsm-0.3",), threat_models=("white-box",))
     records = run_experiment(experiment, named, x, y, tmp_path, about={})
     against = select(records, target="both", metric="accuracy_reconstructed")
     assert [record["defence"] for record in against] == ["kl", "held_out", "both"]
-    other.reference = reference.slice(1)
+    shorter = Calibration.from_window(reference.slice(1), 0.05)
     with pytest.raises(ExperimentError, match="reference windows of the same rows"):
-        ensemble_of([detectors["kl"], other])
+        ensemble_of([detectors["kl"], other.replace(calibration=shorter)])
 
 
 def test_only_targets_are_attacked_and_the_others_are_held_out(
@@ -107,14 +112,9 @@ def test_thresholds_are_the_papers_and_the_detectors_own(
     detectors: dict[str, AdversarialDetector], tmp_path: Path
 ) -> None:
     x, y = make_rows(20)
-    own = AdversarialDetector(
-        detectors["kl"].classifier,
-        detectors["kl"].autoencoders,
-        class_names=detectors["kl"].class_names,
-        reference=detectors["kl"].reference,
-    )
-    assert own.reference is not None
-    own.threshold_from_scores(own.reference["adversarial_score"].to_numpy(), 0.2)
+    reference = detectors["kl"].calibration.reference
+    assert reference is not None
+    own = detectors["kl"].replace(calibration=Calibration.from_window(reference, 0.2))
     experiment = Experiment(attacks=("fgsm-0.1",), threat_models=("undetected-0.3",))
     records = run_experiment(experiment, {"own": own}, x, y, tmp_path, about={})
     rates = {record["fpr"] for record in records} - {None}

@@ -9,6 +9,7 @@ import tensorflow as tf
 from adversarial import AdversarialDetector
 from adversarial.attacks import DDN, PGD, All, CarliniWagner, Misclassified, Unflagged
 from adversarial.attacks.core.scores import score_of
+from adversarial.bundle.calibration import Calibration
 from adversarial.errors import ModelError
 from adversarial.evaluation.threat_models import (
     POLICIES,
@@ -36,8 +37,7 @@ def ensemble(detector: AdversarialDetector) -> AdversarialDetector:
         detector.classifier,
         [detector.autoencoders[0], member],
         weights=[0.6, 0.2],
-        threshold=detector.threshold,
-        fpr=0.05,
+        calibration=Calibration(detector.threshold, 0.05),
     )
 
 
@@ -119,7 +119,9 @@ def test_all_adds_up_what_is_missing(detector: AdversarialDetector) -> None:
 def strict(detector: AdversarialDetector, scores: np.ndarray) -> AdversarialDetector:
     """The detector with a threshold that three in ten of the scores pass."""
     return AdversarialDetector(
-        detector.classifier, detector.autoencoders, threshold=float(np.quantile(scores, 0.3))
+        detector.classifier,
+        detector.autoencoders,
+        calibration=Calibration(float(np.quantile(scores, 0.3))),
     )
 
 
@@ -178,8 +180,9 @@ def test_policies_give_the_answers_they_are_named_after(detector: AdversarialDet
 def test_the_threshold_of_an_attack_is_the_references_at_its_rate(
     detector: AdversarialDetector,
 ) -> None:
-    assert detector.reference is not None
-    scores = detector.reference["adversarial_score"].to_numpy()
+    window = detector.calibration.reference
+    assert window is not None
+    scores = window["adversarial_score"].to_numpy()
     for fpr in (0.05, 0.2):
         assert np.mean(scores > threshold_at(detector, fpr)) == pytest.approx(fpr, abs=0.01)
     x, y = (tf.constant(array) for array in data())

@@ -121,25 +121,32 @@ def test_the_train_command_leaves_a_bundle(tmp_path: Path) -> None:
         "detector",
     ]
     detector = AdversarialDetector.load(directory / "detector")
-    assert detector.training["classifier"]["accuracy"] >= 0
-    assert detector.training["epochs"] == 1
-    assert detector.reference is not None
-    flagged = np.mean(detector.reference["flagged"].to_numpy())
+    assert detector.provenance.training["classifier"]["accuracy"] >= 0
+    assert detector.provenance.training["epochs"] == 1
+    window = detector.calibration.reference
+    assert window is not None
+    flagged = np.mean(window["flagged"].to_numpy())
     assert flagged == pytest.approx(0.05)
-    assert detector.reference["label"].to_pylist() == [str(y) for y in dataset.y_train[-40:]]
+    assert window["label"].to_pylist() == [str(y) for y in dataset.y_train[-40:]]
 
     baseline = [*options, *short, "--baseline", "--name", "mse"]
     found = CliRunner().invoke(app, ["train", "--dataset", "mnist", *baseline])
     assert found.exit_code == 0, found.output
     mse = AdversarialDetector.load(directory / "mse")
-    assert (mse.training["learning_rate"], detector.training["learning_rate"]) == (3e-4, 1e-3)
+    assert (
+        mse.provenance.training["learning_rate"],
+        detector.provenance.training["learning_rate"],
+    ) == (3e-4, 1e-3)
     weights = [m.autoencoders[0].get_weights()[0] for m in (detector, mse)]
     assert not np.array_equal(*weights)
     other = [*options, *short, "--autoencoder", "dense", "--seed", "1", "--name", "other"]
     found = CliRunner().invoke(app, ["train", "--dataset", "mnist", *other])
     assert found.exit_code == 0, found.output
     dense = AdversarialDetector.load(directory / "other")
-    assert (dense.training["autoencoder"], dense.training["seed"]) == ("dense", 1)
+    assert (dense.provenance.training["autoencoder"], dense.provenance.training["seed"]) == (
+        "dense",
+        1,
+    )
     for one, same in zip(
         detector.classifier.get_weights(), dense.classifier.get_weights(), strict=True
     ):
@@ -200,7 +207,7 @@ def test_the_detector_of_an_earlier_epoch_is_kept_too(tmp_path: Path) -> None:
 
     last = train("detector", epochs=3, snapshots=3)
     earlier = AdversarialDetector.load(tmp_path / "detector-earlier")
-    assert [found.training["epochs"] for found in (last, earlier)] == [3, 1]
+    assert [found.provenance.training["epochs"] for found in (last, earlier)] == [3, 1]
     alone = train("alone", epochs=1)
     for weights, expected in zip(
         earlier.autoencoders[0].get_weights(), alone.autoencoders[0].get_weights(), strict=True

@@ -11,7 +11,7 @@ from adversarial.training.augmentation import Augmentation
 from adversarial.training.checkpoints import Batches, CheckpointError
 from adversarial.training.fit import Training, fit_autoencoder
 from adversarial.training.objective import HiddenLayer, Objective
-from tests.support.animals import make_rows
+from tests.support.animals import make_inputs
 from tests.support.training import (
     float32,
     mean_kl,
@@ -45,7 +45,7 @@ def test_a_killed_run_resumes_and_ends_with_the_weights_of_an_unkilled_one(
     monkeypatch: pytest.MonkeyPatch,
     augmentation: Augmentation | None,
 ) -> None:
-    x = make_rows(300, seed=5)
+    x = make_inputs(300, seed=5)
 
     def train(directory: Path, resume: bool = False) -> tuple[list[np.ndarray], Training]:
         autoencoder = restless_autoencoder()
@@ -83,7 +83,7 @@ def test_a_killed_run_resumes_and_ends_with_the_weights_of_an_unkilled_one(
 def test_snapshots_are_the_last_epochs_newest_first(
     classifier: keras.Model, tmp_path: Path
 ) -> None:
-    x = make_rows(64, seed=5)
+    x = make_inputs(64, seed=5)
     autoencoder = restless_autoencoder()
     one, two = (float32(validation_split=0, epochs=n, snapshots=n) for n in (1, 2))
     options: dict[str, Any] = {"checkpoint_dir": tmp_path, "verbose": 0}
@@ -99,7 +99,7 @@ def test_a_cosine_schedule_ends_at_no_learning_rate_and_belongs_to_the_run(
     classifier: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates = watch_learning_rate(monkeypatch)
-    x = make_rows(256, seed=5)
+    x = make_inputs(256, seed=5)
     settings = float32(
         epochs=3, schedule="cosine", learning_rate=0.01, batch_size=64, validation_split=0
     )
@@ -116,7 +116,7 @@ def test_a_cosine_schedule_ends_at_no_learning_rate_and_belongs_to_the_run(
 
 
 def test_early_stopping_keeps_the_best_epoch(classifier: keras.Model, tmp_path: Path) -> None:
-    x = make_rows(128, seed=5)
+    x = make_inputs(128, seed=5)
     autoencoder = restless_autoencoder()
     training = fit_autoencoder(
         classifier,
@@ -137,7 +137,7 @@ def test_early_stopping_keeps_the_best_epoch(classifier: keras.Model, tmp_path: 
 def test_a_checkpoint_of_other_settings_is_not_resumed(
     classifier: keras.Model, tmp_path: Path
 ) -> None:
-    x = make_rows(64, seed=5)
+    x = make_inputs(64, seed=5)
     options: dict[str, Any] = {"checkpoint_dir": tmp_path, "verbose": 0}
     settings = float32(epochs=1)
     fit_autoencoder(classifier, restless_autoencoder(), x, settings, **options)
@@ -162,7 +162,7 @@ def test_a_checkpoint_of_other_settings_is_not_resumed(
 def test_a_run_that_is_not_resumed_starts_anew_over_old_checkpoints(
     classifier: keras.Model, tmp_path: Path
 ) -> None:
-    x = make_rows(64, seed=5)
+    x = make_inputs(64, seed=5)
     for _ in range(2):
         training = fit_autoencoder(
             classifier,
@@ -190,7 +190,7 @@ def test_a_run_that_is_not_resumed_starts_anew_over_old_checkpoints(
 def test_what_checkpoints_cannot_give_any_more_is_refused(
     changed: dict[str, Any], message: str, classifier: keras.Model, tmp_path: Path
 ) -> None:
-    x, settings = make_rows(256, seed=5), float32(epochs=3)
+    x, settings = make_inputs(256, seed=5), float32(epochs=3)
     options: dict[str, Any] = {"checkpoint_dir": tmp_path, "verbose": 0}
     fit_autoencoder(classifier, small_autoencoder(), x, settings, **options)
     other = replace(settings, **changed)
@@ -209,7 +209,7 @@ def test_a_state_of_another_form_is_named(
         fit_autoencoder(
             classifier,
             small_autoencoder(),
-            make_rows(256, seed=5),
+            make_inputs(256, seed=5),
             float32(epochs=1),
             resume=True,
             checkpoint_dir=tmp_path,

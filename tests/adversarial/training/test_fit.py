@@ -15,7 +15,7 @@ from adversarial.training.checkpoints import TrainingError
 from adversarial.training.fit import fit_autoencoder
 from adversarial.training.objective import HiddenLayer, Objective
 from adversarial.training.settings import TrainingSettings
-from tests.support.animals import make_images, make_rows
+from tests.support.animals import make_images, make_inputs
 from tests.support.training import (
     NO_STEP,
     float32,
@@ -28,7 +28,7 @@ from tests.support.training import (
 def test_training_brings_the_predictions_on_reconstructions_closer(
     classifier: keras.Model,
 ) -> None:
-    x = make_rows(256, seed=5)
+    x = make_inputs(256, seed=5)
     keras.utils.set_random_seed(0)
     autoencoder = make_autoencoder("auto", x)
     before = mean_kl(classifier, autoencoder, x)
@@ -38,7 +38,7 @@ def test_training_brings_the_predictions_on_reconstructions_closer(
 
 
 def test_the_reported_loss_is_the_mean_divergence(classifier: keras.Model) -> None:
-    x = make_rows(100, seed=5)
+    x = make_inputs(100, seed=5)
     autoencoder = small_autoencoder()
     history = fit_autoencoder(
         classifier,
@@ -71,7 +71,7 @@ def test_a_classifier_with_batch_norm_and_dropout_keeps_every_weight_and_flag(
     )
     classifier.layers[0].trainable = False
     classifier.compile("adam", "sparse_categorical_crossentropy")
-    x, y = make_rows(64, seed=5), make_images(64, seed=5)[1]
+    x, y = make_inputs(64, seed=5), make_images(64, seed=5)[1]
     classifier.fit(x, y, verbose=0)
     before = [(v.path, v.trainable, v.numpy()) for v in classifier.variables]
     flags = [layer.trainable for layer in classifier.layers]
@@ -94,7 +94,7 @@ def test_a_classifier_with_batch_norm_and_dropout_keeps_every_weight_and_flag(
 
 
 def test_the_autoencoders_own_batch_norm_and_dropout_train(classifier: keras.Model) -> None:
-    x = make_rows(64, seed=5)
+    x = make_inputs(64, seed=5)
     autoencoder = restless_autoencoder()
     moving = [v.numpy() for v in autoencoder.non_trainable_variables]
     fit_autoencoder(classifier, autoencoder, x, float32(epochs=1), verbose=0)
@@ -103,7 +103,7 @@ def test_the_autoencoders_own_batch_norm_and_dropout_train(classifier: keras.Mod
 
 
 def test_a_penalty_of_the_autoencoder_is_part_of_the_loss(classifier: keras.Model) -> None:
-    x = make_rows(64, seed=5)
+    x = make_inputs(64, seed=5)
     autoencoder = restless_autoencoder()
     training = fit_autoencoder(
         classifier,
@@ -151,7 +151,7 @@ def test_a_training_that_diverges_is_an_error(classifier: keras.Model, tmp_path:
         fit_autoencoder(
             classifier,
             small_autoencoder(),
-            make_rows(256, seed=5),
+            make_inputs(256, seed=5),
             float32(objective=Objective(mse=1e38, temperature=1.0), learning_rate=1e30, epochs=2),
             checkpoint_dir=tmp_path,
             verbose=0,
@@ -160,7 +160,7 @@ def test_a_training_that_diverges_is_an_error(classifier: keras.Model, tmp_path:
 
 
 def test_rows_that_cannot_be_trained_on_are_refused(classifier: keras.Model) -> None:
-    x = make_rows(20, seed=5)
+    x = make_inputs(20, seed=5)
     x[7, 2] = np.nan
     with pytest.raises(ModelError, match="row 7 has a value that is not finite"):
         fit_autoencoder(classifier, small_autoencoder(), x, float32(epochs=1), verbose=0)
@@ -182,7 +182,7 @@ def test_rows_that_cannot_be_trained_on_are_refused(classifier: keras.Model) -> 
 
 
 def test_the_same_seed_trains_the_same_autoencoder(classifier: keras.Model) -> None:
-    x = make_rows(128, seed=5)
+    x = make_inputs(128, seed=5)
 
     def train(seed: int) -> np.ndarray:
         autoencoder = small_autoencoder(seed)
@@ -205,14 +205,14 @@ def test_the_target_is_predicted_once_per_row_not_once_per_epoch(
         return predict(self, x)
 
     monkeypatch.setattr(keras.Model, "predict_on_batch", counting)
-    x = make_rows(64, seed=5)
+    x = make_inputs(64, seed=5)
     fit_autoencoder(classifier, small_autoencoder(), x, float32(epochs=3), verbose=0)
     assert predicted == [61, 3]  # those trained on, and those held out
 
 
 @pytest.mark.parametrize("objective", [Objective(), Objective(kl=0, mse=1)], ids=["kl", "mse"])
 def test_a_classifier_that_gives_logits_is_refused(objective: Objective) -> None:
-    x = make_rows(16, seed=5)
+    x = make_inputs(16, seed=5)
     model = keras.Sequential(
         [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)]
     )
@@ -225,7 +225,7 @@ def test_a_classifier_that_gives_logits_is_refused(objective: Objective) -> None
 def test_rows_of_another_shape_than_the_autoencoders_are_refused(classifier: keras.Model) -> None:
     with pytest.raises(ModelError, match=r"\(4, 4, 1\).*\(8, 8, 1\)"):
         fit_autoencoder(
-            classifier, image_autoencoder((4, 4, 1)), make_rows(16, seed=5), float32(), verbose=0
+            classifier, image_autoencoder((4, 4, 1)), make_inputs(16, seed=5), float32(), verbose=0
         )
 
 
@@ -254,7 +254,7 @@ before = classifier.get_weights()
 objective = Objective(
     mse=0.1, temperature=0.5, hidden=[HiddenLayer("hidden")], projection="trained"
 )
-settings = TrainingSettings(objective=objective, epochs=4, precision="float32")
+settings = TrainingSettings(objective=objective, epochs=4)
 training = fit_autoencoder(classifier, make_autoencoder("dense", x), x, settings, verbose=0)
 for old, new in zip(before, classifier.get_weights(), strict=True):
     np.testing.assert_array_equal(old, new)

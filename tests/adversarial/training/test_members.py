@@ -10,7 +10,7 @@ from adversarial.models.autoencoders import make_autoencoder
 from adversarial.training.members import Plan, train_members
 from adversarial.training.settings import TrainingSettings
 from adversarial.training.temperature import choose_temperature
-from tests.support.animals import make_rows
+from tests.support.animals import make_inputs
 from tests.support.training import NO_STEP, float32
 
 
@@ -18,9 +18,9 @@ def test_architectures_and_snapshots_make_an_ensemble(
     classifier: keras.Model, tmp_path: Path
 ) -> None:
     own = tmp_path / "own.keras"
-    make_autoencoder("dense", make_rows(128, seed=5), latent_dim=2).save(own)
+    make_autoencoder("dense", make_inputs(128, seed=5), latent_dim=2).save(own)
     plan = Plan(autoencoders=("dense", str(own)), training=float32(snapshots=2, epochs=3))
-    found = train_members(classifier, make_rows(128, seed=5), plan, tmp_path / "runs", verbose=0)
+    found = train_members(classifier, make_inputs(128, seed=5), plan, tmp_path / "runs", verbose=0)
     assert len(found.autoencoders) == 4
     latents = [member.get_layer("latent").units for member in found.autoencoders]
     assert latents == [40, 40, 2, 2]
@@ -34,7 +34,7 @@ def test_the_same_plan_trains_the_same_members(classifier: keras.Model, tmp_path
     plan = Plan(autoencoders=("dense",), training=float32(epochs=1, seed=3))
     first, second = (
         train_members(
-            classifier, make_rows(128, seed=5), plan, tmp_path / name, verbose=0
+            classifier, make_inputs(128, seed=5), plan, tmp_path / name, verbose=0
         ).autoencoders[0]
         for name in ("a", "b")
     )
@@ -76,12 +76,12 @@ def test_the_last_autoencoder_is_looked_at_before_the_first_is_trained(
 ) -> None:
     plan = Plan(autoencoders=("dense", "missing.keras"), training=float32(epochs=1))
     with pytest.raises(ModelError, match=r"missing\.keras not found"):
-        train_members(classifier, make_rows(128, seed=5), plan, tmp_path / "runs", verbose=0)
+        train_members(classifier, make_inputs(128, seed=5), plan, tmp_path / "runs", verbose=0)
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_dense_autoencoder_of_images_stays_within_their_range() -> None:
-    x = make_rows(20, seed=5) * 2 - 1
+    x = make_inputs(20, seed=5) * 2 - 1
     model = make_autoencoder("dense", x, value_range=(-1.0, 1.0))
     found = np.asarray(model(x))
     assert found.shape == x.shape
@@ -91,7 +91,7 @@ def test_a_dense_autoencoder_of_images_stays_within_their_range() -> None:
 def test_the_temperature_that_corrects_best_is_chosen(
     classifier: keras.Model, tmp_path: Path
 ) -> None:
-    x = make_rows(400, seed=5)
+    x = make_inputs(400, seed=5)
     plan = Plan(autoencoders=("dense",), choose_temperature=True, training=float32(epochs=1))
     found = train_members(classifier, x, plan, tmp_path / "runs", verbose=0)
     corrected = found.summary["corrected_by_temperature"]
@@ -101,7 +101,7 @@ def test_the_temperature_that_corrects_best_is_chosen(
 
 def test_equal_temperatures_leave_the_target_as_it_is(classifier: keras.Model) -> None:
     """An autoencoder that learns nothing corrects alike at every temperature."""
-    x = make_rows(64, seed=5)
+    x = make_inputs(64, seed=5)
     temperature, corrected = choose_temperature(
         classifier,
         lambda: make_autoencoder("dense", x),

@@ -6,12 +6,12 @@ from adversarial.errors import ModelError
 from adversarial.models.autoencoders import image_standardization
 from adversarial.training.fit import fit_autoencoder
 from adversarial.training.objective import HiddenLayer, Objective
-from tests.support.animals import make_rows
+from tests.support.animals import make_inputs
 from tests.support.training import NO_STEP, float32, small_autoencoder
 
 
 def test_the_terms_of_an_objective_add_up_by_their_weights(classifier: keras.Model) -> None:
-    x = make_rows(64, seed=5)
+    x = make_inputs(64, seed=5)
     training = fit_autoencoder(
         classifier,
         small_autoencoder(),
@@ -34,7 +34,7 @@ def test_the_terms_of_an_objective_add_up_by_their_weights(classifier: keras.Mod
 
 
 def test_the_baseline_learns_to_reconstruct(classifier: keras.Model) -> None:
-    x = make_rows(256, seed=5)
+    x = make_inputs(256, seed=5)
 
     def error(objective: Objective) -> float:
         autoencoder = small_autoencoder()
@@ -50,7 +50,7 @@ def test_the_baseline_learns_to_reconstruct(classifier: keras.Model) -> None:
 def test_an_autoencoder_that_standardises_is_compared_with_standardised_images(
     classifier: keras.Model, standardizes: bool
 ) -> None:
-    x = make_rows(64, seed=5)
+    x = make_inputs(64, seed=5)
     autoencoder = small_autoencoder()
     if standardizes:
         autoencoder = keras.Sequential(
@@ -75,7 +75,7 @@ def test_an_autoencoder_that_standardises_is_compared_with_standardised_images(
 
 def test_a_hidden_target_is_the_softmax_of_the_projected_features(classifier: keras.Model) -> None:
     """An autoencoder that changes nothing has no divergence in any hidden layer."""
-    x = make_rows(32, seed=5)
+    x = make_inputs(32, seed=5)
     identity = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Dense(1, use_bias=False)])
     identity.layers[0].kernel.assign([[1.0]])
     for projection in ("fixed", "trained"):
@@ -91,7 +91,7 @@ def test_a_hidden_target_is_the_softmax_of_the_projected_features(classifier: ke
 
 
 def test_a_trained_projection_moves_and_a_fixed_one_does_not(classifier: keras.Model) -> None:
-    x = make_rows(128, seed=5)
+    x = make_inputs(128, seed=5)
 
     def hidden_loss(projection: str) -> list[float]:
         objective = Objective(kl=0, hidden=[HiddenLayer("hidden", 5)], projection=projection)  # type: ignore[arg-type]
@@ -120,7 +120,7 @@ def test_an_objective_without_a_sense_is_refused(objective: dict[str, float], me
 
 
 def test_a_hidden_layer_that_is_not_there_is_named(classifier: keras.Model) -> None:
-    x = make_rows(16, seed=5)
+    x = make_inputs(16, seed=5)
     with pytest.raises(ModelError, match=r"no layer 'conv9'.*hidden"):
         fit_autoencoder(
             classifier,
@@ -132,7 +132,7 @@ def test_a_hidden_layer_that_is_not_there_is_named(classifier: keras.Model) -> N
 
 
 def test_temperature_changes_what_is_learned(classifier: keras.Model) -> None:
-    x = make_rows(128, seed=5)
+    x = make_inputs(128, seed=5)
 
     def loss(temperature: float) -> float:
         history = fit_autoencoder(

@@ -13,12 +13,12 @@ from adversarial.training.checkpoints import Checkpoints
 from adversarial.training.fit import Training, fit_autoencoder
 from adversarial.training.mixed_precision import mixed_copy
 from adversarial.training.settings import TrainingSettings
-from tests.support.animals import make_rows
+from tests.support.animals import make_inputs
 from tests.support.training import mean_kl, restless_autoencoder, small_autoencoder
 
 
 def test_mixed_precision_trains_and_leaves_a_float32_autoencoder(classifier: keras.Model) -> None:
-    x = make_rows(256, seed=5)
+    x = make_inputs(256, seed=5)
     autoencoder = small_autoencoder()
     before = mean_kl(classifier, autoencoder, x)
     training = fit_autoencoder(
@@ -48,7 +48,7 @@ def test_bfloat16_is_taken_where_it_is_fast_and_does_no_harm(
     monkeypatch.setattr(training_module, "bfloat16_is_fast", lambda: fast)
     if disagreement:
         monkeypatch.setattr(training_module, "find_disagreement", lambda *_: disagreement)
-    x = make_rows(256, seed=5)
+    x = make_inputs(256, seed=5)
 
     def train() -> tuple[Training, list[np.ndarray]]:
         autoencoder = restless_autoencoder()

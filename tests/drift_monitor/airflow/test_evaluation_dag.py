@@ -165,11 +165,11 @@ def test_an_equal_candidate_meets_what_is_required(
     make_monitor: MakeMonitor, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from adversarial import AdversarialDetector
+    from adversarial.detector.provenance import Provenance
 
     path = evaluated(make_monitor, "cats", limit=None, tolerance=0.1)
-    detector = AdversarialDetector.load(bundle)
-    detector.training = {"note": "trained again"}
-    detector.save(tmp_path / "candidate")
+    again = Provenance(training={"note": "trained again"})
+    AdversarialDetector.load(bundle).replace(provenance=again).save(tmp_path / "candidate")
     conf = {"monitor": "cats", "candidate": str(tmp_path / "candidate"), "required": True}
     dag_run = run(parse(path.parent, monkeypatch), **conf)
     assert states(dag_run)["evaluate"] == ["success"]

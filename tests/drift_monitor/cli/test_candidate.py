@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adversarial import AdversarialDetector, read_bundle
+from adversarial.detector.provenance import Provenance
 from drift_monitor.detectors.reference import rethreshold
 from tests.conftest import Invoke, MakeMonitor
 from tests.support.animals import make_images, write_batch
@@ -31,9 +32,8 @@ def worse(bundle: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def equal(bundle: Path, tmp_path: Path) -> Path:
-    detector = AdversarialDetector.load(bundle)
-    detector.training = {"note": "trained again, to the same weights"}
-    detector.save(tmp_path / "equal")
+    again = Provenance(training={"note": "trained again, to the same weights"})
+    AdversarialDetector.load(bundle).replace(provenance=again).save(tmp_path / "equal")
     return tmp_path / "equal"
 
 

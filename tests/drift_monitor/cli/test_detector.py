@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from drift_monitor.config import DataConfig
+from drift_monitor.detectors.fit import ClassifierFile
 from tests.conftest import Invoke, MakeMonitor
 from tests.support.animals import CLASSES, make_images, write_batch
 from tests.support.job.monitors import write_day
@@ -24,6 +25,7 @@ def test_fit_writes_a_bundle_that_run_can_use(
         *("--reference-data", reference, "--label", "label", "--segments", "site"),
         *("--class-names", ",".join(CLASSES), "--output", tmp_path / "detector"),
         *("--epochs", 2, "--latent-dim", 4, "--fpr", 0.1, "--temperature", 0.8, "--seed", 3),
+        *("--precision", "float32"),
     )
     assert code == 0, err
     assert str(tmp_path / "detector") in out
@@ -56,6 +58,7 @@ def test_a_saved_model_is_fitted_validated_and_run_with_its_opt_in(
     words = (
         *("fit", "--classifier", tmp_path / "saved", "--data", train, "--epochs", 1),
         *("--class-names", ",".join(CLASSES), "--output", tmp_path / "detector"),
+        *("--precision", "float32"),
     )
     code, _, err = invoke(*words, "--output-kind", "logits")
     assert code == 1
@@ -85,7 +88,8 @@ def test_without_reference_data_a_part_of_the_training_rows_is_held_out(
 
     train = write_batch(tmp_path / "train.parquet", *make_images(400, seed=1))
     words = ("fit", "--classifier", classifier_file, "--data", train, "--epochs", 1)
-    assert invoke(*words, "--output", tmp_path / "detector")[0] == 0
+    exact = ("--precision", "float32")
+    assert invoke(*words, *exact, "--output", tmp_path / "detector")[0] == 0
     training = read_bundle(tmp_path / "detector").manifest.training
     assert (training["rows"], training["reference_rows"]) == (320, 80)
 
@@ -104,8 +108,8 @@ def test_names_are_given_by_commas_or_in_a_file(
     (tmp_path / "names.txt").write_text("a\r\n b, in mm\n\nc", encoding="utf-8-sig")
     asked: dict[str, object] = {}
 
-    def fit(_: Path, data: DataConfig, output: Path, **options: object) -> Path:
-        asked.update(input=data.input, segments=data.segments, classes=options["classes"])
+    def fit(classifier: ClassifierFile, data: DataConfig, output: Path, **_: object) -> Path:
+        asked.update(input=data.input, segments=data.segments, classes=classifier.class_names)
         return output
 
     monkeypatch.chdir(tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from adversarial import AdversarialDetector
 from drift_monitor.config import Monitor
 from tests.conftest import MakeMonitor
+from tests.support import detectors
 from tests.support.evaluations import with_rows
 
 Altered = Callable[..., Path]
@@ -21,13 +22,10 @@ def monitor(make_monitor: MakeMonitor) -> Monitor:
 
 @pytest.fixture
 def altered(bundle: Path, tmp_path: Path) -> Altered:
-    """Return a function that saves the bundle with attributes of the detector changed."""
+    """Return a function that saves the bundle's detector with something changed in it."""
 
     def save(name: str, **changes: Any) -> Path:
-        detector = AdversarialDetector.load(bundle)
-        for attribute, value in changes.items():
-            setattr(detector, attribute, value)
-        detector.save(tmp_path / name)
+        detectors.altered(AdversarialDetector.load(bundle), **changes).save(tmp_path / name)
         return tmp_path / name
 
     return save

@@ -1,6 +1,7 @@
 """Evaluations of a monitor's detector and of candidates: rows, attacks, and what they leave."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import keras
 import pytest
 
 from adversarial import AdversarialDetector, InputSpec, read_bundle
+from adversarial.detector.provenance import Provenance
 from adversarial.errors import DriftMonitorError
 from drift_monitor.config import Monitor
 from drift_monitor.detectors import evaluate as evaluation
@@ -82,7 +84,8 @@ def test_detectors_of_one_classifier_meet_the_same_attacked_rows(
     again = keras.models.clone_model(classifier)
     again.set_weights(classifier.get_weights())
     again.compile("sgd", "sparse_categorical_crossentropy")
-    candidate = altered("candidate", threshold=0.0, classifier=again)
+    strict = replace(read_bundle(monitor.detector).calibration(), threshold=0.0)
+    candidate = altered("candidate", calibration=strict, classifier=again)
     directory = evaluate_bundles(monitor, find_bundles(monitor, candidate))
     assert read_evaluation(directory).shared_classifier
     assert [p.name for p in (directory / "attacks").iterdir()] == ["fgsm-0.1-grey-box"]
@@ -117,7 +120,8 @@ def test_detectors_of_two_classifiers_are_attacked_each_by_itself(
 
 
 def test_the_same_detector_under_another_name_is_equal(monitor: Monitor, altered: Altered) -> None:
-    candidate = altered("candidate", training={"note": "trained again, to the same weights"})
+    again = Provenance(training={"note": "trained again, to the same weights"})
+    candidate = altered("candidate", provenance=again)
     directory = evaluate_bundles(monitor, find_bundles(monitor, candidate))
     comparison = compare_evaluated(monitor, directory)
     assert comparison.verdict == "equal"

@@ -69,9 +69,7 @@ def flat(tmp_path: Path) -> Monitor:
     autoencoder = keras.Model(inputs, keras.layers.Rescaling([0.0, 1.0], [45.0, 0.0])(inputs))
     spec = InputSpec(shape=(2,), feature_names=names)
     detector = AdversarialDetector(classifier, autoencoder, input_spec=spec)
-    window = detector.predict(x).to_table(detector.class_names)
-    detector.calibrate(window, 0.05)
-    detector.save(tmp_path / "flat")
+    detector.calibrated(x, 0.05).save(tmp_path / "flat")
     pq.write_table(table(400, 1)[1], tmp_path / "rows.parquet")
     return Monitor.model_validate(
         {

@@ -35,7 +35,7 @@ def words(classifier: Path, data: Path, output: Path, *options: object) -> list[
     named = {"classifier": classifier, "data": data, "output": output, "label": "label"}
     named |= {"class-names": ",".join(CLASSES), "autoencoder": "dense"}
     fit = ["fit", *(str(w) for name, value in named.items() for w in (f"--{name}", value))]
-    return [*fit, "--no-accuracy", *map(str, options)]
+    return [*fit, "--precision", "float32", "--no-accuracy", *map(str, options)]
 
 
 def fit(classifier: Path, data: Path, output: Path, *options: object) -> AdversarialDetector:
@@ -70,7 +70,7 @@ def test_no_map_is_fitted_where_none_is_wanted(
     classifier_file: Path, training_rows: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     detector = fit(classifier_file, training_rows, tmp_path / "d", "--epochs", 1)
-    assert detector.accuracy_estimator is None
+    assert detector.calibration.accuracy_estimator is None
     assert "accuracy" not in caplog.text
 
 
@@ -94,7 +94,7 @@ def test_rows_that_cannot_be_used_are_counted_and_the_first_is_named(
 def test_a_killed_fit_resumes_to_the_bundle_of_an_unkilled_one(
     classifier_file: Path, training_rows: Path, tmp_path: Path
 ) -> None:
-    options = ("--epochs", 12, "--batch-size", 4, "--precision", "float32", "--snapshots", 2)
+    options = ("--epochs", 12, "--batch-size", 4, "--snapshots", 2)
     program = Path(sys.executable).with_name("drift-monitor")
     whole = tmp_path / "whole"
     fitted = subprocess.run(
@@ -127,7 +127,7 @@ def test_a_killed_fit_resumes_to_the_bundle_of_an_unkilled_one(
     for a, b in zip(weights(unkilled), weights(resumed), strict=True):
         np.testing.assert_array_equal(a, b)
     assert resumed.threshold == unkilled.threshold
-    assert len(resumed.training["loss"]) == 12
+    assert len(resumed.provenance.training["loss"]) == 12
     assert not checkpoint_dir(output).exists()
 
 
@@ -196,7 +196,7 @@ def test_every_objective_is_within_reach(
     summary = read_bundle(tmp_path / "d").manifest.training
     assert {"kl", "mse", "hidden", "val_hidden", "corrected_by_temperature"} <= summary.keys()
     assert summary["augmentation"] == {"shift": 1, "flip": True, "fill": 0.0}
-    assert found.temperature in (0.2, 0.5, 1.0)
+    assert found.provenance.temperature in (0.2, 0.5, 1.0)
     assert found.autoencoders[0].get_layer("latent").units == 3
 
 

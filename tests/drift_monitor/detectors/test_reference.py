@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from adversarial import AdversarialDetector, BundleError, read_bundle
+from adversarial.bundle.calibration import Calibration
 from adversarial.bundle.manifest import REFERENCE
 from adversarial.bundle.threshold import apply_threshold
 from adversarial.bundle.write import write_bundle
@@ -24,8 +25,13 @@ from adversarial.training.members import Plan
 from adversarial.training.settings import TrainingSettings
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import DataConfig
-from drift_monitor.detectors.fit import fit
-from drift_monitor.detectors.reference import renew_reference, rethreshold, score_reference
+from drift_monitor.detectors.fit import ClassifierFile, fit
+from drift_monitor.detectors.reference import (
+    CalibrationSettings,
+    renew_reference,
+    rethreshold,
+    score_reference,
+)
 from drift_monitor.errors import BatchError
 from tests.support.animals import CLASSES, make_images, write_batch
 
@@ -51,8 +57,9 @@ def fit_with(
     def run(fpr: float) -> Path:
         output = directory / f"detector-{fpr}"
         plan = Plan(training=TrainingSettings(epochs=1, precision="float32"))
-        fit(classifier_file, data, output, classes=CLASSES, plan=plan, fpr=fpr, verbose=0)
-        return output
+        classifier = ClassifierFile(classifier_file, class_names=CLASSES)
+        calibration = CalibrationSettings(fpr=fpr)
+        return fit(classifier, data, output, plan=plan, calibration=calibration, verbose=0)
 
     return run
 
@@ -83,13 +90,14 @@ def test_applying_a_threshold_is_scoring_with_it(bundle: Path, tmp_path: Path) -
     chunks = list(Batch(str(path), data, detector.input_spec).chunks(100))
     first = score_reference(detector, chunks, data)
     for share in (0.1, 0.5, 0.9):
-        detector.threshold = float(np.quantile(first["adversarial_score"], share))
-        expected = score_reference(detector, chunks, data)
+        threshold = float(np.quantile(first["adversarial_score"], share))
+        strict = detector.replace(calibration=Calibration(threshold))
+        expected = score_reference(strict, chunks, data)
         assert 0 < np.count_nonzero(expected["flagged"]) < len(expected)
-        assert apply_threshold(first, detector.threshold).equals(expected)
+        assert apply_threshold(first, threshold).equals(expected)
         # Older bundles hold a column that depends on the threshold they had.
         older = first.append_column("corrected_prediction", first["prediction"])
-        assert apply_threshold(older, detector.threshold).equals(expected)
+        assert apply_threshold(older, threshold).equals(expected)
 
 
 def test_the_dependent_columns_of_the_reference_follow_from_the_others(bundle: Path) -> None:
@@ -162,7 +170,7 @@ def test_a_write_that_fails_leaves_the_old_bundle(
     def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("drift_monitor.detectors.reference.pq.write_table", fail)
+    monkeypatch.setattr("adversarial.bundle.write.pq.write_table", fail)
     with pytest.raises(OSError, match="disk full"):
         rethreshold(copy, 0.2)
     assert content(copy) == before
@@ -217,7 +225,7 @@ def test_a_renewed_reference_is_that_of_the_new_rows_and_the_models_stay(
     before = read_bundle(copy)
     map_before = before.accuracy_estimator()
     started = datetime.now(UTC)
-    assert renew_reference(copy, new_rows(tmp_path), fpr=0.1) == copy
+    assert renew_reference(copy, new_rows(tmp_path), CalibrationSettings(fpr=0.1)) == copy
     after = read_bundle(copy)
     for name in ("classifier.keras", "autoencoder.keras"):
         assert after.manifest.sha256[name] == before.manifest.sha256[name]
@@ -242,8 +250,8 @@ def test_a_renewed_reference_is_that_of_the_new_rows_and_the_models_stay(
     right = np.asarray(window["prediction"]) == np.asarray(window["label"])
     assert found.predict(window)[0].mean() == pytest.approx(right.mean(), abs=1 / 120)
     assert found != map_before
-    assert detector.accuracy_estimator == found
-    assert detector.reference_created == after.manifest.reference_created
+    assert detector.calibration.accuracy_estimator == found
+    assert detector.calibration.created == after.manifest.reference_created
 
 
 def test_without_enough_labels_the_old_map_goes_and_the_log_says_why(
@@ -292,9 +300,9 @@ def test_a_renewal_that_fails_at_the_end_leaves_the_old_bundle(
     def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("drift_monitor.detectors.reference.write_reference", fail)
+    monkeypatch.setattr("drift_monitor.detectors.reference.write_calibration", fail)
     with pytest.raises(OSError, match="disk full"):
-        renew_reference(copy, new_rows(tmp_path), accuracy=False)
+        renew_reference(copy, new_rows(tmp_path), CalibrationSettings(accuracy=False))
     assert content(copy) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["detector", "new.parquet"]
 
@@ -312,5 +320,5 @@ def test_models_that_were_replaced_meanwhile_are_not_mixed_with_the_new_referenc
 
     monkeypatch.setattr(reference, "score_reference", score_slowly)
     with pytest.raises(BundleError, match=r"autoencoder\.keras has been replaced"):
-        renew_reference(copy, new_rows(tmp_path), accuracy=False)
+        renew_reference(copy, new_rows(tmp_path), CalibrationSettings(accuracy=False))
     assert (copy / "autoencoder.keras").read_bytes() == b"another"

@@ -1,0 +1,71 @@
+"""What scored normal rows give a detector: its threshold, and the window batches are compared with.
+
+Values and pure functions of score tables; no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from adversarial.bundle.threshold import apply_threshold, threshold_from_scores
+
+if TYPE_CHECKING:
+    from adversarial.bundle.accuracy_estimator import AccuracyEstimator  # needs SciPy
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Threshold and reference window of a detector, and what else is made of the window's rows.
+
+    Without arguments it is that of a detector that has not been calibrated: it flags nothing.
+
+    Attributes
+    ----------
+    threshold : float
+        t in nats: a row is flagged where its score is above it.
+    fpr : float, optional
+        ε_FPR, the share of normal rows that the threshold was chosen to flag, between 0 and 1.
+    reference : pyarrow.Table, optional
+        The reference window: a score table of rows known to be good, with the columns of
+        `adversarial.detector.detector.Prediction.to_table`.
+    accuracy_estimator : AccuracyEstimator, optional
+        From the outputs of a row to the probability that its prediction is right.
+    feature_quantiles : dict of str to list of float, optional
+        Of each feature over the reference rows, at `QUANTILE_PROBABILITIES`, in the units that the
+        classifier takes; of flat rows only.
+    created : datetime, optional
+        When the reference window was scored, UTC.
+    """
+
+    threshold: float = math.inf
+    fpr: float | None = None
+    reference: pa.Table | None = None
+    accuracy_estimator: AccuracyEstimator | None = None
+    feature_quantiles: Mapping[str, Sequence[float]] | None = None
+    created: datetime | None = None
+
+    @classmethod
+    def from_window(cls, window: pa.Table, fpr: float) -> Calibration:
+        """Return the calibration that scored normal rows give.
+
+        Parameters
+        ----------
+        window : pyarrow.Table
+            Score table of normal rows that the autoencoder was not trained on, as `reference`;
+            what in it depends on the threshold is made anew.
+        fpr : float
+            ε_FPR: at most this share of the rows is flagged.
+
+        Raises
+        ------
+        ModelError
+            If `fpr` is not between 0 and 1, or so small that none of these rows may be flagged.
+        """
+        threshold = threshold_from_scores(window["adversarial_score"].to_numpy(), fpr)
+        return cls(threshold, fpr, apply_threshold(window, threshold))

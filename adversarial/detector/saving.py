@@ -1,0 +1,74 @@
+"""Detectors saved as bundles, and loaded from them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from adversarial.bundle.manifest import Manifest
+from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
+from adversarial.bundle.write import autoencoder_files, write_bundle, write_calibration
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.detector.provenance import Provenance
+from adversarial.errors import ModelError
+from adversarial.models.classifiers import (
+    load_model,
+    read_classifier,
+    save_classifier,
+    saved_model_output,
+    without_optimizer,
+)
+
+
+def save_detector(detector: AdversarialDetector, path: str | Path) -> None:
+    """Write a bundle to the directory `path`, whole or not at all.
+
+    Errors as in `AdversarialDetector.save`.
+    """
+    calibration, provenance = detector.calibration, detector.provenance
+    fpr = calibration.fpr
+    if fpr is None or calibration.reference is None:
+        raise ModelError(
+            "a bundle needs a threshold and a reference window: save what `calibrated` returns"
+        )
+
+    def fill(directory: Path) -> None:
+        save_classifier(detector.classifier, directory)
+        names = autoencoder_files(len(detector.autoencoders))
+        for name, autoencoder in zip(names, detector.autoencoders, strict=True):
+            (directory / name).parent.mkdir(exist_ok=True)
+            without_optimizer(autoencoder).save(directory / name)
+        write_calibration(directory, calibration)
+
+    def describe(sha256: dict[str, str]) -> Manifest:
+        return Manifest(
+            class_names=detector.class_names,
+            input=detector.input_spec,
+            threshold=calibration.threshold,
+            fpr=fpr,
+            temperature=provenance.temperature,
+            ensemble_weights=detector.weights,
+            classifier_output=saved_model_output(detector.classifier),
+            training=dict(provenance.training),
+            reference_created=calibration.created,
+            sha256=sha256,
+        )
+
+    write_bundle(path, fill, describe)
+
+
+def load_detector(source: str | Path | Bundle, trust: Sequence[str] = ()) -> AdversarialDetector:
+    """Load a bundle; parameters and errors as in `AdversarialDetector.load`."""
+    with bundle_lock(source):
+        bundle = read_bundle(source)
+        manifest = bundle.manifest
+        return AdversarialDetector(
+            read_classifier(bundle.path, manifest.classifier_output, trust),
+            [
+                load_model(bundle.path / name)
+                for name in autoencoder_files(len(manifest.ensemble_weights))
+            ],
+            weights=manifest.ensemble_weights,
+            class_names=manifest.class_names,
+            input_spec=manifest.input,
+            calibration=bundle.calibration(),
+            provenance=Provenance(manifest.temperature, manifest.training, bundle),
+        )

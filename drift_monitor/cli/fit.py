@@ -1,0 +1,241 @@
+"""The command `drift-monitor fit`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from adversarial.cli.train import parse_hidden_layer
+from drift_monitor.cli.detector import print_bundle
+from drift_monitor.cli.options import (
+    InputColumns,
+    Label,
+    NoAccuracy,
+    Segments,
+    Shape,
+    Trust,
+    check_fpr,
+    parse_data_config,
+    parse_names,
+)
+
+TRAINING = "Training"
+"""Panel of the help."""
+
+
+def fit(  # noqa: PLR0913  # a parameter is an option of the command
+    classifier: Annotated[
+        Path, typer.Option(help="Classifier: a .keras or .h5 file, or a SavedModel's directory.")
+    ],
+    data: Annotated[str, typer.Option(help="Training rows: Parquet path, glob or URL.")],
+    output: Annotated[Path, typer.Option(help="Directory of the bundle to write.")],
+    reference_data: Annotated[
+        str | None,
+        typer.Option(
+            help="Parquet of normal rows that the classifier was not trained on, for threshold "
+            "and reference window; a part of --data when not given."
+        ),
+    ] = None,
+    input_columns: InputColumns = "image",
+    shape: Shape = None,
+    label: Label = None,
+    segments: Segments = "",
+    class_names: Annotated[
+        str | None,
+        typer.Option(help="Class names in the order of the outputs, comma-separated or @FILE."),
+    ] = None,
+    value_range: Annotated[
+        tuple[float, float], typer.Option(help="Values that the pixel bytes 0 and 255 stand for.")
+    ] = (0.0, 1.0),
+    output_kind: Annotated[
+        Literal["auto", "softmax", "logits", "sigmoid"],
+        typer.Option(help="What the classifier gives; auto tells by its last layer's activation."),
+    ] = "auto",
+    trust: Trust = None,
+    fpr: Annotated[float, typer.Option(help="Share of normal rows to flag.")] = 0.05,
+    no_accuracy: NoAccuracy = False,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Passes over the training rows.", rich_help_panel=TRAINING)
+    ] = 10,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Rows in a step.", rich_help_panel=TRAINING)
+    ] = 128,
+    learning_rate: Annotated[
+        float, typer.Option(help="Of the Adam optimiser.", rich_help_panel=TRAINING)
+    ] = 1e-3,
+    schedule: Annotated[
+        Literal["constant", "cosine"],
+        typer.Option(
+            help="Of the learning rate; cosine lowers it to zero over the epochs.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = "constant",
+    shift: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Show images moved by up to so many pixels. No more than the classifier was "
+            "trained with.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 0,
+    flip: Annotated[
+        bool,
+        typer.Option(
+            "--flip",
+            help="Show half of the images mirrored, left to right.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = False,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Stop when the validation loss has not improved for so many epochs, and keep the "
+            "best one.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    temperature: Annotated[
+        str,
+        typer.Option(
+            help="Temperature of the target, below 1 sharpens it; auto tries some on held-out "
+            "rows first.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = "1",
+    mse: Annotated[
+        float,
+        typer.Option(help="Weight of the reconstruction's error.", rich_help_panel=TRAINING),
+    ] = 0.0,
+    hidden_layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:DIMENSION[:WEIGHT]]",
+            help="Match this hidden layer of the classifier too. Repeatable.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    projection: Annotated[
+        Literal["fixed", "trained"],
+        typer.Option(help="How hidden layers are projected.", rich_help_panel=TRAINING),
+    ] = "fixed",
+    autoencoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="auto, image, dense, cifar10, or a .keras file with one of your own; several make "
+            "an ensemble. Repeatable.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    latent_dim: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Width of the bottleneck; 10 for images, 40 for rows.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    snapshots: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Members of the ensemble that each autoencoder gives: its last epochs, or with "
+            "--patience its best.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 1,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Weights of the ensemble's members, comma-separated; the classifier's own vote "
+            "has the rest to 1.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option(
+            help="auto takes bfloat16 where the hardware is fast in it.", rich_help_panel=TRAINING
+        ),
+    ] = "auto",
+    seed: Annotated[
+        int,
+        typer.Option(min=0, help="Seed of weights, split and shuffling.", rich_help_panel=TRAINING),
+    ] = 0,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from the checkpoints that a killed run left in OUTPUT.training.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = False,
+) -> None:
+    """Train a detector for a classifier and write its bundle."""
+    check_fpr(fpr)
+    rows = parse_data_config(data, input_columns, shape, label, segments)
+    from adversarial.training.augmentation import Augmentation
+    from adversarial.training.members import Plan
+    from adversarial.training.objective import Objective
+    from adversarial.training.settings import TrainingSettings
+    from drift_monitor.detectors.fit import ClassifierFile
+    from drift_monitor.detectors.fit import fit as fit_detector
+    from drift_monitor.detectors.reference import CalibrationSettings
+
+    chosen = temperature == "auto"
+    plan = Plan(
+        autoencoders=autoencoder or ("auto",),
+        weights=None if weights is None else _numbers(weights, "--weights"),
+        latent_dim=latent_dim,
+        choose_temperature=chosen,
+        training=TrainingSettings(
+            objective=Objective(
+                mse=mse,
+                temperature=1.0 if chosen else _number(temperature, "--temperature"),
+                hidden=[parse_hidden_layer(text) for text in hidden_layer or ()],
+                projection=projection,
+            ),
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            augmentation=Augmentation(shift, flip, fill=value_range[0]) if shift or flip else None,
+            patience=patience,
+            snapshots=snapshots,
+            precision=precision,
+            seed=seed,
+        ),
+    )
+    path = fit_detector(
+        ClassifierFile(
+            classifier,
+            output_kind=output_kind,
+            trust=trust or (),
+            class_names=parse_names(class_names, "--class-names") if class_names else None,
+            value_range=value_range,
+        ),
+        rows,
+        output,
+        reference_data=reference_data,
+        plan=plan,
+        calibration=CalibrationSettings(fpr=fpr, accuracy=not no_accuracy, seed=seed),
+        resume=resume,
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+    print_bundle(path)
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a number", param_hint=option) from None
+
+
+def _number(text: str, option: str) -> float:
+    numbers = _numbers(text, option)
+    if len(numbers) > 1:
+        raise typer.BadParameter(f"{text!r} is more than one number", param_hint=option)
+    return numbers[0]
