@@ -25,7 +25,7 @@ from adversarial.files import describe_changes, replace_file, write_json
 Rows = NDArray[np.float32]
 Record = dict[str, Any]
 
-N_IMAGES = 8
+N_IMAGES = 5
 """Rows that are kept as pictures."""
 
 OWN = {

@@ -97,7 +97,8 @@ def write_report(directory: Path) -> Path:
         If the directory holds no finished evaluation, or a file of it is missing or damaged.
     """
     from adversarial.reporting.figures import draw_figures
-    from adversarial.reporting.figures.style import save, to_inline
+    from adversarial.reporting.figures.drawing import save
+    from adversarial.reporting.figures.svg import to_inline
 
     results = read_results(directory)
     rows = read_rows(results)

@@ -9,6 +9,7 @@ import jinja2
 import pyarrow as pa
 import yaml
 
+from adversarial.reporting.style import HEAT, mixed_css
 from adversarial.reporting.templating import make_environment
 from drift_monitor import formatting
 from drift_monitor.pages import corrections, history_charts, slices
@@ -129,6 +130,7 @@ def _environment() -> jinja2.Environment:
         "whole_percent": lambda share: f"{100 * share:g}%",
     }
     named: dict[str, Any] = {"verdicts": VERDICTS, "meanings": MEANINGS, "decision": decision}
+    named |= {"mixed_css": mixed_css, "strongest_heat": HEAT}
     environment.globals |= named
     return environment
 

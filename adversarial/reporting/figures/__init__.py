@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adversarial.evaluation.read import Case, Columns, Results, read_images
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from adversarial.evaluation.read import (
+    Case,
+    Columns,
+    Results,
+    case_of,
+    read_images,
+    read_results,
+)
 from adversarial.reporting.formatting import describe
 
 if TYPE_CHECKING:
-    from adversarial.evaluation.drift_metrics import SeveritySummary
-    from adversarial.reporting.figures.style import Drawing
+    from matplotlib.figure import Figure
 
-__all__ = ["draw_figures"]
+    from adversarial.evaluation.drift_metrics import SeveritySummary
+    from adversarial.reporting.figures.drawing import Drawing
+
+__all__ = ["draw_figures", "redraw_plots"]
+
+HEATMAPS = {
+    "accuracy_drifted": "Accuracy of M",
+    "score_ratio": "Score, harmful ÷ harmless",
+    "ks_statistic": "KS D, harmful and harmless",
+}
+"""Numbers of every corruption and severity, and what to call them."""
 
 
 def draw_figures(
@@ -35,56 +56,133 @@ def draw_figures(
     ResultsError
         If the example images are missing or damaged.
     """
+    draw = _plots(results)
     for case, defences in rows.items():
         if case.corruption is None:
-            yield from _of_attack(results, case, defences)
+            yield from _of_attack(results, case, defences, draw)
         yield _grid(results, case, defences)
     if severities:
-        yield from _of_drift(results, severities)
+        yield from _of_drift(results, severities, draw)
 
 
-def _of_attack(results: Results, case: Case, defences: Mapping[str, Columns]) -> Iterator[Drawing]:
-    from adversarial.reporting.figures.detection import entropies, roc_curves, scores
-    from adversarial.reporting.figures.style import Drawing
+def redraw_plots(directory: Path) -> list[Path]:
+    """Draw an evaluation's plots anew, from the arrays kept beside them and its numbers.
+
+    Neither rows nor images are needed, so a directory that kept only `config.json`,
+    `metrics.parquet` and `figures/` can follow a change of style.
+
+    Returns
+    -------
+    list of Path
+        The SVG files written.
+
+    Raises
+    ------
+    ResultsError
+        If the directory holds no finished evaluation, or a damaged one.
+    """
+    from adversarial.reporting.figures.drawing import save_svg
+
+    figures, written = directory / "figures", []
+    for stem, draw in _plots(read_results(directory)).items():
+        arrays = figures / f"{stem}.parquet"
+        if arrays.is_file():
+            written.append(save_svg(draw(pq.read_table(arrays)), figures, stem))
+    return written
+
+
+def _plots(results: Results) -> dict[str, Callable[[pa.Table], Figure]]:
+    """Return how each plot that the evaluation may have is drawn from its arrays, by its stem."""
+    from adversarial.reporting.figures import detection, drift
+
+    found: dict[str, Callable[[pa.Table], Figure]] = {}
+    for case in dict.fromkeys(map(case_of, results.records)):
+        if case.attack is None:
+            continue
+        found[f"roc-{case.stem}"] = partial(detection.roc_curves, results, case)
+        found[f"entropy-{case.stem}"] = partial(detection.entropies, results, case)
+        for defence in results.defences:
+            draw = partial(detection.scores, results, case, defence)
+            found[f"score-{case.stem}-{_safe(defence)}"] = draw
+    for stem, label in (
+        ("score", "mean score (nats)"),
+        ("accuracy", "accuracy"),
+        ("ratio", "ratio of mean scores"),
+        ("ks", "D"),
+    ):
+        found[f"drift-{stem}"] = partial(drift.severity_lines, label=label)
+    for metric, defence, title in _heatmaps(results):
+        stem = f"heatmap-{metric}-{_safe(defence)}"
+        found[stem] = partial(drift.heatmap, title=title)
+    return found
+
+
+def _heatmaps(results: Results) -> Iterator[tuple[str, str, str]]:
+    """Yield metric, defence and title of each heat map; the classifier has no defence."""
+    for metric, what in HEATMAPS.items():
+        if metric == "accuracy_drifted":
+            yield metric, results.defences[0], what
+        else:
+            yield from ((metric, defence, f"{what}; {defence}") for defence in results.defences)
+
+
+def _safe(name: str) -> str:
+    return name.replace("/", "_")
+
+
+def _of_attack(
+    results: Results,
+    case: Case,
+    defences: Mapping[str, Columns],
+    draw: Mapping[str, Callable[[pa.Table], Figure]],
+) -> Iterator[Drawing]:
+    from adversarial.reporting.figures.detection import entropy_table, roc_table, score_table
+    from adversarial.reporting.figures.drawing import Drawing
 
     areas = "; ".join(
         f"{defence} AUC {describe(results.find(case, 'auc', defence=defence))}"
         for defence in defences
     )
+    stem, table = f"roc-{case.stem}", roc_table(defences)
     yield Drawing(
-        f"roc-{case.stem}",
-        roc_curves(results, case, defences),
+        stem,
+        draw[stem](table),
         "roc",
         f"{case.title}: ROC on originals and attacked images together, with the points of the "
         "thresholds that the reference window gives (Figures 5 and 6 of the paper).",
         f"ROC curves, {case.title}: {areas}",
+        table,
     )
     first = next(iter(defences.values()))
     before, after = first["entropy_clean"].mean(), first["entropy"].mean()
+    stem, table = f"entropy-{case.stem}", entropy_table(first)
     yield Drawing(
-        f"entropy-{case.stem}",
-        entropies(case, first),
+        stem,
+        draw[stem](table),
         "entropy",
         f"{case.title}: entropy of M on originals and attacked images (Figure 4 of the paper).",
         f"Histograms of the entropy of M, {case.title}: mean {before:.3g} nats on originals, "
         f"{after:.3g} on attacked images",
+        table,
     )
     for defence, columns in defences.items():
         before, after = columns["score_clean"].mean(), columns["score"].mean()
+        stem, table = f"score-{case.stem}-{_safe(defence)}", score_table(columns)
         yield Drawing(
-            f"score-{case.stem}-{defence.replace('/', '_')}",
-            scores(results, case, defence, columns),
+            stem,
+            draw[stem](table),
             "score",
             f"{case.title}: adversarial score of originals and attacked images, as {defence} "
             "gives it.",
             f"Histograms of the score by {defence}, {case.title}: mean {before:.3g} nats on "
             f"originals, {after:.3g} on attacked images",
+            table,
         )
 
 
 def _grid(results: Results, case: Case, defences: Mapping[str, Columns]) -> Drawing:
+    from adversarial.reporting.figures.drawing import Drawing
     from adversarial.reporting.figures.grids import image_grid, is_stretched
-    from adversarial.reporting.figures.style import Drawing
 
     images = read_images(results, case)
     k = len(images["original"])
@@ -119,37 +217,40 @@ def _count_right(columns: Columns, prediction: str, k: int, what: str) -> str:
     return f"{int((columns[prediction] == columns['label'])[:k].sum())} of {what}"
 
 
-def _of_drift(results: Results, severities: Sequence[SeveritySummary]) -> Iterator[Drawing]:
+def _of_drift(
+    results: Results,
+    severities: Sequence[SeveritySummary],
+    draw: Mapping[str, Callable[[pa.Table], Figure]],
+) -> Iterator[Drawing]:
     from adversarial.reporting.figures import drift
-    from adversarial.reporting.figures.style import Drawing
+    from adversarial.reporting.figures.drawing import Drawing
 
     n_corruptions = max(summary.corruptions for summary in severities)
     of_what = f"{n_corruptions} corruptions together" if n_corruptions > 1 else "one corruption"
-    for stem, lines, label, what in (
-        ("score", drift.SCORE_LINES, "mean score (nats)", "mean adversarial score"),
-        ("accuracy", drift.ACCURACY_LINES, "accuracy", "accuracy of the classifier"),
-        ("ratio", drift.RATIO_LINES, "ratio of mean scores", "score of harmful over harmless rows"),
-        ("ks", drift.KS_LINES, "D", "Kolmogorov-Smirnov D between harmful and harmless rows"),
+    for name, lines, what in (
+        ("score", drift.SCORE_LINES, "mean adversarial score"),
+        ("accuracy", drift.ACCURACY_LINES, "accuracy of the classifier"),
+        ("ratio", drift.RATIO_LINES, "score of harmful over harmless rows"),
+        ("ks", drift.KS_LINES, "Kolmogorov-Smirnov D between harmful and harmless rows"),
     ):
-        intervals = "" if stem == "ks" else ", with 95 % intervals"
+        intervals = "" if name == "ks" else ", with 95 % intervals"
+        stem, table = f"drift-{name}", drift.severity_table(severities, lines)
         yield Drawing(
-            f"drift-{stem}",
-            drift.severity_lines(severities, lines, label),
+            stem,
+            draw[stem](table),
             "drift",
             f"Drift by severity, {of_what}: {what}{intervals} (Figure 7 of the paper).",
             f"Lines by severity of drift: {what}; the numbers are in the table",
+            table,
         )
-    for metric, what in (
-        ("accuracy_drifted", "Accuracy of M"),
-        ("score_ratio", "Score, harmful ÷ harmless"),
-        ("ks_statistic", "KS D, harmful and harmless"),
-    ):
-        for defence in results.defences if metric != "accuracy_drifted" else results.defences[:1]:
-            title = what if metric == "accuracy_drifted" else f"{what}; {defence}"
-            yield Drawing(
-                f"heatmap-{metric}-{defence.replace('/', '_')}",
-                drift.heatmap(results, metric, defence, title),
-                "heatmap",
-                f"{title}, by corruption and severity.",
-                f"Heat map of {title}, by corruption and severity; the numbers are in the tables",
-            )
+    for metric, defence, title in _heatmaps(results):
+        stem = f"heatmap-{metric}-{_safe(defence)}"
+        table = drift.heatmap_table(results, metric, defence)
+        yield Drawing(
+            stem,
+            draw[stem](table),
+            "heatmap",
+            f"{title}, by corruption and severity.",
+            f"Heat map of {title}, by corruption and severity; the numbers are in the tables",
+            table,
+        )

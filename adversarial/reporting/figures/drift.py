@@ -1,17 +1,22 @@
-"""Drift (Figure 7): by severity with intervals, and by corruption and severity."""
+"""Drift (Figure 7): by severity with intervals, and by corruption and severity.
+
+Each plot comes in two parts: the arrays that it shows, which are kept as Parquet, and the drawing
+of them.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from adversarial.evaluation.drift_metrics import SeveritySummary
-from adversarial.evaluation.read import Case, Results
-from adversarial.reporting.figures.style import (
+from adversarial.evaluation.read import Results
+from adversarial.reporting.figures.matplotlib_style import (
     COLOURS,
     DASHES,
     MARKERS,
@@ -22,6 +27,7 @@ from adversarial.reporting.figures.style import (
     shorten,
 )
 from adversarial.reporting.formatting import number_text
+from adversarial.reporting.style import HEAT
 
 Lines = Mapping[str, str]
 
@@ -35,41 +41,64 @@ RATIO_LINES: Lines = {"ratio": "harmful ÷ harmless"}
 KS_LINES: Lines = {"ks": "D"}
 
 
-def severity_lines(summaries: Sequence[SeveritySummary], lines: Lines, label: str) -> Figure:
-    """Draw statistics by severity, 0 being the originals: colour by statistic, dashes by defence.
+def severity_table(summaries: Sequence[SeveritySummary], lines: Lines) -> pa.Table:
+    """Return statistics by severity, 0 being the originals.
 
     Parameters
     ----------
     summaries : sequence of SeveritySummary
     lines : mapping of str to str
         Attributes of a summary, and what to call them.
+
+    Returns
+    -------
+    pyarrow.Table
+        The columns defence, line, severity, value, low and high; NaN where there is no number.
+    """
+    rows = [
+        (summary.defence, name, summary.severity, *_ends(summary, attribute))
+        for attribute, name in lines.items()
+        for summary in summaries
+    ]
+    names = ["defence", "line", "severity", "value", "low", "high"]
+    return pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+def severity_lines(table: pa.Table, label: str) -> Figure:
+    """Draw statistics by severity: colour by statistic, dashes by defence.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        As of `severity_table`.
     label : str
         Of the axis.
     """
-    defences = list(dict.fromkeys(summary.defence for summary in summaries))
+    rows = table.to_pylist()
+    defences = list(dict.fromkeys(row["defence"] for row in rows))
+    lines = list(dict.fromkeys(row["line"] for row in rows))
 
     def draw(axes: Axes) -> None:
         for index, defence in enumerate(defences):
-            for place, (attribute, name) in enumerate(lines.items()):
+            for place, name in enumerate(lines):
                 points = [
-                    (summary.severity, *_ends(summary, attribute))
-                    for summary in summaries
-                    if summary.defence == defence
+                    [row[column] for column in ("severity", "value", "low", "high")]
+                    for row in rows
+                    if (row["defence"], row["line"]) == (defence, name)
                 ]
-                severity, value, low, high = np.array(points).T
-                colour = COLOURS[(place if len(lines) > 1 else index) % len(COLOURS)]
+                severity, value, low, high = np.array(points, np.float64).T
+                look = place if len(lines) > 1 else index
                 axes.errorbar(
                     severity + 0.08 * (index - (len(defences) - 1) / 2),
                     value,
                     yerr=np.nan_to_num([value - low, high - value]).clip(min=0),
-                    color=colour,
+                    color=COLOURS[look % len(COLOURS)],
                     linestyle=DASHES[index % len(DASHES)],
-                    marker=MARKERS[place if len(lines) > 1 else index % len(MARKERS)],
+                    marker=MARKERS[look % len(MARKERS)],
                     markersize=5,
-                    capsize=2,
                     label=f"{name}; {shorten(defence)}" if len(lines) > 1 else shorten(defence),
                 )
-        axes.set_xticks(sorted({summary.severity for summary in summaries}))
+        axes.set_xticks(sorted({row["severity"] for row in rows}))
         axes.set_ylim(bottom=0)
         axes.set_xlabel("severity (0: originals)")
         axes.set_ylabel(label)
@@ -78,39 +107,48 @@ def severity_lines(summaries: Sequence[SeveritySummary], lines: Lines, label: st
     return plot(draw)
 
 
-def heatmap(results: Results, metric: str, defence: str, title: str) -> Figure:
-    """Draw a number of every corruption and severity, also written in its cell."""
-    places = [
-        (record["corruption"], record["severity"])
+def heatmap_table(results: Results, metric: str, defence: str) -> pa.Table:
+    """Return a number of every corruption and severity: the columns of those names, and value."""
+    found = [
+        {name: record[name] for name in ("corruption", "severity", "value")}
         for record in results.records
         if record["metric"] == metric and record["defence"] == defence and record["corruption"]
     ]
-    corruptions = list(dict.fromkeys(corruption for corruption, _ in places))
-    severities = sorted({severity for _, severity in places})
+    types = {"corruption": pa.string(), "severity": pa.int64(), "value": pa.float64()}
+    return pa.Table.from_pylist(found, pa.schema(types))
+
+
+def heatmap(table: pa.Table, title: str) -> Figure:
+    """Draw a number of every corruption and severity, also written in its cell."""
+    rows = table.to_pylist()
+    corruptions = list(dict.fromkeys(row["corruption"] for row in rows))
+    severities = sorted({row["severity"] for row in rows})
     values = np.full((len(corruptions), len(severities)), np.nan)
-    for corruption, severity in places:
-        case = Case(corruption=corruption, severity=severity)
-        record = results.find(case, metric, defence=defence)
-        if record is not None and record["value"] is not None:
-            values[corruptions.index(corruption), severities.index(severity)] = record["value"]
+    for row in rows:
+        if row["value"] is not None:
+            place = corruptions.index(row["corruption"]), severities.index(row["severity"])
+            values[place] = row["value"]
+    red, green, blue = to_rgb(COLOURS[0])
+    ends = [(red, green, blue, 0), (red, green, blue, HEAT / 100)]
 
     def draw(axes: Axes) -> None:
         axes.imshow(
-            np.ma.masked_invalid(values), cmap="cividis", aspect="auto", interpolation="none"
+            np.ma.masked_invalid(values),
+            cmap=LinearSegmentedColormap.from_list("heat", ends),
+            aspect="auto",
+            interpolation="none",
         )
         axes.grid(visible=False)
         axes.set_xticks(range(len(severities)), [str(severity) for severity in severities])
         axes.set_yticks(range(len(corruptions)), corruptions)
         axes.set_xlabel("severity")
         set_title(axes, title)
-        middle = (np.nanmin(values) + np.nanmax(values)) / 2 if np.isfinite(values).any() else 0
         for (row, column), value in np.ndenumerate(values):
-            if math.isnan(value):
+            if np.isnan(value):
                 axes.text(column, row, "–", ha="center", va="center", color=MUTED)
                 continue
             text = number_text(value) if value >= 10 else f"{value:.2f}"
-            colour = "#ffffff" if value < middle else "#000000"
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+            axes.text(column, row, text, ha="center", va="center", fontsize=8)
 
     return plot(draw, size=(4.9, 1.3 + 0.27 * len(corruptions)))
 

@@ -11,10 +11,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from adversarial.evaluation.read import Columns
-from adversarial.reporting.figures.style import RIGHT, WRONG, drawn_in_style, shorten
+from adversarial.reporting.figures.matplotlib_style import RIGHT, WRONG, drawn_in_style, shorten
 
-CELL_WIDTH, CELL_HEIGHT = 1.15, 1.15 * 0.88 / 0.64
-"""Of an image with its margin and the text under it, in inches; the image is square."""
+POINTS = 72
+"""In an inch. A grid is laid out in points, which are the pixels of a WebP file."""
+SIDE = 64
+"""Of an image, which is square."""
+CELL_WIDTH, CELL_HEIGHT = 80, 96
+"""Of an image with its margin and the text under it."""
+LABEL_WIDTH, HEADER_HEIGHT = 72, 48
+"""With these, images begin at multiples of 16 pixels, as the blocks that WebP codes do."""
 
 
 def image_grid(
@@ -42,32 +48,38 @@ def image_grid(
     columns = [("original", "x"), *((name, "AE(x)") for name in defences)]
     columns += [(changed, "x'"), *((name, "AE(x')") for name in defences)]
     with drawn_in_style():
-        width, height = CELL_WIDTH * (len(columns) + 1), CELL_HEIGHT * k + 0.45
-        figure = Figure(figsize=(width, height))
+        width = LABEL_WIDTH + CELL_WIDTH * len(columns)
+        height = HEADER_HEIGHT + CELL_HEIGHT * k
+        figure = Figure(figsize=(width / POINTS, height / POINTS))
         # One pair of axes for all: a pair for each image takes a hundred times as long.
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         for column, (name, symbol) in enumerate(columns):
-            _text(axes, column + 0.5, 0.0, f"{shorten(name)}\n{symbol}", va="bottom", fontsize=9)
+            # Two texts, since SVG would align the lines of one by the font that Matplotlib has.
+            middle = CELL_WIDTH * (column + 0.5)
+            _text(axes, middle, -24, shorten(name), fontsize=9)
+            _text(axes, middle, -10, symbol, fontsize=9)
         for row in range(k):
             label = int(next(iter(rows.values()))["label"][row])
-            _text(axes, -0.5, row + 0.35, _name(label, class_names), fontsize=9)
+            top = CELL_HEIGHT * row
+            _text(axes, -LABEL_WIDTH / 2, top + SIDE / 2, _name(label, class_names), fontsize=9)
             cells = [*_side(images, rows, row, clean=True), *_side(images, rows, row, clean=False)]
             for column, (image, given, score) in enumerate(cells):
-                _draw(axes, image, column, row)
+                middle = CELL_WIDTH * (column + 0.5)
+                _draw(axes, image, middle, top)
                 is_right = given == label
                 _text(
                     axes,
-                    column + 0.5,
-                    row + 0.74,
+                    middle,
+                    top + SIDE + 8,
                     f"{'✓' if is_right else '✗'} {_name(given, class_names)}",
                     color=RIGHT if is_right else WRONG,
                 )
                 if score is not None:
-                    _text(axes, column + 0.5, row + 0.87, f"S = {score:.3g}")
+                    _text(axes, middle, top + SIDE + 20, f"S = {score:.3g}")
         axes.set_aspect("auto")
-        axes.set_xlim(-1, len(columns))
-        axes.set_ylim(k, -0.45 / CELL_HEIGHT)
+        axes.set_xlim(-LABEL_WIDTH, width - LABEL_WIDTH)
+        axes.set_ylim(height - HEADER_HEIGHT, -HEADER_HEIGHT)
     return figure
 
 
@@ -108,12 +120,12 @@ def _side(
     return cells
 
 
-def _draw(axes: Axes, image: NDArray[np.float32], column: int, row: int) -> None:
+def _draw(axes: Axes, image: NDArray[np.float32], middle: float, top: float) -> None:
     shown = to_display(image)
     # Without interpolation an SVG keeps the pixels as they are, which is also the smallest.
     axes.imshow(
         shown[..., 0] if shown.shape[-1] == 1 else shown,
-        extent=(column + 0.06, column + 0.94, row + 0.67, row + 0.03),
+        extent=(middle - SIDE / 2, middle + SIDE / 2, top + SIDE, top),
         cmap="gray",
         vmin=0,
         vmax=1,

@@ -28,7 +28,7 @@ def test_the_quickstart_alone_is_enough(tmp_path: Path) -> None:
     assert "n = 64" in found.output
     assert "64 test images" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
-    assert {"roc-cw-grey-box.svg", "grid-slide-grey-box.png"} <= figures
+    assert {"roc-cw-grey-box.svg", "grid-slide-grey-box.webp"} <= figures
 
 
 def test_evaluation_without_a_detector_says_how_to_get_one(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def test_a_page_of_many_attacks_stays_small(
     directory = write_run(tmp_path / "run", attacks=TWO_ATTACKS, corruptions=(), detectors=("kl",))
     html = write_report(directory).read_text(encoding="utf-8")
     assert html.count('aria-label="Images ') == 1
-    assert len(list((directory / "figures").glob("grid-*.png"))) == 2
+    assert len(list((directory / "figures").glob("grid-*.webp"))) == 2
     assert 'id="drift"' not in html
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
 from scipy import stats
 from sklearn.metrics import roc_curve
 
@@ -20,11 +21,25 @@ from adversarial.evaluation.read import (
     read_results,
     read_rows,
 )
-from adversarial.reporting.figures import draw_figures
-from adversarial.reporting.figures.detection import entropies, roc_curves, scores
-from adversarial.reporting.figures.drift import RATIO_LINES, heatmap, severity_lines
+from adversarial.reporting.figures import draw_figures, redraw_plots
+from adversarial.reporting.figures.detection import (
+    TOLERANCE,
+    entropies,
+    entropy_table,
+    roc_curves,
+    roc_table,
+    score_table,
+    scores,
+)
+from adversarial.reporting.figures.drift import (
+    RATIO_LINES,
+    heatmap,
+    heatmap_table,
+    severity_lines,
+    severity_table,
+)
 from adversarial.reporting.figures.grids import image_grid, to_display
-from adversarial.reporting.figures.style import to_svg
+from adversarial.reporting.figures.svg import to_svg
 from adversarial.reporting.page import write_report
 from tests.support.evaluation_run import ATTACKS, FPRS, K, N, write_run
 
@@ -81,7 +96,18 @@ def test_rows_are_told_apart_by_case_and_defence(run: Results) -> None:
 
 
 def test_roc_is_that_of_scikit_learn_and_marks_the_thresholds(run: Results) -> None:
-    figure = roc_curves(run, GREY_BOX, read_rows(run)[GREY_BOX])
+    table = roc_table(read_rows(run)[GREY_BOX])
+    counts = {
+        defence: np.array(
+            [
+                [row["originals"], row["attacked"]]
+                for row in table.to_pylist()
+                if row["defence"] == defence
+            ]
+        )
+        for defence in ("kl", "mse")
+    }
+    figure = roc_curves(run, GREY_BOX, table)
     [axes] = figure.axes
     lines = {str(line.get_label()): np.asarray(line.get_xydata()) for line in axes.lines}
     for defence in ("kl", "mse"):
@@ -91,7 +117,11 @@ def test_roc_is_that_of_scikit_learn_and_marks_the_thresholds(run: Results) -> N
         fpr, tpr, _ = roc_curve(truth, score, drop_intermediate=False)
         [(label, drawn)] = [item for item in lines.items() if item[0].startswith(f"{defence}:")]
         np.testing.assert_array_equal(drawn[0], [0, 0])
-        np.testing.assert_allclose(drawn[1:], np.column_stack([fpr, tpr]), atol=1e-12)
+        whole = np.column_stack([fpr, tpr])
+        assert distance_from(drawn, whole) < 1e-12
+        corners = {(round(N * x), round(N * y)) for x, y in whole}
+        np.testing.assert_array_equal(counts[defence], np.rint(N * drawn))
+        assert set(map(tuple, counts[defence].tolist())) <= corners | {(0, 0)}
         area = run.find(GREY_BOX, "auc", defence=defence)
         assert area is not None
         assert f"AUC {area['value']:.4f} ({area['low']:.4f} to {area['high']:.4f})" in label
@@ -105,6 +135,30 @@ def test_roc_is_that_of_scikit_learn_and_marks_the_thresholds(run: Results) -> N
             assert any(len(xy) == 1 and list(xy[0]) == point for xy in map(_points, axes.lines))
     assert "threshold at ε_FPR 1 %" in texts(figure)
     assert "threshold at ε_FPR 5 %" in texts(figure)
+
+
+def test_a_drawn_roc_is_within_the_tolerance_of_every_point(run: Results) -> None:
+    rng = np.random.default_rng(0)
+    n = 2_000
+    rows = {"kl": {"score_clean": rng.exponential(1, n), "score": rng.exponential(2, n)}}
+    whole = replace(run, config={**run.config, "n": n})
+    [axes] = roc_curves(whole, GREY_BOX, roc_table(rows)).axes
+    [drawn] = [_points(line) for line in axes.lines if str(line.get_label()).startswith("kl:")]
+    scores_of_both = np.concatenate([rows["kl"]["score_clean"], rows["kl"]["score"]])
+    fpr, tpr, _ = roc_curve(np.repeat([0, 1], n), scores_of_both, drop_intermediate=False)
+    assert len(drawn) < len(fpr) / 8
+    assert 0 < distance_from(drawn, np.column_stack([fpr, tpr])) <= TOLERANCE + 1e-12
+
+
+def distance_from(line: np.ndarray, points: np.ndarray) -> float:
+    """Return how far the farthest of the points is from a polyline."""
+    starts, along = line[:-1], np.diff(line, axis=0)
+    farthest = 0.0
+    for point in points:
+        share = ((point - starts) * along).sum(axis=1) / (along**2).sum(axis=1)
+        nearest = starts + np.clip(share, 0, 1)[:, None] * along
+        farthest = max(farthest, float(np.hypot(*(nearest - point).T).min()))
+    return farthest
 
 
 def _points(line: object) -> np.ndarray:
@@ -167,12 +221,24 @@ def test_the_caption_says_where_images_are_stretched(run: Results, tmp_path: Pat
 
 def test_histograms_hold_every_row(run: Results) -> None:
     columns = read_rows(run)[GREY_BOX]["kl"]
-    for figure in (entropies(GREY_BOX, columns), scores(run, GREY_BOX, "kl", columns)):
+    tables = entropy_table(columns), score_table(columns)
+    for figure, table, name in zip(
+        (entropies(run, GREY_BOX, tables[0]), scores(run, GREY_BOX, "kl", tables[1])),
+        tables,
+        ("entropy", "score"),
+        strict=True,
+    ):
         [axes] = figure.axes
-        for patch in axes.patches:
-            corners = np.asarray(patch.get_path().vertices)
-            heights = corners[1:-1:2, 1][: len(corners) // 4]
-            assert heights.sum() == pytest.approx(1, abs=0.02)
+        edges = [*table["low"].to_pylist(), table["high"][-1].as_py()]
+        kinds = (("originals", f"{name}_clean"), ("attacked", name))
+        for patch, (kind, column) in zip(axes.patches, kinds, strict=True):
+            assert isinstance(patch, StepPatch)
+            expected, _ = np.histogram(columns[column], edges)
+            np.testing.assert_array_equal(table[kind], expected)
+            assert expected.sum() == N
+            heights, drawn_edges, _ = patch.get_data()
+            np.testing.assert_allclose(np.asarray(heights), expected / N)
+            np.testing.assert_array_equal(np.asarray(drawn_edges), edges)
         assert f"originals ({N})" in texts(figure)
     assert [_points(line)[:, 0].tolist() for line in axes.lines] == [[2.0, 2.0], [1.0, 1.0]]
 
@@ -213,12 +279,12 @@ def test_drift_is_summarised_over_corruptions_and_images_are_drawn(run: Results)
 
 def test_lines_and_heat_maps_show_the_numbers(run: Results) -> None:
     summaries = by_severity(read_rows(run))
-    figure = severity_lines(summaries, RATIO_LINES, "ratio")
+    figure = severity_lines(severity_table(summaries, RATIO_LINES), "ratio")
     drawn = [container.lines[0].get_ydata()[1:] for container in figure.axes[0].containers]  # type: ignore[attr-defined]
     expected = [[s.ratio.value for s in summaries if s.defence == d][1:] for d in ("kl", "mse")]
     np.testing.assert_array_equal(drawn, expected)
 
-    figure = heatmap(run, "accuracy_drifted", "kl", "accuracy")
+    figure = heatmap(heatmap_table(run, "accuracy_drifted", "kl"), "accuracy")
     values = np.asarray(figure.axes[0].images[0].get_array())
     for row, corruption in enumerate(("fog", "snow")):
         for column, severity in enumerate((1, 2)):
@@ -234,12 +300,29 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     for directory in (first, second):
         write_report(directory)
     files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
-    assert {path.suffix for path in files} >= {".png", ".svg", ".html"}
-    assert "roc-cw-grey-box.svg" in {path.name for path in files}
-    assert "grid-fog-2.png" in {path.name for path in files}
+    assert {path.suffix for path in files} >= {".webp", ".svg", ".html"}
+    names = {path.name for path in files}
+    assert {"roc-cw-grey-box.svg", "roc-cw-grey-box.parquet", "grid-fog-2.webp"} <= names
     for file in files:
-        if "images" not in file.parts and file.suffix != ".parquet":
+        if "images" not in file.parts and file.name not in {"metrics.parquet", "rows.parquet"}:
             assert (first / file).read_bytes() == (second / file).read_bytes(), file
+
+
+def test_plots_are_drawn_again_from_their_arrays_alone(run: Results, tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    shutil.copytree(run.directory, directory)
+    write_report(directory)
+    (directory / "rows.parquet").unlink()
+    shutil.rmtree(directory / "images")
+    before = {file: file.read_bytes() for file in (directory / "figures").glob("*.svg")}
+    kinds = {file.name.partition("-")[0] for file in before}
+    assert kinds == {"roc", "entropy", "score", "drift", "heatmap"}
+    for file in before:
+        file.unlink()
+    assert set(redraw_plots(directory)) == before.keys()
+    assert {file: file.read_bytes() for file in before} == before
+    (directory / "figures" / "roc-cw-grey-box.parquet").unlink()
+    assert directory / "figures" / "roc-cw-grey-box.svg" not in redraw_plots(directory)
 
 
 def test_what_is_missing_or_damaged_is_named(run: Results, tmp_path: Path) -> None:
