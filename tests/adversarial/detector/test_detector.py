@@ -14,7 +14,7 @@ from adversarial.detector.runtime import Outputs
 from adversarial.errors import ModelError
 from adversarial.losses import PROBABILITY_FLOOR
 from tests.support.animals import CLASSES, make_inputs
-from tests.support.detectors import altered
+from tests.support.models.detectors import altered
 
 
 @pytest.fixture(scope="module")

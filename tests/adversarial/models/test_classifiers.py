@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 from adversarial import load_classifier
-from tests.support.classifiers import (
+from tests.support.models.classifiers import (
     FORMS,
     HEADS,
     SHAPE,

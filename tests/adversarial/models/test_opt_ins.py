@@ -17,9 +17,9 @@ from adversarial.models.autoencoders import image_autoencoder
 from adversarial.models.classifiers import load_model
 from adversarial.models.custom_objects import keras_names
 from adversarial.training.fit import fit_autoencoder
-from tests.support.classifiers import FORMS, HEADS, SHAPE, X, as_file, nested, network, plain
-from tests.support.custom_layers import Double, Net, Registered, tempered
-from tests.support.training import float32
+from tests.support.models.autoencoders import float32
+from tests.support.models.classifiers import FORMS, HEADS, SHAPE, X, as_file, nested, network, plain
+from tests.support.models.custom_layers import Double, Net, Registered, tempered
 
 
 def with_lambda() -> keras.Model:
@@ -44,7 +44,7 @@ def subclassed() -> keras.Model:
     return model
 
 
-CUSTOM = "tests.support.custom_layers"
+CUSTOM = "tests.support.models.custom_layers"
 
 OPT_INS: list[tuple[Callable[[], keras.Model], str, list[str], str]] = [
     (with_lambda, "keras", ["Lambda"], "Lambda"),

@@ -10,7 +10,7 @@ from keras import layers
 
 from adversarial import load_classifier
 from adversarial.errors import ModelError
-from tests.support.classifiers import FORMS, HEADS, SHAPE, function_saved, network
+from tests.support.models.classifiers import FORMS, HEADS, SHAPE, function_saved, network
 
 # What is refused: how it is saved, the options, and words of the message.
 
@@ -229,8 +229,8 @@ REFUSED: dict[str, Refused] = {
     ),
     "opt-in to no object": (
         of(head(layers.Dense(3))),
-        {"trust": ["tests.support.custom_layers:Thing"]},
-        "tests.support.custom_layers:Thing cannot be imported",
+        {"trust": ["tests.support.models.custom_layers:Thing"]},
+        "tests.support.models.custom_layers:Thing cannot be imported",
     ),
 }
 

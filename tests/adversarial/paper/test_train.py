@@ -17,7 +17,7 @@ from adversarial.paper.recipes import RECIPES, find_recipe
 from adversarial.paper.train import train_classifier, train_detector
 from adversarial.training.members import Plan
 from tests.adversarial.paper.test_datasets import write_idx
-from tests.support.training import float32, watch_learning_rate
+from tests.support.models.autoencoders import float32, watch_learning_rate
 
 
 @pytest.fixture(autouse=True)

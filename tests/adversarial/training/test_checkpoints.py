@@ -12,7 +12,7 @@ from adversarial.training.checkpoints import Batches, CheckpointError
 from adversarial.training.fit import Training, fit_autoencoder
 from adversarial.training.objective import HiddenLayer, Objective
 from tests.support.animals import make_inputs
-from tests.support.training import (
+from tests.support.models.autoencoders import (
     float32,
     mean_kl,
     restless_autoencoder,

@@ -16,7 +16,7 @@ from adversarial.training.fit import fit_autoencoder
 from adversarial.training.objective import HiddenLayer, Objective
 from adversarial.training.settings import TrainingSettings
 from tests.support.animals import make_images, make_inputs
-from tests.support.training import (
+from tests.support.models.autoencoders import (
     NO_STEP,
     float32,
     mean_kl,

@@ -11,7 +11,7 @@ from adversarial.training.members import Plan, train_members
 from adversarial.training.settings import TrainingSettings
 from adversarial.training.temperature import choose_temperature
 from tests.support.animals import make_inputs
-from tests.support.training import NO_STEP, float32
+from tests.support.models.autoencoders import NO_STEP, float32
 
 
 def test_architectures_and_snapshots_make_an_ensemble(

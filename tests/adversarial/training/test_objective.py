@@ -7,7 +7,7 @@ from adversarial.models.autoencoders import image_standardization
 from adversarial.training.fit import fit_autoencoder
 from adversarial.training.objective import HiddenLayer, Objective
 from tests.support.animals import make_inputs
-from tests.support.training import NO_STEP, float32, small_autoencoder
+from tests.support.models.autoencoders import NO_STEP, float32, small_autoencoder
 
 
 def test_the_terms_of_an_objective_add_up_by_their_weights(classifier: keras.Model) -> None:

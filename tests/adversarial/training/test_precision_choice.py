@@ -14,7 +14,7 @@ from adversarial.training.fit import Training, fit_autoencoder
 from adversarial.training.mixed_precision import mixed_copy
 from adversarial.training.settings import TrainingSettings
 from tests.support.animals import make_inputs
-from tests.support.training import mean_kl, restless_autoencoder, small_autoencoder
+from tests.support.models.autoencoders import mean_kl, restless_autoencoder, small_autoencoder
 
 
 def test_mixed_precision_trains_and_leaves_a_float32_autoencoder(classifier: keras.Model) -> None:

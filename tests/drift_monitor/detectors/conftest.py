@@ -9,8 +9,8 @@ import pytest
 from adversarial import AdversarialDetector
 from drift_monitor.config import Monitor
 from tests.conftest import MakeMonitor
-from tests.support import detectors
 from tests.support.evaluations import with_rows
+from tests.support.models import detectors
 
 Altered = Callable[..., Path]
 
