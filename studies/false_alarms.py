@@ -107,12 +107,12 @@ def run(weeks: int, batches: int) -> None:
                         "corruption": name,
                         "severity": severity,
                         "n": n,
-                        "accuracy": float(rows.right.mean()),
+                        "accuracy": float(rows.correct.mean()),
                         "verdicts": dict(found),
                     }
                 )
             print(name, severity, power[-1]["verdicts"], flush=True)
-    accuracy = float(judge.rows(clean).right.mean())
+    accuracy = float(judge.rows(clean).correct.mean())
     record = {"alpha": judge.policy.alpha, "accuracy": accuracy, "null": null, "power": power}
     RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 

@@ -71,7 +71,7 @@ def realised_accuracy(rows: ScoredRows, alpha: float = 0.05) -> Rate | None:
     What was served counts; where it was not logged, what the classifier says now.
     """
     labelled = int(np.count_nonzero(rows.label >= 0))
-    return rate(int(np.count_nonzero(rows.right)), labelled, alpha)
+    return rate(int(np.count_nonzero(rows.correct)), labelled, alpha)
 
 
 def estimated_accuracy(

@@ -43,7 +43,7 @@ class SameRows(ReportModel):
     same_prediction: float
     flagged: Paired
     harmful: Paired | None
-    right: Paired | None
+    correct: Paired | None
 
 
 class Side(ReportModel):
@@ -133,7 +133,7 @@ def compare_results(a: Result, b: Result) -> IntervalComparison:
                 "the data are the same, but row ids repeat or are missing: rows are not paired"
             )
         else:
-            same_rows = on_same_rows(keys, one, other, same_harm_by=same_harm_by)
+            same_rows = compare_same_rows(keys, one, other, same_harm_by=same_harm_by)
             if not same_rows:
                 notes.append("the data are the same, but rows are named otherwise: none is paired")
     return IntervalComparison(
@@ -242,7 +242,7 @@ def content_keys(result: Result) -> pa.Array:
     return row_keys(scores)
 
 
-def on_same_rows(
+def compare_same_rows(
     keys: tuple[pa.Array, pa.Array], a: JudgedRows, b: JudgedRows, *, same_harm_by: bool
 ) -> SameRows | None:
     """Compare two results on the rows that both hold, or return None where there are none.
@@ -268,24 +268,27 @@ def on_same_rows(
         only_in_a=len(keys[0]) - len(here),
         only_in_b=len(keys[1]) - len(here),
         same_prediction=float(np.mean(a.rows.prediction[here] == b.rows.prediction[there])),
-        flagged=paired(a.rows.flagged[here], b.rows.flagged[there]),
-        harmful=paired(a.outcome[here][judged] == HARMFUL, b.outcome[there][judged] == HARMFUL)
+        flagged=compare_paired(a.rows.flagged[here], b.rows.flagged[there]),
+        harmful=compare_paired(
+            a.outcome[here][judged] == HARMFUL, b.outcome[there][judged] == HARMFUL
+        )
         if same_harm_by and judged.any()
         else None,
-        right=paired(a.rows.right[here][labelled], b.rows.right[there][labelled])
+        correct=compare_paired(a.rows.correct[here][labelled], b.rows.correct[there][labelled])
         if labelled.any()
         else None,
     )
 
 
-def paired(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> Paired:
+def compare_paired(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> Paired:
     """Compare a property of the same n rows, n at least 1: B minus A.
 
     p is of McNemar's exact test: that of the rows which differ, half are hits in A and half in B.
 
     Examples
     --------
-    >>> found = paired(np.array([True, True, False, False]), np.array([True, False, False, True]))
+    >>> a, b = np.array([True, True, False, False]), np.array([True, False, False, True])
+    >>> found = compare_paired(a, b)
     >>> found.agree, found.only_a, found.only_b, found.p_value
     (0.5, 1, 1, 1.0)
     """

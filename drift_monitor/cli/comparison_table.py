@@ -70,7 +70,7 @@ def on_same_rows(found: IntervalComparison) -> Rows:
     named: list[tuple[str, Paired | None]] = [
         ("flagged", same.flagged),
         ("harmful", same.harmful),
-        ("right", same.right),
+        ("correct", same.correct),
     ]
     return [
         (

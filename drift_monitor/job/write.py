@@ -17,10 +17,10 @@ from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
 from drift_monitor.config import Monitor
 from drift_monitor.intervals import Interval
 from drift_monitor.pages.html import render_index, render_report
-from drift_monitor.results.read import read_reports, read_scores
+from drift_monitor.results.read import read_rejected, read_reports, read_scores
 from drift_monitor.results.report import Report, read_report
 from drift_monitor.results.score_columns import ScoreColumn
-from drift_monitor.results.store import PAGE, REJECTED, REPORT, RUN, SCORES, Store
+from drift_monitor.results.store import PAGE, REPORT, RUN, SCORES, Store
 from drift_monitor.scoring.reference_window import ReferenceWindow, reference_window
 from drift_monitor.verdict.build_report import build_report
 from drift_monitor.verdict.scored_interval import ScoredInterval
@@ -63,7 +63,7 @@ def read_reference(
 
 def read_rejected_reasons(directory: Path) -> Counter[str]:
     """Count the reasons in an interval's `rejected.parquet`."""
-    return Counter(pq.read_table(directory / REJECTED)["reason"].to_pylist())
+    return Counter(read_rejected(directory)["reason"].to_pylist())
 
 
 def write_interval(staging: Path, scored: ScoredInterval, run: Mapping[str, Any]) -> Report:

@@ -22,14 +22,13 @@ from drift_monitor.results.report import Report
 from drift_monitor.results.score_columns import (
     FILE_AND_ROW,
     ScoreColumn,
-    with_column,
     without_columns,
 )
 from drift_monitor.scoring.examples import render_examples
 from drift_monitor.scoring.reference_window import reference_window
 from drift_monitor.scoring.score_table import BatchScores, score_batch
 from drift_monitor.scoring.scored_rows import ScoredRows
-from drift_monitor.verdict.build_report import build_report, with_estimates
+from drift_monitor.verdict.build_report import build_report, with_corrections, with_estimates
 from drift_monitor.verdict.scored_interval import ScoredInterval, Scoring
 
 if TYPE_CHECKING:
@@ -93,9 +92,8 @@ def score(
     data = _data(loaded.input_spec, rows, columns)
     scored = _score(loaded, rows, data)
     table = with_estimates(scored.table, loaded.calibration.accuracy_estimator)
-    classes = corrected_classes(ScoredRows.of(table, loaded.class_names, ()))
-    corrected = pa.array(loaded.class_names, pa.string()).take(pa.array(classes))
-    return _frame(rows, scored, with_column(table, ScoreColumn.CORRECTED_PREDICTION, corrected))
+    corrected = corrected_classes(ScoredRows.of(table, loaded.class_names, ()))
+    return _frame(rows, scored, with_corrections(table, corrected, loaded.class_names))
 
 
 def judge(

@@ -135,10 +135,10 @@ class ScoredRows:
         return np.where(self.logged >= 0, self.logged, self.prediction)
 
     @property
-    def right(self) -> NDArray[np.bool_]:
+    def correct(self) -> NDArray[np.bool_]:
         """Whether the class that counts is the true one; False without a label."""
-        right: NDArray[np.bool_] = (self.label >= 0) & (self.served == self.label)
-        return right
+        correct: NDArray[np.bool_] = (self.label >= 0) & (self.served == self.label)
+        return correct
 
 
 def _segment(column: pa.ChunkedArray) -> Segment:

@@ -1,12 +1,14 @@
 """From the scores of an interval to its report: everything after scoring, without TensorFlow."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from drift_monitor import __version__
-from drift_monitor.analysis.findings import Findings, analyse
+from drift_monitor.analysis.findings import analyse
 from drift_monitor.analysis.harm import outcome_words
 from drift_monitor.results.report import (
     Counts,
@@ -23,7 +25,7 @@ from drift_monitor.results.score_columns import (
     without_columns,
 )
 from drift_monitor.scoring.examples import join_scores
-from drift_monitor.scoring.scored_rows import ScoredRows
+from drift_monitor.scoring.scored_rows import Classes, ScoredRows
 from drift_monitor.verdict.health import health
 from drift_monitor.verdict.next_action import next_action
 from drift_monitor.verdict.rules import decide
@@ -53,7 +55,8 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         with_estimates(window.table, accuracy_estimator), manifest.class_names, segments
     )
     findings = analyse(current, reference, manifest.class_names, monitor.policy, accuracy_estimator)
-    scores = _completed(scores, findings, manifest.class_names)
+    scores = with_corrections(scores, findings.corrected, manifest.class_names)
+    scores = with_column(scores, ScoreColumn.OUTCOME, outcome_words(findings.outcome))
     counts = Counts(
         read=scoring.n_read,
         scored=len(current),
@@ -136,11 +139,10 @@ def with_estimates(table: pa.Table, accuracy_estimator: AccuracyEstimator | None
     return table
 
 
-def _completed(scores: pa.Table, findings: Findings, class_names: tuple[str, ...]) -> pa.Table:
-    """Set the corrected prediction and the outcome."""
-    corrected = pa.array(class_names, pa.string()).take(pa.array(findings.corrected))
-    scores = with_column(scores, ScoreColumn.CORRECTED_PREDICTION, corrected)
-    return with_column(scores, ScoreColumn.OUTCOME, outcome_words(findings.outcome))
+def with_corrections(table: pa.Table, corrected: Classes, class_names: Sequence[str]) -> pa.Table:
+    """Set the class of each row after the corrections that are offered, by its name."""
+    names = pa.array(class_names, pa.string()).take(pa.array(corrected))
+    return with_column(table, ScoreColumn.CORRECTED_PREDICTION, names)
 
 
 def _quantiles(

@@ -11,7 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
-from drift_monitor.analysis.interval_comparison import IntervalComparison, compare_results, paired
+from drift_monitor.analysis.interval_comparison import (
+    IntervalComparison,
+    compare_paired,
+    compare_results,
+)
 from drift_monitor.cli.comparison_table import differences, on_same_rows, side_by_side
 from drift_monitor.errors import ComparisonError, StoreError
 from drift_monitor.results.data_file import DataFile
@@ -50,7 +54,7 @@ def test_a_result_does_not_differ_from_itself(case: Case) -> None:
     same = found.same_rows
     assert same
     assert (same.n, same.only_in_a, same.only_in_b, same.same_prediction) == (600, 0, 0, 1)
-    for both in (same.flagged, same.harmful, same.right):
+    for both in (same.flagged, same.harmful, same.correct):
         if both:
             assert (both.agree, both.only_a, both.only_b, both.p_value) == (1, 0, 0, 1)
             assert both.difference.low <= 0 <= both.difference.high
@@ -112,8 +116,8 @@ def test_two_detectors_on_the_same_rows_are_paired_whatever_the_order() -> None:
     assert same.flagged.p_value == stats.binomtest(only_a, only_a + only_b).pvalue
     assert same.flagged.agree == pytest.approx(1 - (only_a + only_b) / 595)
     assert same.harmful
-    assert same.right
-    assert (same.harmful.agree, same.right.agree) == (1, 1)
+    assert same.correct
+    assert (same.harmful.agree, same.correct.agree) == (1, 1)
     assert found.notes == [
         "the detectors differ, so scores and flags differ by them too, not by the data alone"
     ]
@@ -122,7 +126,7 @@ def test_two_detectors_on_the_same_rows_are_paired_whatever_the_order() -> None:
 def test_mcnemars_test_is_the_exact_one() -> None:
     first = np.repeat([True, True, False, False], [59, 6, 16, 80])
     second = np.repeat([True, False, True, False], [59, 6, 16, 80])
-    found = paired(first, second)
+    found = compare_paired(first, second)
     assert found.p_value == pytest.approx(0.0524790, abs=1e-6)
     assert ends(found.difference) == pytest.approx((0.0621, 0.0046, 0.1186), abs=1e-4)
 
@@ -168,7 +172,7 @@ def test_harm_that_is_judged_in_two_ways_is_not_compared() -> None:
     found = compare_results(result(QUIET), result(replace(QUIET, labels=False)))
     assert found.harm_difference is None
     assert found.same_rows
-    assert (found.same_rows.harmful, found.same_rows.right) == (None, None)
+    assert (found.same_rows.harmful, found.same_rows.correct) == (None, None)
     assert "judged by labels in A and by detector in B" in found.notes[0]
     assert found.accuracy_difference is None
 
@@ -189,8 +193,8 @@ def test_different_classes_are_refused_and_another_order_is_not() -> None:
     b.report.detector.class_names = ["dog", "cat"]
     same = compare_results(a, b).same_rows
     assert same
-    assert same.right
-    assert (same.same_prediction, same.right.agree) == (1, 1)
+    assert same.correct
+    assert (same.same_prediction, same.correct.agree) == (1, 1)
 
 
 def test_an_interval_without_scored_rows_can_be_set_beside_another() -> None:
@@ -211,7 +215,7 @@ def test_the_tables_hold_both_sides_and_every_difference() -> None:
         *("harm rate, points", "accuracy realised, points", "flagged, points"),
         "D of the scores",
     ]
-    assert [row[0] for row in on_same_rows(found)] == ["flagged", "harmful", "right"]
+    assert [row[0] for row in on_same_rows(found)] == ["flagged", "harmful", "correct"]
     assert {len(row) for row in on_same_rows(found)} == {8}
     assert IntervalComparison.model_validate_json(found.to_json()) == found
 
