@@ -77,7 +77,7 @@ def analyse(
     Raises
     ------
     ConfigError
-        If the policy demands a split for which the columns are missing.
+        If the policy demands a basis for which the columns are missing.
     """
     harm_by = _choose_harm_by(current, reference, policy)
     here = judge_rows(current, harm_by)

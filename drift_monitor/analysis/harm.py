@@ -1,7 +1,7 @@
-"""The harm split: which predictions were harmed, how often, and how far that exceeds the reference.
+"""Harm: which predictions were harmed, how often, and how far that exceeds the reference.
 
-Three splits (see `docs/verdicts.md`), each applied alike to the reference and the current rows. An
-outcome is an int8: 1 harmful, 0 harmless, −1 left out.
+It is judged on one of three bases (see `docs/verdicts.md`), the same for the reference and the
+current rows. An outcome is an int8: 1 harmful, 0 harmless, −1 left out.
 """
 
 from typing import NamedTuple
@@ -40,7 +40,7 @@ class JudgedRows(NamedTuple):
 
 
 def judge_rows(rows: ScoredRows, harm_by: HarmBy, *, is_reference: bool = False) -> JudgedRows:
-    """Split rows by what tells harm; under `paired` a reference row is its own clean twin."""
+    """Judge rows on a basis; under `paired` a reference row is its own clean twin."""
     match harm_by:
         case "detector":
             outcome = split_by_detector(rows.flagged, rows.prediction, rows.reconstruction)

@@ -23,7 +23,7 @@ class Side(NamedTuple):
     codes : (n,) int64
         Which of the k values each row has.
     outcome : (n,) int8
-        Outcomes under the harm split.
+        Their outcomes.
     below : (n,) bool
         Whether the score is at or below the one at which D of all rows occurs.
     """
@@ -96,7 +96,7 @@ def compare_slices(
         Σ (s h − s' h') = difference of the harm rates,    Σ ± (s' F' − s F) = D,
 
     where a dash stands for the reference. A slice contributes by being more frequent and by being
-    worse. (h counts rows that the split judges; so does s in the first sum.)
+    worse. (h counts rows that are judged; so does s in the first sum.)
 
     Parameters
     ----------

@@ -15,13 +15,13 @@ class ReportModel(BaseModel):
 
 
 class Harm(ReportModel):
-    """The harm split and what it found."""
+    """Harm, and the basis on which it is judged."""
 
     by: HarmBy
     definition: str
     margin: float
     confidence: float = Field(description="of the intervals of harm rates and estimated accuracy")
-    left_out: int = Field(description="scored rows that the split says nothing about")
+    left_out: int = Field(description="scored rows that the basis says nothing about")
     current: Rate | None
     reference: Rate | None
     difference: Estimate | None

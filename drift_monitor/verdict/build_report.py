@@ -43,7 +43,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
     Raises
     ------
     ConfigError
-        If the policy demands a split for which labels are missing.
+        If the policy demands a basis for which labels are missing.
     """
     monitor, interval, window = scored.monitor, scored.interval, scored.window
     manifest, scoring = scored.bundle.manifest, scored.scoring

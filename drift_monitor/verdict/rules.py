@@ -25,7 +25,7 @@ def decide(
     Rules, in order; the first that holds gives the verdict:
 
     1. `insufficient_data`: too few rows scored, too many rejected or without a finite score, or no
-       row under the split.
+       row that can be judged.
     2. `harmful_drift`: the harm rate exceeds the reference's by at least `harm_margin`, and the
        interval of the difference lies above zero. Whatever D says: an attack on 2 % of the rows
        moves D by at most 0.02. Without labels, also where the estimated accuracy lies below the
@@ -104,8 +104,8 @@ def _missing(counts: Counts, harm: Harm, policy: Policy) -> tuple[str, str] | No
     if harm.current is None or harm.reference is None:
         side = "batch" if harm.current is None else "reference"
         return (
-            "no row under the split",
-            f"The split by {harm.by} finds no row in the {side}: {harm.definition}.",
+            "no row that can be judged",
+            f"No row in the {side} can be judged by {harm.by}: {harm.definition}.",
         )
     return None
 

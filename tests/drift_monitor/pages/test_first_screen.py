@@ -167,7 +167,7 @@ def test_the_distance_of_the_scores() -> None:
     [
         ("harmful", "realised-current", "not known"),
         ("no accuracy estimator", "estimated-current", "the detector has no accuracy estimator"),
-        ("no row scored", "harm-current", "no row falls under the split"),
+        ("no row scored", "harm-current", "no row can be judged"),
         ("no row scored", "score-d", "not tested"),
     ],
 )

@@ -72,21 +72,21 @@ CASES: dict[str, tuple[Counts, Harm, list[TwoSampleTest], str, str]] = {
     "many rejected": (counts(899, 101), HARMED, [LARGE], "insufficient_data", "max_rejected"),
     "just not too many rejected": (counts(900, 100), HARMED, [LARGE], "harmful_drift", "margin"),
     "rejected before few": (counts(50, 50), HARMED, [LARGE], "insufficient_data", "max_rejected"),
-    "batch without rows under the split": (
+    "batch without rows that can be judged": (
         counts(),
         harm(current=None, difference=None),
         [LARGE],
         "insufficient_data",
-        "no row under the split",
+        "no row that can be judged",
     ),
-    "reference without rows under the split": (
+    "reference without rows that can be judged": (
         counts(),
         harm(reference=None, difference=None),
         [LARGE],
         "insufficient_data",
-        "no row under the split",
+        "no row that can be judged",
     ),
-    "few before no rows under the split": (
+    "few before no rows that can be judged": (
         counts(50),
         harm(current=None, difference=None),
         [],
