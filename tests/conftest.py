@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 import adversarial  # noqa: F401  # before TensorFlow, so that tests have the kernels that users have
 from adversarial.files import sha256
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
     from drift_monitor.batches.hashed_files import LocalFile
 
 quieten_tensorflow()
+
+# The same examples at every run, however slow the machine is.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -98,6 +98,7 @@ def test_custom_objects_do_not_open_safe_mode(tmp_path: Path) -> None:
         load_model(path, [f"{CUSTOM}:Double"])
 
 
+@pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`:UserWarning")
 def test_a_model_of_built_in_layers_needs_no_opt_in(tmp_path: Path) -> None:
     model = nested()
     model.compile("adam", loss=lambda y, p: keras.ops.mean(y - p))  # a loss is not loaded

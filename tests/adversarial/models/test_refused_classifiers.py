@@ -235,6 +235,10 @@ REFUSED: dict[str, Refused] = {
 }
 
 
+@pytest.mark.filterwarnings(
+    "ignore:You are using a softmax over axis -1:UserWarning",
+    "ignore:The object being serialized includes a `lambda`:UserWarning",
+)
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_not_supported_is_refused_with_file_reason_and_remedy(
     case: str, tmp_path: Path

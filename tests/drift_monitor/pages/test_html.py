@@ -222,9 +222,9 @@ def test_the_page_of_a_million_rows_takes_a_second() -> None:
     report, scores = make(CASES["harmful"])
     many = pa.concat_tables([scores] * 715).combine_chunks()
     assert len(many) > 1_000_000
-    started = time.perf_counter()
+    started = time.process_time()
     page = render_report(report, many)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
     assert len(page) < 300_000
 
 
@@ -240,9 +240,9 @@ def test_a_score_that_is_not_finite_does_not_spoil_the_page() -> None:
 
 def test_the_index_of_500_intervals_is_quick_and_small() -> None:
     reports = history(500)
-    started = time.perf_counter()
+    started = time.process_time()
     page = render_index("m", reports, [])
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
     assert len(page.encode()) < 1_000_000
     assert_self_contained(page)
 
