@@ -106,7 +106,9 @@ def run_section(name: str) -> Iterator[str]:
         yield from attack_tables(records, cases, defences)
     if any(record["corruption"] for record in records):
         yield from drift_table(records)
-    for figure in sorted((HERE / name / "figures").glob("*.svg")):
+    for figure in sorted((HERE / name / "figures").glob("*")):
+        if figure.suffix not in {".svg", ".webp"}:
+            continue
         title = figure.stem.replace("-", " ")
         yield f"![{title}]({name}/figures/{figure.name})"
         yield ""

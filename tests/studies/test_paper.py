@@ -1,13 +1,16 @@
 import json
 import runpy
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from adversarial.evaluation.read import Case, read_results
 from adversarial.evaluation.schemas import METRICS
 
 RESULTS = Path("studies").resolve()
@@ -92,3 +95,37 @@ def test_the_document_is_what_its_script_writes(scripts: dict[str, Any], tmp_pat
             (tmp_path / run.name).symlink_to(run)
     scripts["write"]()
     assert (tmp_path / "paper.md").read_text() == (RESULTS / "paper.md").read_text()
+
+
+@pytest.mark.parametrize("run", ["mnist", "cifar10-drift"])
+def test_plots_are_those_of_the_arrays_beside_them(
+    scripts: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: str
+) -> None:
+    shutil.copytree(RESULTS / run, tmp_path / run)
+    for figure in (tmp_path / run / "figures").glob("*.svg"):
+        figure.unlink()
+    monkeypatch.setattr(sys, "argv", ["paper.py", "draw"])
+    scripts["main"]()
+    plots = sorted((RESULTS / run / "figures").glob("*.svg"))
+    assert plots
+    for plot in plots:
+        assert (tmp_path / run / "figures" / plot.name).read_text() == plot.read_text(), plot
+
+
+def test_a_roc_kept_has_the_area_that_was_measured() -> None:
+    results = read_results(RESULTS / "cifar10")
+    for attack in ("cw", "slide", "fgsm-0.1"):
+        file = RESULTS / "cifar10" / "figures" / f"roc-{attack}-grey-box.parquet"
+        corners = pq.read_table(file).to_pandas()
+        for defence, curve in corners.groupby("defence"):
+            area = results.find(Case(attack, "grey-box"), "auc", defence=defence)
+            assert area is not None
+            n = results.config["n"]
+            found = np.trapezoid(curve["attacked"] / n, curve["originals"] / n)
+            assert found == pytest.approx(area["value"], abs=1e-12)
+
+
+def test_figures_weigh_little() -> None:
+    figures = [file for file in RESULTS.glob("*/figures/*") if file.is_file()]
+    assert {file.suffix for file in figures} == {".parquet", ".svg", ".webp"}
+    assert sum(file.stat().st_size for file in figures) < 1_500_000

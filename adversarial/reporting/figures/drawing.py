@@ -16,7 +16,7 @@ from adversarial.reporting.figures.grids import POINTS
 from adversarial.reporting.figures.matplotlib_style import drawn_in_style
 from adversarial.reporting.figures.svg import to_svg
 
-IMAGE_QUALITY = 35
+IMAGE_QUALITY = 30
 """Of WebP. More is hardly seen where each pixel of an image is four, and takes twice the bytes."""
 
 
