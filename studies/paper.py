@@ -51,12 +51,13 @@ marked as such. The commands assume the project's environment (`make setup`, the
   not say whether its own were; without this, ours memorise the images.
 - Attacks and scores are computed in float32; training uses bfloat16 where the hardware is fast in
   it.
-- Each plot is an SVG file with the arrays it shows beside it as Parquet; `draw` needs only these
-  and the run's numbers. The arrays of the runs so far were read back from earlier drawings, and the
-  metadata of each file says how exactly: histograms and ROC curves are counts of images and exact,
-  except that MNIST's three ROC curves of 10,000 images lack corners that no eye sees (their area is
-  within 0.0003 of the AUC); what drift does to scores is in `metrics.parquet`, or has six decimals.
-  The grids show the first five images as WebP, which compresses.
+- Each plot is an SVG file, and the arrays that it shows are kept beside it as Parquet; `draw` needs
+  only these and the run's numbers. For the runs so far, the arrays were recovered from earlier
+  drawings, and the metadata of each file says how accurately. Histograms and ROC curves are counts
+  of images and therefore exact, except that MNIST's three ROC curves of 10,000 images lack corners
+  too small to see (their area is within 0.0003 of the AUC). The numbers of the drift plots are
+  those of `metrics.parquet`, or have six decimals. The grids show the first five images, as lossy
+  WebP.
 """
 
 MISSES = """\
