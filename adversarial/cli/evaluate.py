@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from adversarial.cli.defences import QUICKSTART, Models, find_defences
-from adversarial.cli.terminal_table import print_table
 from adversarial.cli.train import cache_directory
+from adversarial.reporting.terminal_table import print_table
 
 HEADLINES = {
     "accuracy_clean",

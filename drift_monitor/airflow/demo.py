@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from adversarial.cli.terminal_table import print_table
+from adversarial.reporting.terminal_table import print_table
 from drift_monitor.airflow.demo_week import WEEK, Day, make_week
 from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.errors import ConfigError

@@ -146,8 +146,8 @@ def compare(
     ] = None,
 ) -> None:
     """Compare two committed intervals, or two detectors on the same interval: B minus A."""
-    from adversarial.cli.terminal_table import print_table
     from adversarial.files import write_text
+    from adversarial.reporting.terminal_table import print_table
     from drift_monitor.analysis.interval_comparison import compare_results
     from drift_monitor.cli.comparison_table import differences, on_same_rows, side_by_side
     from drift_monitor.results.read import read_result
@@ -221,7 +221,7 @@ def export(
 
 
 def _print_rows(table: "pa.Table") -> None:
-    from adversarial.cli.terminal_table import print_table
+    from adversarial.reporting.terminal_table import print_table
 
     def text(value: object) -> str:
         if value is None:

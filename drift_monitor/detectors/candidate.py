@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from adversarial.bundle.threshold import correct_flagged
+from adversarial.reporting.terminal_table import format_table
 from adversarial.statistics import roc_area
 from drift_monitor.stats.estimates import PairedDifference
 from drift_monitor.stats.paired_differences import (
@@ -104,28 +105,32 @@ class Comparison:
 
     def describe(self) -> str:
         """Return the table of all measures as lines of text."""
-        lines = [
-            f"{'':9} {'':28} {'metric':24} {'current':>8} {'candidate':>9} {'difference':>10}  "
-            f"{'interval':20} detectable"
-        ]
+        numbers = ("current", "candidate", "difference", "interval", "detectable")
+        rows = []
         for change in self.changes:
             found = change.difference
             low, high = change.gain
-            mark = "worse" if high < 0 else "better" if low > 0 else ""
-            lines.append(
-                f"{mark:9} {change.measure.condition:28} {change.measure.metric:24} "
-                f"{change.current:8.4f} {change.candidate:9.4f} {found.estimate:+10.4f}  "
-                f"{f'{found.low:+.4f} to {found.high:+.4f}':20} {found.detectable:10.4f}"
+            rows.append(
+                [
+                    "worse" if high < 0 else "better" if low > 0 else "",
+                    change.measure.condition,
+                    change.measure.metric,
+                    f"{change.current:.4f}",
+                    f"{change.candidate:.4f}",
+                    f"{found.estimate:+.4f}",
+                    f"{found.low:+.4f} to {found.high:+.4f}",
+                    f"{found.detectable:.4f}",
+                ]
             )
-        return "\n".join(lines)
+        return format_table(["", "condition", "metric", *numbers], rows, right=numbers)
 
 
 def describe(measures: dict[Measure, Values]) -> str:
     """Return what was measured of one detector as lines of text."""
-    return "\n".join(
-        f"{what.condition:28} {what.metric:24} {_value(values):8.4f}"
-        for what, values in measures.items()
-    )
+    rows = [
+        [what.condition, what.metric, f"{_value(values):.4f}"] for what, values in measures.items()
+    ]
+    return format_table(["condition", "metric", "value"], rows, right=["value"])
 
 
 def measure(rows: pa.Table, defence: str, threshold: float) -> dict[Measure, Values]:

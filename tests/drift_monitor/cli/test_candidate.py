@@ -61,7 +61,7 @@ def test_evaluate_says_what_a_candidate_is_worse_in_and_changes_nothing(
     code, out, _ = invoke("evaluate", monitor, "--candidate", worse)
     assert code == 0
     assert re.search(
-        r"^worse +no attack +flagged_clean +0\.\d+ +0\.\d+ +\+0\.\d+  \+0\.", out, re.MULTILINE
+        r"^ *worse +no attack +flagged_clean +0\.\d+ +0\.\d+ +\+0\.\d+ +\+0\.", out, re.MULTILINE
     )
     assert "the candidate is worse in flagged_clean (no attack)" in out
     assert tree(monitor) == before
@@ -74,7 +74,7 @@ def test_promote_refuses_a_worse_candidate_with_a_table_and_changes_nothing(
     code, out, err = invoke("promote", monitor, worse)
     assert code == 4
     assert "Refused: the candidate is worse in flagged_clean (no attack); nothing has been" in err
-    assert re.search(r"^worse +no attack +flagged_clean", out, re.MULTILINE)
+    assert re.search(r"^ *worse +no attack +flagged_clean", out, re.MULTILINE)
     assert (tree(monitor), fingerprint(monitor)) == (before, was)
 
 
