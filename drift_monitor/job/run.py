@@ -187,7 +187,30 @@ def run_interval(
     bundle: Bundle | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Score, report and publish one interval. Parameters and errors as in `score_interval`."""
+    """Score one interval, report on it and publish the result.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        The monitored model.
+    interval : Interval
+        Which batch: `monitor.interval(date(2026, 11, 20))`.
+    detector, bundle : AdversarialDetector, Bundle, optional
+        The monitor's detector, where it is loaded or verified already; again if it has been
+        replaced since.
+    progress : callable, optional
+        Called with rows done and rows in all.
+
+    Returns
+    -------
+    Report
+        The report that is committed.
+
+    Raises
+    ------
+    DriftMonitorError
+        If the batch or the bundle is missing or broken. Nothing is left behind.
+    """
     store = Store(monitor.directory)
     bundle = read_bundle(bundle or monitor.detector)
     staging = score_interval(
