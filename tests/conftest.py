@@ -112,7 +112,7 @@ def make_monitor(bundle: Path, tmp_path: Path) -> MakeMonitor:
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Names of the bundles' files, counted as often as they are hashed to verify a bundle."""
+    """How often each bundle file was hashed to verify its bundle, by the file's name."""
     from adversarial.bundle import read
 
     counted: Counter[str] = Counter()
@@ -127,7 +127,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Names of local Parquet files, counted as often as their rows are read."""
+    """How often the rows of each local Parquet file were read, by the file's name."""
     from drift_monitor.batches.hashed_files import LocalFile
 
     return _counted(monkeypatch, LocalFile, "one_pass")
@@ -135,7 +135,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.fixture
 def read_whole(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Names of local Parquet files, counted as often as they are read for their hash alone."""
+    """How often each local Parquet file was read for its SHA-256 alone, by the file's name."""
     from drift_monitor.batches.hashed_files import LocalFile
 
     return _counted(monkeypatch, LocalFile, "sha256")

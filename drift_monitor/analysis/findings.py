@@ -37,12 +37,15 @@ class Findings:
         Outcome of each scored row.
     corrected : (n,) int64
         Class of each row after the corrections that are offered.
+    labels_selected : bool
+        Whether the labelled rows are no random sample (`is_selected`).
     harm, accuracy, tests, slices, corrections, correction_gain
         As in `report.json`.
     """
 
     outcome: Outcomes
     corrected: Classes
+    labels_selected: bool
     harm: Harm
     accuracy: Accuracy
     tests: list[TwoSampleTest]
@@ -79,7 +82,8 @@ def analyse(
     ConfigError
         If the policy demands a basis for which the columns are missing.
     """
-    harm_by = _choose_harm_by(current, reference, policy)
+    labels_selected = is_selected(current)
+    harm_by = _choose_harm_by(current, reference, policy, labels_selected=labels_selected)
     here = judge_rows(current, harm_by)
     there = judge_rows(reference, harm_by, is_reference=True)
     estimated = accuracy_estimator is not None and bool(current.finite.any())
@@ -89,6 +93,7 @@ def analyse(
     return Findings(
         outcome=here.outcome,
         corrected=corrected_classes(current),
+        labels_selected=labels_selected,
         harm=compare_harm(here.outcome, there.outcome, harm_by, policy.harm_margin, alpha),
         accuracy=compare_accuracy(current, reference, accuracy_estimator, alpha, decides=decides),
         tests=tests,
@@ -98,11 +103,13 @@ def analyse(
     )
 
 
-def _choose_harm_by(current: ScoredRows, reference: ScoredRows, policy: Policy) -> HarmBy:
+def _choose_harm_by(
+    current: ScoredRows, reference: ScoredRows, policy: Policy, *, labels_selected: bool
+) -> HarmBy:
     labelled = int(np.count_nonzero(current.label >= 0))
     paired = min(labelled, int(np.count_nonzero(current.clean >= 0)))
     labelled_reference = bool((reference.label >= 0).any())
-    if policy.harm_by == "auto" and is_selected(current):
+    if policy.harm_by == "auto" and labels_selected:
         return "detector"
     if policy.harm_by == "auto":
         if paired >= policy.min_rows:

@@ -103,12 +103,12 @@ class Batch:
 
     @property
     def rows_of(self) -> dict[str, int]:
-        """Rows of each file, by its path or URL; of "the table" where there is none."""
+        """Number of rows by path or URL; by "the table" for a table in memory."""
         return {source.name: source.n_rows for source in self._sources}
 
     @property
     def first_rows(self) -> dict[str, int]:
-        """Rows before those of each file, by its path or URL as in `rows_of`."""
+        """Number of rows in the files before each, by the keys of `rows_of`."""
         return dict(zip(self.rows_of, accumulate(self.rows_of.values(), initial=0), strict=False))
 
     @property
@@ -130,7 +130,7 @@ class Batch:
         Raises
         ------
         BatchError
-            If a file turns out to be damaged, or is changed while it is read.
+            If a file turns out to be damaged, or changes while it is read.
         """
         pending: deque[Future[Chunk]] = deque()
         with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
@@ -142,10 +142,10 @@ class Batch:
                 yield pending.popleft().result()
 
     def files(self) -> list[DataFile]:
-        """Return what a report says of the files; none of a table in memory.
+        """Return the files with their rows and SHA-256; none for a table in memory.
 
-        To be called after `chunks`, in whose pass the files are hashed. Those that have not been
-        read by then are read for it.
+        Call it after `chunks`, which hashes the files as it reads them. A file that has not been
+        read by then is read for its SHA-256 alone.
 
         Raises
         ------

@@ -1,15 +1,15 @@
-"""The bytes of a file, local or behind a URL, read once: for its rows and for its SHA-256 alike.
+"""Read a file once, local or behind a URL, for both its rows and its SHA-256.
 
-Parquet is read by seeks: first the footer, then of each row group the columns that are wanted. A
-SHA-256 takes all bytes in their order. So that one pass serves both:
+Parquet is read by seeking: the footer first, then the wanted columns of each row group. A SHA-256
+needs every byte, in order. One pass serves both:
 
-- A local file is read by PyArrow itself, and a thread hashes it from row group to row group, just
-  behind. It finds the bytes in the system's page cache, so the disk is read once, and hashing goes
-  on while rows are decoded and scored.
-- Of a remote file every byte is fetched once, in order, by a thread that is a block ahead of
-  PyArrow. It is hashed and kept until PyArrow is past its row group: up to `KEPT_IN_MEMORY` in
-  memory, beyond that in a temporary file. Only a file whose row groups do not lie in their order is
-  fetched again in parts.
+- PyArrow reads a local file itself, and a thread hashes it, at most a row group apart. Whichever
+  comes second finds the bytes in the system's page cache, so the disk is read once, and hashing
+  overlaps with decoding and scoring.
+- A remote file is fetched once, in order, by a thread that stays one block ahead of PyArrow. Each
+  block is hashed, and kept until PyArrow has left its row group: in memory up to `KEPT_IN_MEMORY`,
+  beyond that in a temporary file. Bytes are fetched again only if a file's row groups are not in
+  order.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfileobj
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, gettempdir
 from typing import IO
 
 import fsspec
@@ -31,30 +31,31 @@ from adversarial.files import sha256
 from drift_monitor.errors import BatchError
 
 HASHED_BYTES = 1 << 20
-"""Read and hashed in one go, of a local file."""
+"""Bytes of a local file that are read and hashed at a time."""
 BLOCK_BYTES = 8 << 20
-"""Fetched in one request, of a remote file."""
+"""Bytes of a remote file that are fetched in one request."""
 KEPT_IN_MEMORY = 64 << 20
-"""Bytes of a remote file's row group beyond which it is kept on disk."""
+"""Bytes of a remote file's row group that are kept in memory; a larger one is kept on disk."""
 FOOTER_BYTES = 64 << 10
-"""Fetched first, from the end of a remote file; most footers are smaller."""
+"""Bytes fetched first, from the end of a remote file. Most footers are smaller."""
 VERSION_FIELDS = (
     *("size", "ETag", "etag", "VersionId", "version_id", "generation", "sha"),
     *("mtime", "LastModified", "last_modified", "Last-Modified", "modificationTime"),
     *("updated", "created"),
 )
-"""What storages tell of a file's version (`fsspec.AbstractFileSystem.info`)."""
+"""Fields of `fsspec.AbstractFileSystem.info` that differ between versions of a file."""
 
 
 class LocalFile:
-    """A file of this machine."""
+    """A file on this machine."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def version(self) -> tuple[object, ...]:
-        """Return what differs once the file has been replaced or written to."""
-        with Path(self.path).open("rb") as file:  # a network file system looks when it is opened
+        """Return a value that changes when the file is replaced or written to."""
+        # NFS may answer from its cache until a file is opened.
+        with Path(self.path).open("rb") as file:
             status = os.fstat(file.fileno())
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
@@ -63,7 +64,7 @@ class LocalFile:
         return self.path
 
     def sha256(self) -> str:
-        """Return the SHA-256 of its bytes, which are read for it."""
+        """Read the file for its SHA-256 alone."""
         return sha256(Path(self.path))
 
     @contextmanager
@@ -91,7 +92,7 @@ class LocalPass:
         self._until = 0
 
     def reached(self, _start: int, stop: int) -> None:
-        """Say that PyArrow is in the row group from `start` to `stop`, in bytes."""
+        """Note that PyArrow has come to the row group at the bytes from `start` to `stop`."""
         if stop > self._until:
             self._until = stop
             self._hashed.append(self._thread.submit(self._hash_until, stop))
@@ -111,12 +112,12 @@ class LocalPass:
 class RemoteFile:
     """A file behind a URL that fsspec knows.
 
-    All methods raise BatchError if it cannot be reached, or not be read from any place.
+    All methods raise BatchError if the file cannot be reached or does not support seeking.
 
     Attributes
     ----------
     size : int
-        Its bytes, once `footer` has been called.
+        Its size in bytes, known once `footer` has been called.
     """
 
     def __init__(self, url: str) -> None:
@@ -125,10 +126,10 @@ class RemoteFile:
         self._tail = b""
 
     def version(self) -> tuple[object, ...]:
-        """Return what differs once the file has been replaced or written to."""
+        """Return a value that changes when the file is replaced or written to."""
         try:
             filesystem, path = fsspec.core.url_to_fs(self.url)
-            filesystem.invalidate_cache(path)  # it may hold a listing of before
+            filesystem.invalidate_cache(path)  # it may hold an earlier listing
             info = filesystem.info(path)
         except FileNotFoundError:
             raise
@@ -137,7 +138,7 @@ class RemoteFile:
         return tuple(info.get(name) for name in VERSION_FIELDS)
 
     def footer(self) -> IO[bytes]:
-        """Return what PyArrow reads the footer from: the end of the file, which is kept."""
+        """Fetch and keep the end of the file, from which PyArrow reads the footer."""
         with self._opened() as file:
             file.seek(0, os.SEEK_END)
             self.size = file.tell()
@@ -148,7 +149,7 @@ class RemoteFile:
         return io.BytesIO(self._tail)
 
     def sha256(self) -> str:
-        """Return the SHA-256 of its bytes, which are fetched for it."""
+        """Fetch the file for its SHA-256 alone."""
         with self.one_pass() as reading:
             return reading.sha256()
 
@@ -163,7 +164,7 @@ class RemoteFile:
                 reading.close()
 
     def fetch(self, file: IO[bytes], start: int, stop: int) -> bytes:
-        """Return the bytes from `start` to `stop`; those that are kept are not fetched again."""
+        """Return the bytes from `start` to `stop`, and fetch only those that are not kept."""
         tail_start = self.size - len(self._tail)
         wanted = max(0, min(stop, tail_start) - start)
         found = b""
@@ -174,12 +175,12 @@ class RemoteFile:
         except Exception as error:  # each kind of storage has errors of its own
             raise BatchError(f"{self.url} cannot be read: {error}") from error
         if len(found) < wanted:
-            raise BatchError(f"{self.url} ends before its {self.size:,} bytes: write it again")
+            raise BatchError(f"{self.url} ended before its {self.size:,} bytes: write it again")
         return found + self._tail[max(0, start - tail_start) : max(0, stop - tail_start)]
 
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:
-        try:  # without a cache, which would fetch more than is asked for
+        try:  # without fsspec's cache, which fetches more than it is asked for
             filesystem, path = fsspec.core.url_to_fs(self.url)
             file = filesystem.open(path, "rb", cache_type="none")
         except Exception as error:  # each kind of storage has errors of its own
@@ -189,7 +190,7 @@ class RemoteFile:
 
 
 class RemotePass(io.RawIOBase):
-    """One pass over a remote file; to PyArrow, a file that can be read from any place.
+    """One pass over a remote file, as a file in which PyArrow can seek.
 
     Attributes
     ----------
@@ -211,9 +212,9 @@ class RemotePass(io.RawIOBase):
         self._block_ahead = thread.submit(self._fetch_block)
 
     def reached(self, start: int, _stop: int) -> None:
-        """Say that PyArrow is in the row group from `start` to `stop`, in bytes."""
+        """Note that PyArrow has come to the row group at the bytes from `start` to `stop`."""
         start = min(start, self._window_end)
-        # Only where more is dropped than copied, so that no byte is copied again and again.
+        # Not before more is dropped than copied; otherwise bytes would be copied again and again.
         if start - self._window_start > self._window_end - start:
             self._window.seek(start - self._window_start)
             rest = _spooled()
@@ -237,28 +238,28 @@ class RemotePass(io.RawIOBase):
         else:
             self._window.seek(0, os.SEEK_END)
             while self._window_end < stop:
-                self._window.write(self._next_block())
+                self._keep(self._next_block())
             self._window.seek(start - self._window_start)
             found = self._window.read(max(0, stop - start))
         self._position += len(found)
         return found
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place."""
+        """Move to a position and return it."""
         bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._remote.size}
         self._position = bases[whence] + offset
         return self._position
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the position."""
         return self._position
 
     def readable(self) -> bool:
-        """Whether it can be read."""
+        """Whether the file can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Whether it can be read from any place."""
+        """Whether the file supports seeking."""
         return True
 
     def close(self) -> None:
@@ -266,8 +267,17 @@ class RemotePass(io.RawIOBase):
         self._window.close()
         super().close()
 
+    def _keep(self, block: bytes) -> None:
+        try:
+            self._window.write(block)
+        except OSError as error:
+            raise BatchError(
+                f"{self._remote.url} cannot be read: a row group is too large for memory, and "
+                f"{gettempdir()} cannot hold it ({error.strerror}). Make room there, or set TMPDIR"
+            ) from error
+
     def _next_block(self) -> bytes:
-        """Return the block that was fetched ahead, and have the one after it fetched."""
+        """Return the block that was fetched ahead, and start to fetch the next."""
         block = self._block_ahead.result()
         self._window_end += len(block)
         self._block_ahead = self._thread.submit(self._fetch_block)

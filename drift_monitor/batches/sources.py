@@ -59,7 +59,7 @@ class ParquetSource:
         Raises
         ------
         ChangedBatchError
-            If the file is replaced or written to before the last row has been read.
+            If the file is replaced or written to before its last row has been read.
         BatchError
             If it turns out to be damaged.
         """
@@ -84,7 +84,7 @@ class ParquetSource:
     def describe(self) -> DataFile:
         """Return what a report says of the file.
 
-        Its SHA-256 is known once `tables` has yielded the last row. Before that the file is read
+        The SHA-256 is known once `tables` has yielded the last row. Before that, the file is read
         for it.
 
         Raises
@@ -100,11 +100,11 @@ class ParquetSource:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Read the file, and find out in the end whether it has changed meanwhile."""
+        """Check after reading, whether it succeeded or not, that the file has not changed."""
         try:
             yield
         except (pa.ArrowException, OSError, BatchError) as error:
-            self._check_unchanged()  # which would explain any error
+            self._check_unchanged()  # a change would explain any error
             raise error if isinstance(error, BatchError) else damaged(self.name, error) from error
         self._check_unchanged()
 
@@ -144,9 +144,9 @@ def _open(
 
 
 def _row_groups(metadata: pq.FileMetaData) -> tuple[list[int], list[int]]:
-    """Return the rows up to the end of each row group, and the byte at which each begins.
+    """Return for each row group the number of rows up to its end, and the byte where it starts.
 
-    The list of bytes ends with two more, which lie behind the file.
+    Two more bytes, beyond the end of the file, follow in the second list.
     """
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     columns = [group.column(0) for group in groups]

@@ -97,7 +97,7 @@ def evaluate_bundles(
     bundles : mapping
         From `find_bundles`.
     batch : Batch, optional
-        Files of the rows to evaluate on, from `evaluation_batch`, where they are needed beside.
+        The rows from `evaluation_batch`, if the caller needs them too.
     verbose : bool
         Show progress.
 
@@ -116,7 +116,8 @@ def evaluate_bundles(
     config = evaluation_config(monitor)
     any_bundle = next(iter(bundles.values()))
     batch = batch or evaluation_batch(monitor, any_bundle.manifest.input)
-    if has_finished(monitor, bundles):  # of these rows? Their SHA-256 is needed before they are
+    # Only a finished evaluation is worth reading the rows for their SHA-256 alone.
+    if has_finished(monitor, bundles):
         directory = evaluation_directory(monitor, bundles, batch)
         if (directory / EVALUATION).exists():
             return directory

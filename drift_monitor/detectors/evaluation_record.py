@@ -82,7 +82,7 @@ def evaluation_directory(monitor: Monitor, bundles: Mapping[str, Bundle], batch:
 
 
 def has_finished(monitor: Monitor, bundles: Mapping[str, Bundle]) -> bool:
-    """Whether there is a finished evaluation of these bundles, on whatever rows."""
+    """Whether there is a finished evaluation of these bundles, on any rows."""
     found = (monitor.directory / "evaluations").glob(f"{_fingerprints(bundles)}-*/{EVALUATION}")
     return any(found)
 

@@ -122,7 +122,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         correction_gain=findings.correction_gain,
         examples=join_scores(scoring.rendered, scores),
         detector_health=health(
-            current, reference, window, manifest, counts, scored.rejected, monitor.data, interval
+            scored, current, reference, counts, labels_selected=findings.labels_selected
         ),
         config=monitor.model_dump(mode="json"),
     )

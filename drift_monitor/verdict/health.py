@@ -3,15 +3,13 @@
 from collections import Counter
 from datetime import datetime
 
-from adversarial.bundle.manifest import Manifest
 from adversarial.bundle.threshold import false_positive_rate
-from drift_monitor.analysis.findings import is_selected
 from drift_monitor.config import DataConfig
-from drift_monitor.intervals import Interval
 from drift_monitor.results.report import Counts, Health, SelfTest
 from drift_monitor.scoring.reference_window import ReferenceWindow
 from drift_monitor.scoring.scored_rows import ScoredRows
 from drift_monitor.stats.ks import ks_test
+from drift_monitor.verdict.scored_interval import ScoredInterval
 
 REASONS_SHOWN = 3
 AGREEMENT_EXPECTED = 0.99
@@ -22,16 +20,27 @@ SECONDS_PER_DAY = 24 * 3600
 
 
 def health(
+    scored: ScoredInterval,
     current: ScoredRows,
     reference: ScoredRows,
-    window: ReferenceWindow,
-    manifest: Manifest,
     counts: Counts,
-    rejected: Counter[str],
-    data: DataConfig,
-    interval: Interval,
+    *,
+    labels_selected: bool,
 ) -> Health:
-    """Return the state of the detector, its reference and the data, with warnings in words."""
+    """Return the state of the detector, its reference and the data, with warnings in words.
+
+    Parameters
+    ----------
+    scored : ScoredInterval
+        The interval.
+    current, reference : ScoredRows
+        Its rows, and those that they are compared with.
+    counts : Counts
+        Of its rows.
+    labels_selected : bool
+        Whether its labelled rows are no random sample.
+    """
+    window, manifest = scored.window, scored.bundle.manifest
     expected = false_positive_rate(window.own_score, manifest.threshold)
     agreement = _logged_agreement(current)
     self_test = _self_test(reference)
@@ -45,7 +54,7 @@ def health(
         rejected_share=counts.rejected / counts.read,
         non_finite_share=counts.non_finite / counts.scored if counts.scored else 0.0,
         reference_age_days=(
-            None if created is None or window.intervals else _days(created, interval.start)
+            None if created is None or window.intervals else _days(created, scored.interval.start)
         ),
         reference_self=self_test,
         reference_against_fixed=(
@@ -55,8 +64,8 @@ def health(
         ),
         warnings=[
             *_agreement_warnings(agreement),
-            *_row_warnings(counts, rejected, data),
-            *_label_warnings(current, counts),
+            *_row_warnings(counts, scored.rejected, scored.monitor.data),
+            *_label_warnings(counts, labels_selected=labels_selected),
             *_reference_warnings(self_test, window),
         ],
     )
@@ -111,11 +120,11 @@ def _row_warnings(counts: Counts, rejected: Counter[str], data: DataConfig) -> l
     return warnings
 
 
-def _label_warnings(current: ScoredRows, counts: Counts) -> list[str]:
+def _label_warnings(counts: Counts, *, labels_selected: bool) -> list[str]:
     if not 0 < counts.labelled < counts.scored:
         return []
     share = f"{counts.labelled:,} of {counts.scored:,} rows have a label"
-    if is_selected(current):
+    if labels_selected:
         return [
             f"{share}, and their scores differ from the others': they are no random sample, and "
             "realised accuracy is that of those rows only. Unless policy.harm_by says 'labels', "

@@ -1,5 +1,6 @@
 """Rows and SHA-256 from one pass: what is read, what is kept, and files that change meanwhile."""
 
+import errno
 import hashlib
 import itertools
 import os
@@ -252,6 +253,21 @@ def test_a_storage_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("tests.support.counted_files.CountedFile._fetch_range", fail)
     with pytest.raises(BatchError, match=r"^counted://.*x\.parquet cannot be read: 503 Slow Down"):
+        source.read(["c0"])
+
+
+def test_a_disk_that_cannot_hold_a_row_group_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(table(20_000), path)
+    source = ParquetSource(upload(path))
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(hashed_files.SpooledTemporaryFile, "write", refuse)
+    with pytest.raises(BatchError, match=r"cannot hold it \(No space left on device\).*set TMPDIR"):
         source.read(["c0"])
 
 

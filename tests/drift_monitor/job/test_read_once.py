@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from adversarial import read_bundle
+from drift_monitor.analysis import findings
 from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.errors import ChangedBatchError
 from drift_monitor.intervals import Interval
 from drift_monitor.job.backfill import backfill
 from drift_monitor.job.labelling import label_interval, plan_labelling
 from drift_monitor.job.run import run_interval
+from drift_monitor.stats.ks import KSResult, ks_test
 from tests.conftest import MakeMonitor
 from tests.support.animals import CLASSES, make_images, write_batch
 from tests.support.counted_files import CountedFileSystem
@@ -93,6 +95,26 @@ def test_late_labels_are_read_once(
     assert plan.labels.files[0].sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert passes == {file.name: 1}
     assert not read_whole
+
+
+def test_whether_labels_are_a_random_sample_is_tested_once(
+    make_monitor: MakeMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_monitor(examples=0)
+    images, labels = make_images(120, seed=0)
+    labels[60:] = -1
+    write_batch(path.parent / f"batches/{FIRST}.parquet", images, labels)
+    monitor = load_monitor(path)
+    tested = []
+
+    def count(x: np.ndarray, y: np.ndarray) -> KSResult:
+        tested.append((len(x), len(y)))
+        return ks_test(x, y)
+
+    monkeypatch.setattr(findings, "ks_test", count)
+    report = run_interval(monitor, monitor.interval(FIRST))
+    assert "60 of 120 rows have a label" in " ".join(report.detector_health.warnings)
+    assert tested == [(60, 60)]
 
 
 def files_of(bundle: Path) -> Counter[str]:

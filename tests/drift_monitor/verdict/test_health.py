@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from drift_monitor.analysis.findings import is_selected
 from drift_monitor.config import DataConfig, Monitor
 from drift_monitor.results.report import Counts, Health
 from drift_monitor.scoring.reference_window import ReferenceWindow
@@ -19,7 +20,8 @@ from tests.support.analysis.score_tables import CLASSES, population, scores
 
 WINDOW = population(1000, seed=0)
 DATA = DataConfig(path="b/{date}.parquet", input="image", label="label")
-INTERVAL = Monitor(name="m", detector="d", data=DATA).interval(date(2026, 11, 20))
+MONITOR = Monitor(name="m", detector="d", data=DATA)
+INTERVAL = MONITOR.interval(date(2026, 11, 20))
 
 
 def found(
@@ -43,7 +45,14 @@ def found(
         non_finite=non_finite,
     )
     kept = ReferenceWindow(reference, np.asarray(WINDOW["adversarial_score"]), **window)
-    return health(rows, other, kept, manifest, counts, lost, DATA, INTERVAL)
+    scored: Any = SimpleNamespace(
+        monitor=MONITOR,
+        interval=INTERVAL,
+        bundle=SimpleNamespace(manifest=manifest),
+        window=kept,
+        rejected=lost,
+    )
+    return health(scored, rows, other, counts, labels_selected=is_selected(rows))
 
 
 def test_a_sound_detector_gives_no_warning() -> None:
