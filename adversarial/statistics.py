@@ -17,8 +17,8 @@ def entropy(probabilities: NDArray[np.floating]) -> Scores:
     >>> entropy(np.array([[1.0, 0.0], [0.5, 0.5]])).round(4)
     array([0.    , 0.6931])
     """
-    found: Scores = special.entr(np.asarray(probabilities, np.float64)).sum(axis=1)
-    return found
+    result: Scores = special.entr(np.asarray(probabilities, np.float64)).sum(axis=1)
+    return result
 
 
 def placements(scores: Scores, among: Scores) -> Scores:

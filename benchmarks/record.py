@@ -24,8 +24,8 @@ class Ratios(NamedTuple):
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> Ratios:
     """Return the median, least and greatest of the ratios of one round's two measurements."""
-    found = [a / b for a, b in zip(numerators, denominators, strict=True)]
-    return Ratios(statistics.median(found), min(found), max(found))
+    result = [a / b for a, b in zip(numerators, denominators, strict=True)]
+    return Ratios(statistics.median(result), min(result), max(result))
 
 
 def verdict(reached: bool) -> str:

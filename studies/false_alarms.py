@@ -68,10 +68,10 @@ class Judge:
     def verdict(self, current: ScoredRows, reference: ScoredRows) -> str:
         """Return the verdict on a batch."""
         names = self.bundle.manifest.class_names
-        found = analyse(current, reference, names, self.policy, self.bundle.accuracy_estimator())
+        result = analyse(current, reference, names, self.policy, self.bundle.accuracy_estimator())
         n = len(current)
         counts = Counts(read=n, scored=n, rejected=0, flagged=0, labelled=n, non_finite=0)
-        return decide(counts, found.harm, found.accuracy, found.tests, self.policy).verdict
+        return decide(counts, result.harm, result.accuracy, result.tests, self.policy).verdict
 
 
 def run(weeks: int, batches: int) -> None:
@@ -98,7 +98,7 @@ def run(weeks: int, batches: int) -> None:
             rows = judge.rows(table)
             for n in SIZES:
                 rng = np.random.default_rng([SEED, severity, n])
-                found = Counter(
+                result = Counter(
                     judge.verdict(rows.take(drawn), reference)
                     for drawn in draws(rng, len(rows), n, 1 if n == len(rows) else batches)
                 )
@@ -108,7 +108,7 @@ def run(weeks: int, batches: int) -> None:
                         "severity": severity,
                         "n": n,
                         "accuracy": float(rows.correct.mean()),
-                        "verdicts": dict(found),
+                        "verdicts": dict(result),
                     }
                 )
             print(name, severity, power[-1]["verdicts"], flush=True)
@@ -124,12 +124,12 @@ def scored(
     kept = SCRATCH / f"{name}.parquet"
     if not kept.exists():
         x, labels, detector = _load()
-        found = detector.predict(change(x[:n])).to_table(detector.class_names)
+        result = detector.predict(change(x[:n])).to_table(detector.class_names)
         names = pa.array(detector.class_names)
-        found = found.append_column("label", names.take(pa.array(labels[:n])))
+        result = result.append_column("label", names.take(pa.array(labels[:n])))
         SCRATCH.mkdir(parents=True, exist_ok=True)
         with replace_file(kept) as scratch:
-            pq.write_table(found, scratch)
+            pq.write_table(result, scratch)
     return pq.read_table(kept)
 
 
@@ -240,25 +240,25 @@ def _wrapped(text: str) -> list[str]:
 def _alarms(verdicts: dict[str, int], *, harmful: bool = False) -> Rate:
     n = sum(verdicts.values())
     count = verdicts.get("harmful_drift", 0) if harmful else n - verdicts.get("no_drift", 0)
-    found = rate(count, n)
-    if found is None:
+    result = rate(count, n)
+    if result is None:
         raise ValueError("no batch was drawn")
-    return found
+    return result
 
 
 def _null_row(entry: dict[str, Any]) -> list[str]:
     verdicts = entry["verdicts"]
-    found = _alarms(verdicts)
+    result = _alarms(verdicts)
     shares = (
-        f"{verdicts.get(name, 0) / found.n:.1%}"
+        f"{verdicts.get(name, 0) / result.n:.1%}"
         for name in ("harmful_drift", "harmless_drift", "statistical_only")
     )
     return [
         entry["reference"],
         entry["harm_by"],
         f"{entry['n']:,}",
-        f"{found.n:,}",
-        f"{found.rate:.1%} ({found.low:.1%} to {found.high:.1%})",
+        f"{result.n:,}",
+        f"{result.rate:.1%} ({result.low:.1%} to {result.high:.1%})",
         *shares,
     ]
 

@@ -213,16 +213,16 @@ PAPER_RATIOS = ("2.91", "to", "to", "to", "5.87")
 def goal_row(goal: Goal) -> list[str]:
     """Return one row of the table of goals."""
     records = read(goal.run)
-    found = select(records, **goal.number)
-    if found is None:
+    result = select(records, **goal.number)
+    if result is None:
         return [goal.what, goal.paper, goal.to_reach, "not run", "–", "–", f"`{goal.run}`"]
-    reached = "–" if goal.is_reached is None else _reached(goal.is_reached(found["value"]))
+    reached = "–" if goal.is_reached is None else _reached(goal.is_reached(result["value"]))
     return [
         goal.what,
         goal.paper,
         goal.to_reach,
-        number(found),
-        f"{found['n']:,}",
+        number(result),
+        f"{result['n']:,}",
         reached,
         f"`{goal.run}`",
     ]
@@ -234,11 +234,11 @@ def order_rows(run: str, reading: str) -> Iterator[list[str]]:
     paper, tolerance = CIFAR_CW[run]
     records = read(run)
     clean = select(records, attack="cw", metric="accuracy_clean")
-    found = [select(records, **_defended("cw", reading, defence)) for defence in ORDER]
+    result = [select(records, **_defended("cw", reading, defence)) for defence in ORDER]
     to_reach = "shown"
     if tolerance is not None:
         to_reach = f"within {100 * tolerance:g} points of its distance to clean"
-    for defence, theirs, ours in zip(ORDER, paper, found, strict=True):
+    for defence, theirs, ours in zip(ORDER, paper, result, strict=True):
         row = [f"{name}, C&W, {NAMES[defence]}, {reading}", _share(theirs), to_reach]
         if clean is None or ours is None:
             yield [*row, "not run", "–", "–", f"`{run}`"]
@@ -248,7 +248,7 @@ def order_rows(run: str, reading: str) -> Iterator[list[str]]:
         if tolerance is not None:
             reached = f"{_reached(abs(gap) <= tolerance)}, {100 * gap:+.1f} points"
         yield [*row, number(ours), f"{ours['n']:,}", reached, f"`{run}`"]
-    values = [record["value"] for record in found if record is not None]
+    values = [record["value"] for record in result if record is not None]
     reached = "–" if len(values) < len(ORDER) else _reached(values == sorted(values))
     text = "not run" if len(values) < len(ORDER) else " < ".join(_sorted(values))
     order = "MSE < KL < KL,T < KL,HL"

@@ -43,12 +43,12 @@ def select(records: Sequence[Record], **fields: Any) -> Record | None:
     wanted = dict.fromkeys(("attack", "target", "defence", "corruption", "severity"), None)
     if "threat_model" not in fields and fields.get("attack"):
         fields["threat_model"] = "white-box" if fields.get("target") else "grey-box"
-    found = [
+    result = [
         record
         for record in records
         if all(record[name] == value for name, value in (wanted | fields).items())
     ]
-    return found[0] if found else None
+    return result[0] if result else None
 
 
 def number(record: Record | None, digits: int = 4) -> str:
@@ -78,8 +78,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def figure_rows(runs: Iterable[str]) -> Iterator[list[str]]:
     """Yield a row for each kind of figure in the paper: what it shows, and the runs with ours."""
     for paper, shows, pattern in FIGURES:
-        found = [name for name in runs if any((HERE / name / "figures").glob(pattern))]
-        yield [paper, shows, ", ".join(f"[`{name}`](#{name})" for name in found) or "not run"]
+        result = [name for name in runs if any((HERE / name / "figures").glob(pattern))]
+        yield [paper, shows, ", ".join(f"[`{name}`](#{name})" for name in result) or "not run"]
 
 
 def run_section(name: str) -> Iterator[str]:
@@ -234,13 +234,13 @@ def loss_table(records: Sequence[Record], defences: Sequence[str]) -> Iterator[s
 
 def gradient_masking_table(records: Sequence[Record]) -> Iterator[str]:
     """Yield the checks for gradient masking."""
-    found = [r for r in records if r["metric"].startswith("gradient_masking_")]
+    result = [r for r in records if r["metric"].startswith("gradient_masking_")]
     passed = {
         (r["threat_model"], r["target"], r["attack"], r["metric"].removesuffix("_passed")): r
-        for r in found
+        for r in result
         if r["metric"].endswith("_passed")
     }
-    if not found:
+    if not result:
         return
     yield "Checks for gradient masking: success rates of each attack and of those compared with it:"
     yield ""
@@ -279,13 +279,13 @@ def drift_table(records: Sequence[Record]) -> Iterator[str]:
     )
     rows = []
     for corruption, severity, defence in cases:
-        found = [
+        result = [
             select(records, corruption=corruption, severity=severity, defence=defence, metric=name)
             for name in what
         ]
         shown = [
             f"{record['value']:.2g}" if name == "ks_p_value" and record else number(record, 3)
-            for name, record in zip(what, found, strict=True)
+            for name, record in zip(what, result, strict=True)
         ]
         rows.append([corruption, str(severity), NAMES.get(defence, defence), *shown])
     yield from table(["corruption", "severity", "defence", *what], rows)

@@ -67,8 +67,8 @@ def make_attack(name: str) -> Attack:
     if plain in MINIMAL_NORM:
         return MINIMAL_NORM[plain]()
     for pattern, make in FIXED_EPSILON.items():
-        found = re.fullmatch(pattern.replace("E", r"(\d*\.?\d+(?:/\d+)?)"), plain)
-        if found and not found[1].endswith("/0") and (epsilon := float(Fraction(found[1]))) > 0:
+        result = re.fullmatch(pattern.replace("E", r"(\d*\.?\d+(?:/\d+)?)"), plain)
+        if result and not result[1].endswith("/0") and (epsilon := float(Fraction(result[1]))) > 0:
             return make(epsilon)
     known = ", ".join([*MINIMAL_NORM, *FIXED_EPSILON])
     raise AttackError(

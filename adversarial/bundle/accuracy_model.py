@@ -85,15 +85,15 @@ def read_rows(table: pa.Table, class_names: Sequence[str], first: int = 0) -> Ro
         return odds
 
     def classes(name: str) -> Classes:
-        found = pc.index_in(table[name], pa.array(class_names, pa.string()))
-        if found.null_count:
-            row = found.is_valid().index(False).as_py()
+        result = pc.index_in(table[name], pa.array(class_names, pa.string()))
+        if result.null_count:
+            row = result.is_valid().index(False).as_py()
             raise ModelError(
                 f"row {first + row}: {name} is {table[name][row].as_py()!r}, which is no class of "
                 f"the accuracy estimator ({', '.join(class_names)}): give rows that its "
                 "detector scored"
             )
-        indices: Classes = found.to_numpy().astype(np.int64)
+        indices: Classes = result.to_numpy().astype(np.int64)
         return indices
 
     prediction, reconstruction = classes("prediction"), classes("reconstruction_prediction")
@@ -200,10 +200,10 @@ def fit_coefficients(
         return float((penalty * coefficients**2).sum() / 2 - likelihood), gradient.ravel()
 
     first = np.zeros(shape) if start is None else start
-    found = optimize.minimize(
+    result = optimize.minimize(
         loss, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-6}
     )
-    fitted: Floats = found.x.reshape(shape)
+    fitted: Floats = result.x.reshape(shape)
     return fitted
 
 

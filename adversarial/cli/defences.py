@@ -122,13 +122,13 @@ def find_defences(models: Models, named: Sequence[str], ensembles: Sequence[str]
 
 def _members(ensembles: Sequence[str], bundles: Mapping[str, Path]) -> dict[str, list[str]]:
     members: dict[str, list[str]] = {}
-    for name, found in (_split(text, "--ensemble") for text in ensembles):
-        parts = found.split("+")
+    for name, result in (_split(text, "--ensemble") for text in ensembles):
+        parts = result.split("+")
         is_new = name not in bundles and name not in members
         are_several = 1 < len(parts) == len(set(parts))
         if not (is_new and are_several and bundles.keys() >= set(parts)):
             raise typer.BadParameter(
-                f"{name}={found}: expected a new name, and two or more detectors among "
+                f"{name}={result}: expected a new name, and two or more detectors among "
                 f"{', '.join(bundles)}",
                 param_hint="--ensemble",
             )
@@ -138,10 +138,10 @@ def _members(ensembles: Sequence[str], bundles: Mapping[str, Path]) -> dict[str,
 
 def _split(text: str, option: str) -> tuple[str, str]:
     """Return name and value of NAME=VALUE."""
-    found = re.fullmatch(r"([\w.-]+)=(.+)", text)
-    if not found:
+    result = re.fullmatch(r"([\w.-]+)=(.+)", text)
+    if not result:
         raise typer.BadParameter(
             f"{text!r} is not a name (of letters, digits, '_', '.' and '-'), =, and what it is for",
             param_hint=option,
         )
-    return found[1], found[2]
+    return result[1], result[2]

@@ -162,7 +162,7 @@ def compare(
     )
 
     named = name_runs([read_results(run) for run in runs])
-    found = compare_evaluations(named, metrics=metric or (), fprs=fpr or ())
+    result = compare_evaluations(named, metrics=metric or (), fprs=fpr or ())
     if have_no_defence_in_common(named):
         typer.echo(
             "No two runs have a detector of one name, so no two of their numbers stand side by "
@@ -170,11 +170,11 @@ def compare(
             err=True,
         )
     if format_ != "table":
-        typer.echo(to_csv(found) if format_ == "csv" else to_markdown(found), nl=False)
+        typer.echo(to_csv(result) if format_ == "csv" else to_markdown(result), nl=False)
         return
     print_table(
-        [*HEAD, *found.runs],
-        table_rows(found),
+        [*HEAD, *result.runs],
+        table_rows(result),
         caption="95 % intervals; * disjoint from that of the first run",
     )
 

@@ -28,13 +28,13 @@ def inspect(
     """Verify a detector bundle and describe it."""
     from adversarial.bundle.read import read_bundle
 
-    found = read_bundle(bundle)
-    manifest = found.manifest
-    reference = found.reference()
-    typer.echo(f"fingerprint   {found.fingerprint}")
+    result = read_bundle(bundle)
+    manifest = result.manifest
+    reference = result.reference()
+    typer.echo(f"fingerprint   {result.fingerprint}")
     typer.echo(f"classes       {', '.join(manifest.class_names)}")
     typer.echo(f"input         {' × '.join(map(str, manifest.input.shape))}")
-    typer.echo(f"threshold     {found.describe_threshold()}")
+    typer.echo(f"threshold     {result.describe_threshold()}")
     typer.echo(f"temperature   {manifest.temperature:g}")
     typer.echo(f"reference     {reference.num_rows:,} rows")
     if len(manifest.ensemble_weights) > 1:

@@ -147,7 +147,7 @@ def read_cifar10_c(
     ModelError
         If a file is missing or of another shape.
     """
-    found = []
+    result = []
     for file, shape in ((f"{name}.npy", (5 * N_TEST, 32, 32, 3)), ("labels.npy", (5 * N_TEST,))):
         path = directory / file
         if not path.exists():
@@ -155,5 +155,5 @@ def read_cifar10_c(
         values = np.load(path, mmap_mode="r")
         if values.shape != shape:
             raise ModelError(f"{path} has shape {values.shape}: expected {shape}")
-        found.append(np.array(values[(severity - 1) * N_TEST : severity * N_TEST]))
-    return found[0], found[1].astype(np.int64)
+        result.append(np.array(values[(severity - 1) * N_TEST : severity * N_TEST]))
+    return result[0], result[1].astype(np.int64)

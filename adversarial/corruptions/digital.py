@@ -92,10 +92,10 @@ def elastic_transform(
 
 def _sample(x: Images, rows: Any, columns: Any, mode: Literal["mirror", "reflect"]) -> Images:
     """Read each image between its pixels, linearly; places are (n, height, width)."""
-    found = [
+    result = [
         ndimage.map_coordinates(image[..., channel], [row, column], order=1, mode=mode)
         for image, row, column in zip(x, rows, columns, strict=True)
         for channel in range(x.shape[-1])
     ]
-    channels = np.stack(found).reshape(len(x), x.shape[-1], *x.shape[1:3])
+    channels = np.stack(result).reshape(len(x), x.shape[-1], *x.shape[1:3])
     return np.moveaxis(channels, 1, -1)

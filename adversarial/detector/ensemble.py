@@ -23,15 +23,15 @@ def check_weights(weights: Sequence[float] | None, n_autoencoders: int) -> tuple
         Unless there is one weight per autoencoder, each above 0, and their sum is at most 1: the
         classifier's own vote has the weight 1 − Σ w_j (Eq. 11).
     """
-    found = tuple(weights) if weights is not None else (1 / n_autoencoders,) * n_autoencoders
-    is_sound = all(weight > 0 for weight in found) and sum(found) <= 1 + TOLERANCE
-    if len(found) != n_autoencoders or not is_sound:
+    result = tuple(weights) if weights is not None else (1 / n_autoencoders,) * n_autoencoders
+    is_sound = all(weight > 0 for weight in result) and sum(result) <= 1 + TOLERANCE
+    if len(result) != n_autoencoders or not is_sound:
         raise ModelError(
-            f"the ensemble's weights are {', '.join(f'{w:g}' for w in found)}: expected "
+            f"the ensemble's weights are {', '.join(f'{w:g}' for w in result)}: expected "
             f"{n_autoencoders}, one per autoencoder, each above 0, and their sum at most 1; the "
             "classifier's own prediction has the rest"
         )
-    return found
+    return result
 
 
 def combine_scores(scores: NDArray[np.float64], weights: Sequence[float]) -> NDArray[np.float64]:

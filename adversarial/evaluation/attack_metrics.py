@@ -106,18 +106,18 @@ def defence_metrics(
     n_reference = 0 if window is None else window.num_rows
     for fpr in fprs:
         threshold = threshold_at(detector, fpr)
-        before, after = (_with_threshold(found, threshold) for found in (clean, attacked))
+        before, after = (_with_threshold(result, threshold) for result in (clean, attacked))
         metrics += [
             Metric("threshold", Estimate(threshold, float("nan"), float("nan"), n_reference), fpr),
             Metric("flagged_clean", share(before.flagged), fpr),
             Metric("detection_rate", share(after.flagged), fpr),
             Metric("accuracy_defended", share(after.defended_prediction == y), fpr, "correct"),
         ]
-    for name, found in (("undetected_error", attacked), ("undetected_error_clean", clean)):
+    for name, result in (("undetected_error", attacked), ("undetected_error_clean", clean)):
         metrics += [
             Metric(name, share(lost), fpr, policy)
             for (fpr, policy), lost in undetected_errors_by_policy(
-                detector, found, y, fprs=fprs
+                detector, result, y, fprs=fprs
             ).items()
         ]
     return metrics

@@ -155,16 +155,16 @@ def by_severity(
         for defence, columns in defences.items():
             if case.corruption is not None and case.severity is not None:
                 drifted.setdefault((defence, case.severity), []).append(columns)
-    found = []
+    result = []
     for defence in dict.fromkeys(defence for defence, _ in drifted):
         severities = sorted(severity for name, severity in drifted if name == defence)
         originals = [_originals(drifted[defence, severities[0]][0])]
-        found.append(_summarise(defence, 0, originals, seed))
-        found += [
+        result.append(_summarise(defence, 0, originals, seed))
+        result += [
             _summarise(defence, severity, drifted[defence, severity], seed)
             for severity in severities
         ]
-    return found
+    return result
 
 
 def _separation(harmful: Scores, harmless: Scores) -> list[Metric]:
@@ -237,12 +237,12 @@ def _resample(
     """Return the means over drawn images, (n_statistics, n_resamples)."""
     rng = np.random.default_rng(seed)
     n_images = sums.shape[1]
-    found = np.empty((len(sums), N_RESAMPLES))
+    result = np.empty((len(sums), N_RESAMPLES))
     with np.errstate(invalid="ignore"):
         for index in range(N_RESAMPLES):
             times = np.bincount(rng.integers(0, n_images, n_images), minlength=n_images)
-            found[:, index] = (sums @ times) / (counts @ times)
-    return found
+            result[:, index] = (sums @ times) / (counts @ times)
+    return result
 
 
 def _estimate(value: float, drawn: NDArray[np.float64], n: int) -> Estimate:

@@ -187,5 +187,5 @@ def same_classifier(one: AdversarialDetector, other: AdversarialDetector, *, x: 
         return False
     if not all(map(np.array_equal, first, second)):
         return False
-    expected, found = (d.classifier.predict(x, batch_size=512, verbose=0) for d in (one, other))
-    return bool(np.allclose(found, expected, atol=1e-6))
+    expected, result = (d.classifier.predict(x, batch_size=512, verbose=0) for d in (one, other))
+    return bool(np.allclose(result, expected, atol=1e-6))

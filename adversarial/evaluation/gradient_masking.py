@@ -77,10 +77,10 @@ def gradient_masking_checks(
     checks = []
     for name, other in others.items():
         alike = replace(other, bounds=attack.bounds, seed=attack.seed, batch_size=attack.batch_size)
-        found = alike.run(criterion, x, y).success
+        result = alike.run(criterion, x, y).success
         if name == "unbounded":
-            passed = bool(found.all())
+            passed = bool(result.all())
         else:
-            passed = mcnemar_test(found, success, "greater") >= SIGNIFICANCE
-        checks.append(Check(name, found, passed))
+            passed = mcnemar_test(result, success, "greater") >= SIGNIFICANCE
+        checks.append(Check(name, result, passed))
     return checks

@@ -202,10 +202,10 @@ def read_rows(results: Results) -> dict[Case, dict[str, Columns]]:
             )
         part = {name: column[start:stop] for name, column in columns.items()}
         groups.append((int(order[start]), Case(*reversed(place)), defence, part))
-    found: dict[Case, dict[str, Columns]] = {}
+    result: dict[Case, dict[str, Columns]] = {}
     for _, case, defence, part in sorted(groups, key=lambda group: group[0]):
-        found.setdefault(case, {})[defence] = part
-    return found
+        result.setdefault(case, {})[defence] = part
+    return result
 
 
 def columns_of(table: pa.Table) -> Columns:
@@ -313,8 +313,8 @@ def _read_table(file: Path, schema: pa.Schema, needed: Sequence[str]) -> pa.Tabl
 def _load(file: Path) -> Any:
     try:
         with file.open("rb") as opened:
-            found = np.load(opened, allow_pickle=False)
-            return found if file.suffix == ".npy" else dict(found)
+            result = np.load(opened, allow_pickle=False)
+            return result if file.suffix == ".npy" else dict(result)
     except FileNotFoundError:
         raise _missing(file) from None
     except PermissionError as error:

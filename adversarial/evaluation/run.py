@@ -123,13 +123,13 @@ def _criteria(
     experiment: Experiment, detectors: Detectors
 ) -> dict[tuple[str, str | None], Criterion]:
     """Return what attackers aim at, by threat model and target; a grey-box one has no target."""
-    found = {}
+    result = {}
     for threat_model in experiment.threat_models:
         targets = experiment.targets or detectors
         for target in [None] if threat_model == "grey-box" else targets:
             detector = detectors[target or next(iter(detectors))]
-            found[threat_model, target] = experiment.threat_model(threat_model)(detector)
-    return found
+            result[threat_model, target] = experiment.threat_model(threat_model)(detector)
+    return result
 
 
 class _Evaluation:
@@ -169,8 +169,8 @@ class _Evaluation:
             names = _distinct(list(self.experiment.attacks), criterion)
             made = {name: self._attack(name, criterion, place) for name in names}
             best = {STRONGEST: strongest(list(made.values()))} if len(made) > 1 else {}
-            for name, found in (made | best).items():
-                yield from self._defended(found, {"attack": name, **place}, lost)
+            for name, result in (made | best).items():
+                yield from self._defended(result, {"attack": name, **place}, lost)
             if self.experiment.gradient_masking:
                 yield from self._gradient_masking(made, criterion, place)
         for defence, by_policy in lost.items():
@@ -256,12 +256,12 @@ class _Evaluation:
         criterion: Criterion,
         place: Mapping[str, str | None],
     ) -> Iterator[Record]:
-        for name, found in results.items():
+        for name, result in results.items():
             followed = _as_followed(name, criterion)
             attack = self._make(name, followed)
             if not isinstance(attack, PGD):
                 continue
-            checks = gradient_masking_checks(attack, found.success, followed, self.x, self.y)
+            checks = gradient_masking_checks(attack, result.success, followed, self.x, self.y)
             metrics = [
                 metric
                 for check in checks

@@ -167,8 +167,8 @@ def make_threat_model(name: str) -> ThreatModel:
     """
     if name in THREAT_MODELS:
         return THREAT_MODELS[name]
-    found = re.fullmatch(r"undetected-(0?\.\d+)", name)
-    if not found or not 0 < (fpr := float(found[1])) < 1:
+    result = re.fullmatch(r"undetected-(0?\.\d+)", name)
+    if not result or not 0 < (fpr := float(result[1])) < 1:
         raise ExperimentError(
             f"no threat model {name!r}: expected one of {', '.join(THREAT_MODELS)}, or "
             "undetected-E with the ε_FPR for E, as 0.01"

@@ -66,15 +66,15 @@ def claim(output: Path, config: Record) -> None:
             raise RunError(f"{output} cannot be written ({error}): give another --output") from None
         return
     try:
-        found, why = json.loads(file.read_text(encoding="utf-8")), "no object"
+        result, why = json.loads(file.read_text(encoding="utf-8")), "no object"
     except ValueError as error:
-        found, why = None, str(error)
-    if not isinstance(found, dict):
+        result, why = None, str(error)
+    if not isinstance(result, dict):
         raise RunError(
             f"{file} is damaged ({why}): remove it, and what has been attacked is still of use"
         )
     # The directory of each attack says itself with which hyper-parameters it was made.
-    told = [{**what, "hyper_parameters": None} for what in (found, config)]
+    told = [{**what, "hyper_parameters": None} for what in (result, config)]
     if changed := describe_changes(*told):
         raise RunError(
             f"{output} holds an evaluation with other settings ({changed}): give another --output, "

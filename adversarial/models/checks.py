@@ -8,16 +8,16 @@ from adversarial.errors import ModelError
 
 def check_probabilities(output: NDArray[np.float32]) -> None:
     """Raise ModelError unless every row of `output` is a probability distribution."""
-    found = None
+    result = None
     if output.ndim != 2 or output.shape[1] < 2:
-        found = f"shape {output.shape}"
+        result = f"shape {output.shape}"
     elif not np.isfinite(output).all():
-        found = "values that are not finite"
+        result = "values that are not finite"
     elif output.min() < 0 or np.abs(output.sum(axis=1) - 1).max() > 1e-3:
-        found = f"values from {output.min():.3g} to {output.max():.3g} whose rows do not sum to 1"
-    if found:
+        result = f"values from {output.min():.3g} to {output.max():.3g} whose rows do not sum to 1"
+    if result:
         raise ModelError(
-            f"the classifier's output has {found}: expected (rows, classes) probabilities; "
+            f"the classifier's output has {result}: expected (rows, classes) probabilities; "
             "end the model in a softmax layer, one unit per class"
         )
 

@@ -18,7 +18,7 @@ def custom_objects(trust: Sequence[str]) -> dict[str, Any]:
     ModelError
         If a name is not of the form of an opt-in, or cannot be imported.
     """
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for opt_in in map(check_opt_in, trust):
         module, _, name = opt_in.partition(":")
         if not name:
@@ -30,8 +30,8 @@ def custom_objects(trust: Sequence[str]) -> dict[str, Any]:
                 f"the opt-in {opt_in} cannot be imported ({error}): correct the name, or install "
                 "its package or put its directory on PYTHONPATH"
             ) from error
-        found |= {name: thing, keras.saving.get_registered_name(thing): thing}
-    return found
+        result |= {name: thing, keras.saving.get_registered_name(thing): thing}
+    return result
 
 
 def keras_names() -> frozenset[str]:

@@ -106,9 +106,9 @@ def load_dataset(name: DatasetName, data_dir: Path | None = None) -> Dataset:
     """
     if data_dir is not None:
         for directory in (data_dir / name, data_dir / name.replace("_", "-"), data_dir):
-            found = _from_directory(name, directory)
-            if found:
-                return found
+            result = _from_directory(name, directory)
+            if result:
+                return result
         raise DatasetError(
             f"no {name} in {data_dir}: expected train*.parquet and test*.parquet, or the IDX files "
             f"train-images-idx3-ubyte[.gz] and so on, there or in {data_dir / name}"

@@ -119,15 +119,15 @@ def render_report(
     results: Results, severities: Sequence[SeveritySummary], figures: Sequence[InlineFigure]
 ) -> str:
     """Return the page of an evaluation."""
-    found = headlines(results)
+    result = headlines(results)
     return (
         _environment()
         .get_template("evaluation.html.j2")
         .render(
             config=results.config,
             defences=results.defences,
-            headlines=found,
-            detected=[headline for headline in found if headline.numbers["AUC"] is not None],
+            headlines=result,
+            detected=[headline for headline in result if headline.numbers["AUC"] is not None],
             failed_checks=failed_checks(results),
             has_strongest=any(record["attack"] == STRONGEST for record in results.records),
             headline_fpr=max(results.config["fprs"]),
@@ -149,7 +149,7 @@ def headlines(results: Results) -> list[Headline]:
     fpr = max(results.config["fprs"])
     of_attacks = [record for record in results.records if record["attack"] is not None]
     policies = dict.fromkeys(r["policy"] for r in of_attacks if r["metric"] == "undetected_error")
-    found = []
+    result = []
     for case in dict.fromkeys(case_of(record) for record in of_attacks):
         for defence in results.defences:
             if case.target not in {None, defence}:
@@ -170,8 +170,8 @@ def headlines(results: Results) -> list[Headline]:
                 for policy in policies
             }
             if any(lost.values()) or numbers["AUC"]:
-                found.append(Headline(case, defence, numbers, lost))
-    return sorted(found, key=lambda headline: headline.case.attack != ANY)
+                result.append(Headline(case, defence, numbers, lost))
+    return sorted(result, key=lambda headline: headline.case.attack != ANY)
 
 
 def failed_checks(results: Results) -> list[tuple[Case, str]]:

@@ -197,14 +197,14 @@ def _check_rows(autoencoder: keras.Model, x: NDArray[np.float32]) -> None:
 
 def _fixed_settings(settings: TrainingSettings, precision: Precision) -> dict[str, Any]:
     """Return the settings that a run must be resumed with: what the weights depend on."""
-    found = asdict(settings) | {"precision": precision}
+    result = asdict(settings) | {"precision": precision}
     # A run may be resumed for more epochs, if their number does not give the learning rate; how
     # many snapshots stay, and whether the best, is known to the checkpoints.
     for name in ("epochs", "patience", "snapshots"):
-        del found[name]
+        del result[name]
     if settings.schedule == "cosine":
-        found["schedule"] = f"cosine over {settings.epochs} epochs"
-    return found
+        result["schedule"] = f"cosine over {settings.epochs} epochs"
+    return result
 
 
 @contextmanager

@@ -68,13 +68,13 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
     def call(self, x: Any, training: bool | None = None) -> dict[str, Any]:
         """Return AE(x), M(AE(x)) and the hidden layers' features of AE(x)."""
         reconstruction = self.autoencoder(x, training=training)
-        found = {"reconstruction": reconstruction}
+        result = {"reconstruction": reconstruction}
         if self._objective.asks_classifier:
-            found |= {
+            result |= {
                 name: ops.cast(values, "float32")
                 for name, values in self._classify(reconstruction).items()
             }
-        return found
+        return result
 
     def compute_loss(  # the signature is Keras's
         self,
@@ -182,9 +182,9 @@ class Targets:
             check_probabilities(monitored.predict_on_batch(x[:1])["probabilities"])
         self.projections: list[NDArray[np.float32]] = []
         rng = np.random.default_rng(seed)
-        found = monitored.predict_on_batch(x[:TARGET_ROWS]) if objective.hidden else {}
+        result = monitored.predict_on_batch(x[:TARGET_ROWS]) if objective.hidden else {}
         for number, layer in enumerate(objective.hidden):
-            features = found[f"hidden_{number}"]
+            features = result[f"hidden_{number}"]
             drawn = rng.normal(size=(features.shape[1], layer.dimension))
             spread = (features @ drawn).std()
             self.projections.append((drawn / max(spread, 1e-7)).astype(np.float32))
@@ -211,12 +211,12 @@ class Targets:
         parts: list[dict[str, NDArray[np.float32]]] = []
         for start in range(0, len(x), TARGET_ROWS):
             part = self._monitored.predict_on_batch(x[start : start + TARGET_ROWS])
-            found = {name: np.asarray(values, np.float32) for name, values in part.items()}
+            result = {name: np.asarray(values, np.float32) for name, values in part.items()}
             if objective.projection == "fixed":
                 for number, projection in enumerate(self.projections):
                     name = f"hidden_{number}"
-                    found[name] = ops.convert_to_numpy(project(found[name], projection))
-            parts.append(found)
+                    result[name] = ops.convert_to_numpy(project(result[name], projection))
+            parts.append(result)
         targets = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         check_probabilities(targets["probabilities"])
         if objective.temperature != 1.0:

@@ -82,6 +82,6 @@ def choose_temperature(
             snapshots=1,
         )
         fit_autoencoder(classifier, autoencoder, x, short, verbose=verbose)
-        found = AdversarialDetector(classifier, autoencoder).predict(attacked)
-        corrected[temperature] = float(np.mean(found.reconstruction_prediction == classes))
+        result = AdversarialDetector(classifier, autoencoder).predict(attacked)
+        corrected[temperature] = float(np.mean(result.reconstruction_prediction == classes))
     return max(corrected, key=lambda t: (corrected[t], t)), corrected

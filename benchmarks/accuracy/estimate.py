@@ -151,7 +151,7 @@ def estimates(
         ),
     }
     changed = [calibration_rows(detector, *images, families=half + ATTACKS) for half in HALVES]
-    found: dict[str, list[Estimate]] = {}
+    result: dict[str, list[Estimate]] = {}
     for name, view in {
         OURS: lambda rows: rows,
         "… without the score": without_score,
@@ -159,9 +159,9 @@ def estimates(
     }.items():
         fitted = [fit_estimator(view(table), view(rows), names) for rows in changed]
         # Cells of the first half are judged by the estimator of the second, and vice versa.
-        found[name] = [fitted[cell.family in HALVES[0]](view(cell.table)) for cell in cells]
-    found["NannyML 0.13 CBPE"] = cbpe(reference, cells, names)
-    return found | {name: [peer(cell.table) for cell in cells] for name, peer in peers.items()}
+        result[name] = [fitted[cell.family in HALVES[0]](view(cell.table)) for cell in cells]
+    result["NannyML 0.13 CBPE"] = cbpe(reference, cells, names)
+    return result | {name: [peer(cell.table) for cell in cells] for name, peer in peers.items()}
 
 
 def mean_with_interval(errors: NDArray[np.float64]) -> list[float]:
@@ -187,17 +187,17 @@ def main() -> None:
     reference = scored(detector, "clean", 0, *images)
     x, y = read(arguments.example / "test.parquet")
     cells = judged_cells(detector, x, y, arguments.rows)
-    found = estimates(detector, reference, images, cells)
+    result = estimates(detector, reference, images, cells)
 
     truth = np.array([cell.accuracy for cell in cells])
-    errors = {name: np.array([e.accuracy for e in made]) - truth for name, made in found.items()}
+    errors = {name: np.array([e.accuracy for e in made]) - truth for name, made in result.items()}
     means = {name: mean_with_interval(np.abs(error)) for name, error in errors.items()}
     excess = {
         name: mean_with_interval(np.abs(error) - np.abs(errors[OURS]))
         for name, error in errors.items()
         if name != OURS
     }
-    deviations = np.array([e.deviation for e in found[OURS]])
+    deviations = np.array([e.deviation for e in result[OURS]])
     covered = float(np.mean(np.abs(errors[OURS]) <= 1.96 * deviations))
     width = float(np.mean(1.96 * deviations))
     peers = [name for name in excess if not name.startswith("…")]
@@ -240,7 +240,7 @@ def main() -> None:
             "reached": reached,
             "cells": [
                 {"corruption": cell.family, "severity": cell.severity, "accuracy": cell.accuracy}
-                | {name: made[number].accuracy for name, made in found.items()}
+                | {name: made[number].accuracy for name, made in result.items()}
                 for number, cell in enumerate(cells)
             ],
         },

@@ -29,8 +29,8 @@ def main() -> None:
         chunk_size=arguments.size,
     )
     estimator.fit(reference)
-    found = estimator.estimate(current).filter(period="analysis").to_df()
-    print(json.dumps(found["accuracy", "value"].tolist()))
+    result = estimator.estimate(current).filter(period="analysis").to_df()
+    print(json.dumps(result["accuracy", "value"].tolist()))
 
 
 if __name__ == "__main__":

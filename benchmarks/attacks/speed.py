@@ -92,8 +92,8 @@ def run_ours(attack: Attack, classifier: keras.Model) -> Callable[..., Any]:
     """Return what runs an attack of this project."""
 
     def run(x: NDArray[np.float32], y: NDArray[np.int64]) -> tuple[Any, Any]:
-        found = attack.run(classifier, x, y)
-        return found.x_adv, found.success
+        result = attack.run(classifier, x, y)
+        return result.x_adv, result.success
 
     return run
 
@@ -177,10 +177,10 @@ def main() -> None:
     classifier = keras.saving.load_model(arguments.classifier)
     dataset = load_dataset("mnist", arguments.data_dir)
     x, y = scale(dataset.x_test[:N_ROWS]), dataset.y_test[:N_ROWS].astype(np.int64)
-    found = []
+    result = []
     for contest in contests():
         sides, theirs = measure(contest, classifier, x, y, arguments.rounds)
-        found += [
+        result += [
             line(contender, side, theirs)
             for contender, side in zip(contest.ours, sides, strict=True)
         ]
@@ -191,7 +191,7 @@ def main() -> None:
             "",
             f"{'':18}{'ours/s':>8}{'theirs/s':>9}   {'times faster':24}{'goal':>4}{'':9}"
             f"{'success':>9}{'theirs':>8}{'L2':>8}{'theirs':>8}  paired difference of L2",
-            *(row for row, _ in found),
+            *(row for row, _ in result),
             "",
             "Times faster: median of the rounds' ratios (least to greatest). L2: mean over the "
             "images on which the attack succeeded; differences with their 95 % interval.",
@@ -200,7 +200,7 @@ def main() -> None:
     write_record(
         "attacks",
         text,
-        {"threads": arguments.threads, "attacks": [figures for _, figures in found]},
+        {"threads": arguments.threads, "attacks": [figures for _, figures in result]},
     )
 
 

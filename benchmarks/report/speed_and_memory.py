@@ -168,27 +168,27 @@ def main() -> None:
         "Evidently": evidently_python(),
         "NannyML": nannyml_python(),
     }
-    found: dict[str, list[Made]] = {name: [] for name in pythons}
+    result: dict[str, list[Made]] = {name: [] for name in pythons}
     imports: dict[str, list[float]] = {name: [] for name in pythons}
     for turn in range(arguments.rounds):
         for name, python in pythons.items():
             imports[name].append(import_seconds(python, IMPORTS[name]))
-            found[name].append(make(name, python))
-            print(f"round {turn + 1}: {name} {found[name][-1].seconds:.1f} s", file=sys.stderr)
+            result[name].append(make(name, python))
+            print(f"round {turn + 1}: {name} {result[name][-1].seconds:.1f} s", file=sys.stderr)
 
     ours, *peers = pythons
-    quicker = min(peers, key=lambda name: statistics.median(m.seconds for m in found[name]))
-    leaner = min(peers, key=lambda name: statistics.median(m.peak_mib for m in found[name]))
-    smaller = min(peers, key=lambda name: found[name][0].html_bytes)
+    quicker = min(peers, key=lambda name: statistics.median(m.seconds for m in result[name]))
+    leaner = min(peers, key=lambda name: statistics.median(m.peak_mib for m in result[name]))
+    smaller = min(peers, key=lambda name: result[name][0].html_bytes)
 
     def against(peer: str, field: str) -> Ratios:
-        sides = ([getattr(m, field) for m in found[name]] for name in (peer, ours))
+        sides = ([getattr(m, field) for m in result[name]] for name in (peer, ours))
         return ratios(*sides)
 
     speedup = against(quicker, "seconds")
-    memory = ratios([m.peak_mib for m in found[ours]], [m.peak_mib for m in found[leaner]])
-    html = found[ours][0].html_bytes / found[smaller][0].html_bytes
-    difference = abs(found[ours][0].d - exact_d())
+    memory = ratios([m.peak_mib for m in result[ours]], [m.peak_mib for m in result[leaner]])
+    html = result[ours][0].html_bytes / result[smaller][0].html_bytes
+    difference = abs(result[ours][0].d - exact_d())
     targets = {
         "speed": speedup.median >= SPEED_TARGET,
         "memory": memory.median <= MEMORY_TARGET,
@@ -197,7 +197,7 @@ def main() -> None:
     }
     text = "\n".join(
         [
-            table(found, imports, (arguments.rows, arguments.reference_rows)),
+            table(result, imports, (arguments.rows, arguments.reference_rows)),
             "",
             f"{speedup} times faster than {quicker}. Target {SPEED_TARGET:g}: "
             f"{verdict(targets['speed'])}.",
@@ -211,7 +211,7 @@ def main() -> None:
     figures: dict[str, Any] = {
         "rows": arguments.rows,
         "reference_rows": arguments.reference_rows,
-        "made": {name: [m._asdict() for m in made] for name, made in found.items()},
+        "made": {name: [m._asdict() for m in made] for name, made in result.items()},
         "import_seconds": imports,
         "speedup": speedup._asdict(),
         "memory": memory._asdict(),

@@ -71,20 +71,20 @@ def main() -> None:
     with scorers(arguments.detector, write_array("scoring", pixels)) as workers:
         sides: list[dict[str, Any]] = [worker.ask("about").value for worker in workers]
         ours, peer = (np.asarray(worker.ask("score").value) for worker in workers)
-    found = agreement(ours, peer)
+    result = agreement(ours, peer)
 
     for side, scores in zip(sides, (ours, peer), strict=True):
         side["mean_score"] = float(scores.mean())
     write_record(
         "score_agreement",
-        table(len(pixels), sides, found),
+        table(len(pixels), sides, result),
         {
             "n_images": len(pixels),
             "ours": sides[0],
             "peer": sides[1],
-            "difference": found._asdict(),
+            "difference": result._asdict(),
             "target": TARGET,
-            "reached": found.largest <= TARGET,
+            "reached": result.largest <= TARGET,
         },
     )
 

@@ -40,8 +40,8 @@ def measure(ours: Worker, peer: Worker, rounds: int) -> tuple[list[float], list[
     """Return the seconds of each pass of both, taken in turn."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for turn in range(rounds):
-        for worker, found in zip((ours, peer), seconds, strict=True):
-            found.append(worker.ask("score").seconds)
+        for worker, result in zip((ours, peer), seconds, strict=True):
+            result.append(worker.ask("score").seconds)
         print(f"round {turn + 1}: {seconds[0][-1]:.2f} s, {seconds[1][-1]:.2f} s", file=sys.stderr)
     return seconds
 
@@ -86,8 +86,8 @@ def main() -> None:
         difference = check_agreement(scores[0], scores[1])
         seconds = measure(*workers, arguments.rounds)
 
-    for side, found in zip(sides, seconds, strict=True):
-        side |= {"seconds": found, "images_per_second": len(pixels) / statistics.median(found)}
+    for side, result in zip(sides, seconds, strict=True):
+        side |= {"seconds": result, "images_per_second": len(pixels) / statistics.median(result)}
     speedup = ratios(seconds[1], seconds[0])
     write_record(
         "scoring",

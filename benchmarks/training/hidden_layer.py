@@ -103,8 +103,8 @@ def main() -> None:
                 objective=objective, epochs=arguments.epochs, batch_size=BATCH_SIZE, seed=seed
             )
             history = fit_autoencoder(classifier, autoencoder, x, settings, verbose=0).history
-            found = AdversarialDetector(classifier, autoencoder).predict(attacked)
-            run = {"corrected": float(np.mean(found.reconstruction_prediction == classes))}
+            result = AdversarialDetector(classifier, autoencoder).predict(attacked)
+            run = {"corrected": float(np.mean(result.reconstruction_prediction == classes))}
             if objective.hidden:
                 run["hidden"] = history[f"val_{hidden[0].name}"][-1]
             ways[way].append(run)

@@ -18,8 +18,8 @@ from drift_monitor.stats.estimates import Estimate
 
 def proposed(rows: ScoredRows) -> NDArray[np.bool_]:
     """Return which rows are flagged and have another class after reconstruction, (n,) bool."""
-    found: NDArray[np.bool_] = rows.flagged & (rows.reconstruction != rows.prediction)
-    return found
+    result: NDArray[np.bool_] = rows.flagged & (rows.reconstruction != rows.prediction)
+    return result
 
 
 def offered(rows: ScoredRows) -> NDArray[np.bool_]:
@@ -27,10 +27,10 @@ def offered(rows: ScoredRows) -> NDArray[np.bool_]:
 
     Without an accuracy estimator every proposed one is offered, as in the paper (Figure 2).
     """
-    found = proposed(rows)
+    result = proposed(rows)
     if rows.probability_correct is None or rows.reconstruction_probability_correct is None:
-        return found
-    return found & (rows.reconstruction_probability_correct > rows.probability_correct)
+        return result
+    return result & (rows.reconstruction_probability_correct > rows.probability_correct)
 
 
 def correction_pairs(rows: ScoredRows, class_names: Sequence[str]) -> list[Correction]:
@@ -38,8 +38,8 @@ def correction_pairs(rows: ScoredRows, class_names: Sequence[str]) -> list[Corre
     n_classes = len(class_names)
     some = np.flatnonzero(proposed(rows))
     keys = rows.prediction[some] * n_classes + rows.reconstruction[some]
-    found, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    size = len(found)
+    result, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    size = len(result)
 
     def sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(which, values[some], minlength=size).astype(np.float64)
@@ -51,14 +51,14 @@ def correction_pairs(rows: ScoredRows, class_names: Sequence[str]) -> list[Corre
         after = sums(rows.reconstruction_probability_correct) / counts
     return [
         Correction(
-            prediction=class_names[found[i] // n_classes],
-            reconstruction_prediction=class_names[found[i] % n_classes],
+            prediction=class_names[result[i] // n_classes],
+            reconstruction_prediction=class_names[result[i] % n_classes],
             n=int(counts[i]),
             offered=int(given[i]),
             probability_before=None if before is None else float(before[i]),
             probability_after=None if after is None else float(after[i]),
         )
-        for i in np.lexsort((found, -counts))
+        for i in np.lexsort((result, -counts))
     ]
 
 

@@ -190,16 +190,16 @@ def _distance(a: ScoredRows, b: ScoredRows) -> ScoreDistance | None:
     one, other = (side.score[side.finite] for side in (a, b))
     if not len(one) or not len(other):
         return None
-    found = ks_test(one, other, ALPHA)
+    result = ks_test(one, other, ALPHA)
     return ScoreDistance(
-        statistic=found.statistic,
-        low=found.low,
-        high=found.high,
-        location=found.location,
-        p_value=found.p_value,
-        p_value_is_bound=found.p_value_is_bound,
-        n_a=found.n_reference,
-        n_b=found.n_current,
+        statistic=result.statistic,
+        low=result.low,
+        high=result.high,
+        location=result.location,
+        p_value=result.p_value,
+        p_value_is_bound=result.p_value_is_bound,
+        n_a=result.n_reference,
+        n_b=result.n_current,
     )
 
 

@@ -65,14 +65,14 @@ def find_slices(
         columns.append((by, *aligned))
     slices = []
     for by, here, there in columns:
-        found = compare_slices(
+        result = compare_slices(
             by,
             here.values,
             Side(here.codes, current.outcome, own.score <= at),
             None if there is None else Side(there.codes, reference.outcome, other.score <= at),
             alpha,
         )
-        slices += sorted((one for one in found if one.n_current or one.n_reference), key=_rank)
+        slices += sorted((one for one in result if one.n_current or one.n_reference), key=_rank)
     return slices
 
 
@@ -150,8 +150,8 @@ class _Counts:
 
     def __init__(self, side: Side, n_values: int) -> None:
         def count(which: NDArray[np.bool_]) -> list[int]:
-            found: list[int] = np.bincount(side.codes[which], minlength=n_values).tolist()
-            return found
+            result: list[int] = np.bincount(side.codes[which], minlength=n_values).tolist()
+            return result
 
         judged = side.outcome != LEFT_OUT
         self.n = len(side.codes)

@@ -211,17 +211,17 @@ class Batch:
                         f"rows of shape {shape}"
                     )
                 return
-            found = tensor_shape(column.type, data.shape)
-            if found is None:
+            result = tensor_shape(column.type, data.shape)
+            if result is None:
                 raise BatchError(
                     f"{file}: column {column.name!r} has type {column.type}; expected PNG or JPEG "
                     "files (binary, or a struct with 'bytes'), a fixed-shape tensor, or a "
                     "fixed-size list of numbers"
                 )
-            if found != shape:
+            if result != shape:
                 remedy = "set data.shape" if data.shape is None else "fix data.shape"
                 raise BatchError(
-                    f"{file}: column {column.name!r} holds rows of shape {found}, but the detector "
+                    f"{file}: column {column.name!r} has rows of shape {result}, but the detector "
                     f"takes {shape}; {remedy} or name the right column"
                 )
             return

@@ -44,7 +44,7 @@ def class_indices(
     BatchError
         If a value is no class; names file, row and value.
     """
-    found = column
+    result = column
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_uint64(column.type):  # the largest would wrap round to −1
@@ -70,7 +70,7 @@ def class_indices(
     if unknown.any():
         at = int(unknown.argmax())
         raise BatchError(
-            f"{chunk.file}, row {chunk.rows[at]}: column {what!r} is {found[at].as_py()!r}, which "
+            f"{chunk.file}, row {chunk.rows[at]}: column {what!r} is {result[at].as_py()!r}, which "
             f"is no class of the detector ({', '.join(names)}, or 0 to {len(names) - 1}); name the "
             "right column or fit a detector for these classes"
         )

@@ -167,16 +167,16 @@ class RemoteFile:
         """Return the bytes from `start` to `stop`, and fetch only those that are not kept."""
         tail_start = self.size - len(self._tail)
         wanted = max(0, min(stop, tail_start) - start)
-        found = b""
+        result = b""
         try:
             if wanted:
                 file.seek(start)
-                found = file.read(wanted)
+                result = file.read(wanted)
         except Exception as error:  # each kind of storage has errors of its own
             raise BatchError(f"{self.url} cannot be read: {error}") from error
-        if len(found) < wanted:
+        if len(result) < wanted:
             raise BatchError(f"{self.url} ended before its {self.size:,} bytes: write it again")
-        return found + self._tail[max(0, start - tail_start) : max(0, stop - tail_start)]
+        return result + self._tail[max(0, start - tail_start) : max(0, stop - tail_start)]
 
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:
@@ -234,15 +234,15 @@ class RemotePass(io.RawIOBase):
         stop = end if size < 0 else min(start + size, end)
         if start < self._window_start:
             fetch = self._remote.fetch
-            found = self._thread.submit(fetch, self._file, start, stop).result()
+            result = self._thread.submit(fetch, self._file, start, stop).result()
         else:
             self._window.seek(0, os.SEEK_END)
             while self._window_end < stop:
                 self._keep(self._next_block())
             self._window.seek(start - self._window_start)
-            found = self._window.read(max(0, stop - start))
-        self._position += len(found)
-        return found
+            result = self._window.read(max(0, stop - start))
+        self._position += len(result)
+        return result
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move to a position and return it."""

@@ -27,8 +27,8 @@ def find_files(path: str) -> list[str]:
             raise BatchError(f"{path} cannot be reached: {error}") from error
     else:
         matches = sorted(set(glob.glob(path, recursive=True)))  # noqa: PTH207 - path may be absolute
-        found = [path] if Path(path).exists() else matches
-        inside = [sorted(Path(f).glob("*.parquet")) if Path(f).is_dir() else [f] for f in found]
+        result = [path] if Path(path).exists() else matches
+        inside = [sorted(Path(f).glob("*.parquet")) if Path(f).is_dir() else [f] for f in result]
         files = [str(f) for part in inside for f in part]
     if not files:
         raise MissingBatchError(

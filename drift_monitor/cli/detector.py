@@ -77,11 +77,11 @@ def print_bundle(path: Path) -> None:
 
 
 def _describe_estimator(bundle: "Bundle") -> str:
-    found = bundle.accuracy_estimator()
-    if found is None:
+    result = bundle.accuracy_estimator()
+    if result is None:
         return "is not available: the bundle has no accuracy estimator"
-    mean = found.predict(bundle.reference())[0].mean()
+    mean = result.predict(bundle.reference())[0].mean()
     return (
-        f"of the reference {mean:.2%}, by an estimator fitted on {found.n_clean:,} labelled rows "
-        f"and {found.n_changed:,} corrupted or attacked ones"
+        f"of the reference {mean:.2%}, by an estimator fitted on {result.n_clean:,} labelled rows "
+        f"and {result.n_changed:,} corrupted or attacked ones"
     )

@@ -108,7 +108,7 @@ class Comparison:
         numbers = ("current", "candidate", "difference", "interval", "detectable")
         rows = []
         for change in self.changes:
-            found = change.difference
+            result = change.difference
             low, high = change.gain
             rows.append(
                 [
@@ -117,9 +117,9 @@ class Comparison:
                     change.measure.metric,
                     f"{change.current:.4f}",
                     f"{change.candidate:.4f}",
-                    f"{found.estimate:+.4f}",
-                    f"{found.low:+.4f} to {found.high:+.4f}",
-                    f"{found.detectable:.4f}",
+                    f"{result.estimate:+.4f}",
+                    f"{result.low:+.4f} to {result.high:+.4f}",
+                    f"{result.detectable:.4f}",
                 ]
             )
         return format_table(["", "condition", "metric", *numbers], rows, right=numbers)
@@ -149,7 +149,7 @@ def measure(rows: pa.Table, defence: str, threshold: float) -> dict[Measure, Val
         pc.field("target").is_null() | (pc.field("target") == defence)
     )
     own = rows.filter(of_defence).sort_by([("row", "ascending"), ("severity", "ascending")])
-    found: dict[Measure, Values] = {}
+    result: dict[Measure, Values] = {}
     for attack, threat_model, corruption in _conditions(rows):
         part = own.filter(
             _equals("attack", attack)
@@ -161,8 +161,8 @@ def measure(rows: pa.Table, defence: str, threshold: float) -> dict[Measure, Val
         after = _Answers.of(part, "", threshold)
         n = len(pc.unique(part["row"]))
         first = slice(None, None, len(part) // n)
-        if not found:
-            found = {
+        if not result:
+            result = {
                 Measure("accuracy_clean"): (before.prediction == label)[first],
                 Measure("accuracy_defended_clean"): (before.corrected == label)[first],
                 Measure("flagged_clean"): before.flagged[first],
@@ -173,12 +173,12 @@ def measure(rows: pa.Table, defence: str, threshold: float) -> dict[Measure, Val
             "undetected_error": ~after.flagged & (after.prediction != label),
         }
         for metric, of_rows in hits.items():
-            found[Measure(metric, *place)] = (
+            result[Measure(metric, *place)] = (
                 of_rows.reshape(n, -1).mean(axis=1) if corruption else of_rows
             )
         if attack:
-            found[Measure("auc", *place)] = (before.score, after.score)
-    return found
+            result[Measure("auc", *place)] = (before.score, after.score)
+    return result
 
 
 def compare(
@@ -276,8 +276,8 @@ class _Answers:
 
 def _conditions(rows: pa.Table) -> Iterator[tuple[str | None, str | None, str | None]]:
     names = ["attack", "threat_model", "corruption"]
-    found = rows.group_by(names, use_threads=False).aggregate([])
-    yield from zip(*(found[name].to_pylist() for name in names), strict=True)
+    result = rows.group_by(names, use_threads=False).aggregate([])
+    yield from zip(*(result[name].to_pylist() for name in names), strict=True)
 
 
 def _equals(column: str, value: str | None) -> pc.Expression:

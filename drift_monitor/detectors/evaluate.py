@@ -199,9 +199,9 @@ def _unit_range(x: NDArray[np.float32], spec: InputSpec, config: EvaluationConfi
         return UnitRange(x.min(axis=0), x.max(axis=0))
     low, high = config.bounds or spec.value_range
     if x.min() < low or x.max() > high:
-        found = f"{x.min():g} to {x.max():g}"
+        result = f"{x.min():g} to {x.max():g}"
         raise EvaluationError(
-            f"{config.path}: values range from {found}, beyond the {low:g} to {high:g} of "
+            f"{config.path}: values range from {result}, beyond the {low:g} to {high:g} of "
             f"{'evaluation.bounds' if config.bounds else 'the detector'}: set evaluation.bounds to "
             "the smallest and the largest value that an input can have"
         )

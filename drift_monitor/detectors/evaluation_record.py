@@ -83,8 +83,8 @@ def evaluation_directory(monitor: Monitor, bundles: Mapping[str, Bundle], batch:
 
 def has_finished(monitor: Monitor, bundles: Mapping[str, Bundle]) -> bool:
     """Whether there is a finished evaluation of these bundles, on any rows."""
-    found = (monitor.directory / "evaluations").glob(f"{_fingerprints(bundles)}-*/{EVALUATION}")
-    return any(found)
+    result = (monitor.directory / "evaluations").glob(f"{_fingerprints(bundles)}-*/{EVALUATION}")
+    return any(result)
 
 
 def _fingerprints(bundles: Mapping[str, Bundle]) -> str:
@@ -115,9 +115,9 @@ def check_evaluation(
     evaluation = read_evaluation(directory)
     again = "make it again with 'drift-monitor evaluate'"
     for name, bundle in bundles.items():
-        found = evaluation.detectors.get(name)
-        if found is None or found.fingerprint != bundle.fingerprint:
-            of = f"detector {found.fingerprint[:12]}" if found else "none"
+        result = evaluation.detectors.get(name)
+        if result is None or result.fingerprint != bundle.fingerprint:
+            of = f"detector {result.fingerprint[:12]}" if result else "none"
             raise EvaluationError(
                 f"{directory / EVALUATION}: its {name} is {of}, but {bundle.path} is detector "
                 f"{bundle.fingerprint[:12]}; {again}"
@@ -164,7 +164,7 @@ def read_evaluation(directory: Path) -> Evaluation:
 def read_measures(directory: Path) -> dict[str, dict[Measure, Values]]:
     """Return what was measured of each detector of a finished evaluation, by its name."""
     evaluation = read_evaluation(directory)
-    found = {}
+    result = {}
     for name, detector in evaluation.detectors.items():
         file = directory / ("" if evaluation.shared_classifier else name) / ROWS
         try:
@@ -175,8 +175,8 @@ def read_measures(directory: Path) -> dict[str, dict[Measure, Values]]:
                 f"{file} cannot be read ({reason}): remove {directory} and run 'drift-monitor "
                 "evaluate' again"
             ) from None
-        found[name] = measure(rows, name, detector.threshold)
-    return found
+        result[name] = measure(rows, name, detector.threshold)
+    return result
 
 
 def compare_evaluated(monitor: Monitor, directory: Path) -> Comparison:

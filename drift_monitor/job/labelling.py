@@ -197,17 +197,17 @@ def label_interval(monitor: Monitor, interval: Interval, labels: LabelFiles) -> 
         If the interval was scored by another detector than the monitor's, or cannot be read.
     """
     _read_keys(monitor, interval)
-    found: list[tuple[Report, int]] = []
+    result: list[tuple[Report, int]] = []
 
     def change(before: Report, scores: pa.Table) -> Change:
         used = np.unique(labels.rows.source[labels.rows.within(scores)])
         table, named = with_labels(scores, labels.rows, labels.bundle.manifest.class_names)
         new = [labels.files[i] for i in used if labels.files[i] not in before.labels]
-        found.append((before, named))
+        result.append((before, named))
         return table, [*before.labels, *new]
 
     after = rejudge(monitor, interval, change, bundle=labels.bundle)
-    [(before, named)] = found
+    [(before, named)] = result
     dependents = rejudge_dependents(monitor, interval, labels.bundle)
     return Labelled(interval.id, named, before, after, dependents)
 
@@ -259,9 +259,9 @@ def _table(source: ParquetSource, columns: list[str]) -> pa.Table:
     names = source.schema.names
     for column in columns:
         if names.count(column) != 1:
-            found = "several columns" if column in names else "no column"
+            result = "several columns" if column in names else "no column"
             raise LabelError(
-                f"{source.name} has {found} {column!r}; it has {', '.join(names)}. Name the "
+                f"{source.name} has {result} {column!r}; it has {', '.join(names)}. Name the "
                 "columns with --id and --label, or fix the job that writes the file"
             )
     return source.read(list(dict.fromkeys(columns)))

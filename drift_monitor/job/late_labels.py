@@ -65,10 +65,10 @@ class LabelRows:
                 f"{places[source[at]]}, row {row[at]}: it has a label, but not the id (or file and "
                 "row) that says whose; fill it in or drop the row"
             )
-        found = cls(key, label[kept], source[kept], len(label) - len(kept))
+        result = cls(key, label[kept], source[kept], len(label) - len(kept))
         first = np.asarray(pc.index_in(key, key.unique()), np.int64)
         _, first_place = np.unique(first, return_index=True)
-        contradicting = np.flatnonzero(found.label != found.label[first_place[first]])
+        contradicting = np.flatnonzero(result.label != result.label[first_place[first]])
         if len(contradicting):
             late = int(contradicting[0])
             early = int(first_place[first[late]])
@@ -78,7 +78,7 @@ class LabelRows:
                 f"{row[other]}: {key[late].as_py()!r} has two labels, classes {label[one]} and "
                 f"{label[other]}; leave the right one"
             )
-        return found
+        return result
 
     def within(self, scores: pa.Table) -> NDArray[np.bool_]:
         """Return which of the labels are of rows in a score table (its key columns suffice)."""
@@ -184,9 +184,9 @@ def with_kept_labels(
     if ScoreColumn.LABEL in scores.column_names:
         own = scores[ScoreColumn.LABEL].cast(pa.string()).combine_chunks()
     given = pc.if_else(_is_single(keys), given, None)
-    found = pc.coalesce(own, given)
-    kept = pc.sum(pc.equal(found, given)).as_py() or 0
-    return (with_column(scores, ScoreColumn.LABEL, found), kept) if kept else (scores, 0)
+    result = pc.coalesce(own, given)
+    kept = pc.sum(pc.equal(result, given)).as_py() or 0
+    return (with_column(scores, ScoreColumn.LABEL, result), kept) if kept else (scores, 0)
 
 
 def _is_single(keys: pa.Array) -> pa.BooleanArray:

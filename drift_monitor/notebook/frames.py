@@ -50,9 +50,9 @@ def _to_table(frame: "pd.DataFrame", columns: Sequence[str]) -> pa.Table:
     names = [str(name) for name in frame.columns]
     for column in columns:
         if names.count(column) != 1:
-            found = "has several columns" if column in names else "has no column"
+            result = "has several columns" if column in names else "has no column"
             raise BatchError(
-                f"the DataFrame {found} {column!r}; it has {', '.join(names)}: name the right one"
+                f"the DataFrame {result} {column!r}; it has {', '.join(names)}: name the right one"
             )
     if not len(frame):
         raise BatchError("the DataFrame has no rows: at least one is needed")

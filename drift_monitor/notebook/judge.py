@@ -209,9 +209,9 @@ def _score(
     named = [data.row_id, data.timestamp, data.prediction, data.label, data.clean_prediction]
     needed = [*data.input_columns, *filter(None, named), *data.segments]
     batch = Batch(as_batch(rows, list(dict.fromkeys(needed))), data, detector.input_spec)
-    found = BatchScores()
-    tables = list(score_batch(detector, batch, found, n_examples=n_examples))
-    return _Scored(batch, found, pa.concat_tables(tables))
+    result = BatchScores()
+    tables = list(score_batch(detector, batch, result, n_examples=n_examples))
+    return _Scored(batch, result, pa.concat_tables(tables))
 
 
 def _frame(rows: Rows, scored: _Scored, table: pa.Table) -> "pd.DataFrame":

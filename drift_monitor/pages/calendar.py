@@ -57,10 +57,10 @@ def _weeks(cells: dict[datetime, Cell]) -> Iterator[Block]:
     mondays = {_monday(when.date()): cell for when, cell in cells.items()}
     weeks = [d for d in _dates(min(mondays), max(mondays)) if not d.weekday()]
     for year, group in groupby(weeks, key=lambda d: d.isocalendar().year):
-        found = list(group)
-        blank = [Cell("")] * ((found[0].isocalendar().week - 1) % 13)
+        result = list(group)
+        blank = [Cell("")] * ((result[0].isocalendar().week - 1) % 13)
         numbered = [
-            mondays.get(d, Cell(""))._replace(text=str(d.isocalendar().week)) for d in found
+            mondays.get(d, Cell(""))._replace(text=str(d.isocalendar().week)) for d in result
         ]
         yield Block(f"Weeks of {year}", [], blank + numbered)
 

@@ -50,16 +50,16 @@ def summarise(report: Report) -> Corrections:
 
 
 def _matrix(report: Report) -> Matrix | None:
-    found = {(c.prediction, c.reconstruction_prediction): c for c in report.corrections}
-    involved = {name for pair in found for name in pair}
+    result = {(c.prediction, c.reconstruction_prediction): c for c in report.corrections}
+    involved = {name for pair in result for name in pair}
     if not 2 < len(involved) <= MATRIX_CLASSES:
         return None
     names = [name for name in report.detector.class_names if name in involved]
     largest = max(c.n for c in report.corrections)
-    columns = [name for name in names if any(pair[1] == name for pair in found)]
+    columns = [name for name in names if any(pair[1] == name for pair in result)]
     rows = []
     for before in names:
-        cells = [found.get((before, after)) for after in columns]
+        cells = [result.get((before, after)) for after in columns]
         if any(cells):
             rows.append(
                 (

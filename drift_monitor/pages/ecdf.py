@@ -67,7 +67,7 @@ def distribution_charts(report: Report, scores: pa.Table) -> list[Chart]:
         outcome: sample[finite & _equals(scores[ScoreColumn.OUTCOME], outcome)]
         for outcome in ("harmful", "harmless")
     }
-    if all(len(found) for found in outcomes.values()):
+    if all(len(result) for result in outcomes.values()):
         charts.append(_by_outcome(report, outcomes["harmful"], outcomes["harmless"]))
     quantiles = np.asarray(report.reference.confidence_quantiles)
     lowest = min(float(quantiles[0]), float(confidence[finite].min()))

@@ -54,21 +54,21 @@ class _Time:
         self.middle = (self.left + self.right) / 2
 
     def values(self, of: Callable[[Report], float | None]) -> Floats:
-        found = [None if report is None else of(report) for report in self.reports]
-        return np.array([np.nan if value is None else value for value in found], np.float64)
+        result = [None if report is None else of(report) for report in self.reports]
+        return np.array([np.nan if value is None else value for value in result], np.float64)
 
     def band(self, of: Callable[[Report], Rate | Estimate | None]) -> _Band:
-        found = [None if report is None else of(report) for report in self.reports]
-        rows = [(np.nan,) * 3 if x is None else (_value(x), x.low, x.high) for x in found]
+        result = [None if report is None else of(report) for report in self.reports]
+        rows = [(np.nan,) * 3 if x is None else (_value(x), x.low, x.high) for x in result]
         return _Band(*np.array(rows, np.float64).T)
 
     def ticks(self) -> list[Tick]:
-        found = [
+        result = [
             Tick(round(float(middle), 1), _label(report))
             for report, middle in zip(self.reports, self.middle, strict=True)
             if report is not None
         ]
-        return found[:: -(-len(found) // X_LABELS)]
+        return result[:: -(-len(result) // X_LABELS)]
 
     def replaced(self) -> Floats:
         """Return where a report's detector is not that of the report before."""
@@ -113,8 +113,8 @@ class _Time:
 def charts(ordered: Sequence[Report]) -> list[Chart]:
     """Return the charts that have anything to show of the reports: one or more, in time order."""
     time = _Time(ordered)
-    found = [_harm(time), _accuracy(time), _distance(time), _scores(time)]
-    return [drawn for drawn in found if drawn]
+    result = [_harm(time), _accuracy(time), _distance(time), _scores(time)]
+    return [drawn for drawn in result if drawn]
 
 
 def _harm(time: _Time) -> Chart | None:
@@ -229,7 +229,7 @@ def _scores(time: _Time) -> Chart | None:
         report.interval: {q.probability: max(q.score, SCORE_FLOOR) for q in report.score_quantiles}
         for report in time.ordered
     }
-    probabilities = sorted({p for found in scores.values() for p in found if 0 < p < 1})
+    probabilities = sorted({p for result in scores.values() for p in result if 0 < p < 1})
     if not probabilities:
         return None
 

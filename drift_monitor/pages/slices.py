@@ -37,8 +37,8 @@ def by_column(report: Report) -> list[Column]:
 
 
 def _column(by: str, slices: list[Slice]) -> Column:
-    harm = [found.harm_contribution for found in slices]
-    drift = [found.drift_contribution for found in slices]
+    harm = [result.harm_contribution for result in slices]
+    drift = [result.drift_contribution for result in slices]
     columns = (slices, _ranks(harm), _ranks(drift), _bars(harm), _bars(drift))
     rows = [RankedSlice(*row) for row in zip(*columns, strict=True)]
     shown = [

@@ -90,7 +90,7 @@ def history_table(reports: Sequence[Report]) -> pa.Table:
             "verdict": report.verdict.verdict,
             "harm_by": report.harm.by,
         }
-        rows += [about | found._asdict() for found in measurements(report)]
+        rows += [about | result._asdict() for result in measurements(report)]
     return pa.Table.from_pylist(rows, SCHEMA)
 
 
@@ -126,26 +126,26 @@ def _harm(report: Report) -> Iterator[Measurement]:
     yield from _bounded("harm_rate_difference", harm.difference, threshold=harm.margin)
     if harm.p_value is not None:
         yield Measurement("harm_p_value", harm.p_value)
-    for found in report.slices:
-        yield from _bounded("harm_rate", found.current, of=found)
-        yield from _bounded("harm_rate_reference", found.reference, of=found)
-        yield from _bounded("harm_rate_difference", found.difference, of=found)
-        shares = [("row_share", found.share_current, report.counts.scored)]
-        if found.share_reference is not None:
-            shares.append(("row_share_reference", found.share_reference, report.reference.n))
+    for result in report.slices:
+        yield from _bounded("harm_rate", result.current, of=result)
+        yield from _bounded("harm_rate_reference", result.reference, of=result)
+        yield from _bounded("harm_rate_difference", result.difference, of=result)
+        shares = [("row_share", result.share_current, report.counts.scored)]
+        if result.share_reference is not None:
+            shares.append(("row_share_reference", result.share_reference, report.reference.n))
         for metric, share, n in shares:
-            yield Measurement(metric, share, n=n, by=found.by, slice=found.value)
+            yield Measurement(metric, share, n=n, by=result.by, slice=result.value)
 
 
 def _accuracy(report: Report) -> Iterator[Measurement]:
-    for name, found in (
+    for name, result in (
         ("accuracy_realised", report.accuracy.realised),
         ("accuracy_estimated", report.accuracy.estimated),
     ):
-        if found:
-            yield from _bounded(name, found.current)
-            yield from _bounded(f"{name}_reference", found.reference)
-            yield from _bounded(f"{name}_difference", found.difference)
+        if result:
+            yield from _bounded(name, result.current)
+            yield from _bounded(f"{name}_reference", result.reference)
+            yield from _bounded(f"{name}_difference", result.difference)
 
 
 def _tests(report: Report) -> Iterator[Measurement]:

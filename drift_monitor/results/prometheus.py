@@ -24,13 +24,13 @@ def registry(report: Report) -> CollectorRegistry:
     Those about harm have `harm_by`, so that rates of different meaning are not drawn as one line;
     those of slices `by` and `slice`, empty for the whole; tests have `test`, quantiles `quantile`.
     """
-    found = CollectorRegistry()
+    result = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
 
     def put(name: str, description: str, value: float, **labels: str) -> None:
         labels = {"monitor": report.monitor, **labels}
         if name not in gauges:
-            gauges[name] = Gauge(PREFIX + name, description, list(labels), registry=found)
+            gauges[name] = Gauge(PREFIX + name, description, list(labels), registry=result)
         gauges[name].labels(**labels).set(value)
 
     interval = report.data_interval
@@ -53,7 +53,7 @@ def registry(report: Report) -> CollectorRegistry:
             value = getattr(measured, bound)
             if value is not None:
                 put(f"{measured.metric}_{bound}", f"{description} {text}", value, **labels)
-    return found
+    return result
 
 
 def write_metrics(report: Report, path: Path) -> None:

@@ -17,7 +17,7 @@ PAGE = "report.html"
 RUN = "run.json"
 _STAGING = ".staging-"
 _INTERVAL = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2})?")
-"""Names of intervals (`drift_monitor.config.Interval.id`); a copy next to them has another name."""
+"""Names of intervals (`Interval.id`); a copy next to them has another name."""
 ABANDONED_AFTER = 2 * 24 * 3600
 """Seconds after which a staging directory is taken to belong to no run."""
 

@@ -98,19 +98,19 @@ def trailing_intervals(monitor: Monitor, fingerprint: str, before: str) -> list[
 
     At most as many as the monitor asks for; scored by the detector `fingerprint`, not harmful.
     """
-    found: list[str] = []
+    result: list[str] = []
     for name in reversed(Store(monitor.directory).committed()):
         if name >= before:
             continue
-        if len(found) == monitor.reference.intervals:
+        if len(result) == monitor.reference.intervals:
             break
         try:
             report = read_report(monitor.directory / name / REPORT)
         except StoreError:  # the index names it; a window is made of those that can be read
             continue
         if report.detector.fingerprint == fingerprint and report.verdict.verdict not in UNFIT:
-            found.append(name)
-    return found[::-1]
+            result.append(name)
+    return result[::-1]
 
 
 def is_current(monitor: Monitor, fingerprint: str, interval: str, used: ReferenceInfo) -> bool:

@@ -151,5 +151,5 @@ def _quantiles(
     """Return quantiles of finite values, none where there are no values."""
     if not len(values):
         return []
-    found: list[float] = np.quantile(values, probabilities).tolist()
-    return found
+    result: list[float] = np.quantile(values, probabilities).tolist()
+    return result

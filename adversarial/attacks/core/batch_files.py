@@ -43,8 +43,8 @@ def claim_directory(
         write_json(file, {"settings": settings, "fingerprint": fingerprint})
         return
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        known, before = dict(found["settings"]), np.array(found["fingerprint"], np.float64)
+        result = json.loads(file.read_text(encoding="utf-8"))
+        known, before = dict(result["settings"]), np.array(result["fingerprint"], np.float64)
     except (KeyError, TypeError, ValueError) as error:
         raise AttackError(f"{file} is damaged ({error}): remove {directory}") from None
     changed = describe_changes(known, settings)

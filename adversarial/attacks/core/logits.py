@@ -43,9 +43,9 @@ def logits_of(model: keras.Model | Logits) -> Logits:
     if not isinstance(model, keras.Model):
         return model
     output = _output(model)
-    found = _behind(model, keras.activations.softmax, output) or _two_columns(model)
-    if found is not None:
-        return found
+    result = _behind(model, keras.activations.softmax, output) or _two_columns(model)
+    if result is not None:
+        return result
     if _is_logits(output):
         return lambda x: model(x, training=False)
     return lambda x: tf.math.log(tf.maximum(model(x, training=False), TINY))
@@ -87,12 +87,12 @@ def _behind(model: keras.Model, activation: Callable[..., Any], output: Any) -> 
         shape = output.shape[1:]
         return None if inner is None else lambda x: tf.reshape(inner(x), (-1, *shape))
     is_softmax = isinstance(layer, keras.layers.Softmax)
-    found = keras.activations.softmax if is_softmax else getattr(layer, "activation", None)
-    if found is activation and isinstance(layer, keras.layers.Dense):
+    result = keras.activations.softmax if is_softmax else getattr(layer, "activation", None)
+    if result is activation and isinstance(layer, keras.layers.Dense):
         bias = layer.bias if layer.use_bias else 0.0
         return lambda x: tf.matmul(before(x), layer.kernel) + bias
     alone = isinstance(layer, (keras.layers.Softmax, keras.layers.Activation))
-    return before if found is activation and alone else None
+    return before if result is activation and alone else None
 
 
 def _two_columns(model: keras.Model) -> Logits | None:

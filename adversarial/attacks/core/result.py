@@ -53,17 +53,17 @@ def strongest(results: Sequence[AttackResult]) -> AttackResult:
     results : sequence of AttackResult
         Of the same rows and criterion.
     """
-    norms = np.stack([np.where(found.success, found.l2, np.inf) for found in results])
+    norms = np.stack([np.where(result.success, result.l2, np.inf) for result in results])
     best = norms.argmin(axis=0)
     rows = np.arange(len(best))
 
     def of_best(name: str) -> np.ndarray:
-        chosen: np.ndarray = np.stack([getattr(found, name) for found in results])[best, rows]
+        chosen: np.ndarray = np.stack([getattr(result, name) for result in results])[best, rows]
         return chosen
 
     fields = ("x_adv", "success", "success_rounded", "l1", "l2", "linf")
     return AttackResult(
         **{name: of_best(name) for name in fields},
-        queries=np.sum([found.queries for found in results], axis=0),
-        seconds=sum(found.seconds for found in results),
+        queries=np.sum([result.queries for result in results], axis=0),
+        seconds=sum(result.seconds for result in results),
     )

@@ -31,15 +31,15 @@ def search_weights(victim: Victim, perturb: Perturb, steps: int) -> Perturb:
     def searched(x: Rows, y: Classes, rows: NDArray[np.int64]) -> Rows:
         weights = np.ones(len(x))
         small, large = np.zeros(len(x)), np.full(len(x), np.inf)
-        found, going = x.copy(), np.arange(len(x))
+        result, going = x.copy(), np.arange(len(x))
         for step in range(steps + 1):
             here = rows[going]
             victim.weights[here] = weights[going]
             queries, first_met = victim.queries[here].copy(), victim.first_met[here].copy()
-            found[going] = perturb(x[going], y[going], here)
+            result[going] = perturb(x[going], y[going], here)
             if step == steps:
                 break
-            met = victim.evaluate(found[going], y[going], here).met
+            met = victim.evaluate(result[going], y[going], here).met
             shown = victim.queries[here] - queries
             too_large = 2 * (victim.first_met[here] - first_met) < shown
             large[going] = np.where(too_large, weights[going], large[going])
@@ -53,6 +53,6 @@ def search_weights(victim: Victim, perturb: Perturb, steps: int) -> Perturb:
             weights = np.where(known, between, further)
         # Success and norms are reported of the criterion as it was given.
         victim.weights[rows] = 1
-        return found
+        return result
 
     return searched

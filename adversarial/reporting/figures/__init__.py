@@ -95,26 +95,26 @@ def _plots(results: Results) -> dict[str, Callable[[pa.Table], Figure]]:
     """Return how each plot that the evaluation may have is drawn from its arrays, by its stem."""
     from adversarial.reporting.figures import detection, drift
 
-    found: dict[str, Callable[[pa.Table], Figure]] = {}
+    result: dict[str, Callable[[pa.Table], Figure]] = {}
     for case in dict.fromkeys(map(case_of, results.records)):
         if case.attack is None:
             continue
-        found[f"roc-{case.stem}"] = partial(detection.roc_curves, results, case)
-        found[f"entropy-{case.stem}"] = partial(detection.entropies, results, case)
+        result[f"roc-{case.stem}"] = partial(detection.roc_curves, results, case)
+        result[f"entropy-{case.stem}"] = partial(detection.entropies, results, case)
         for defence in results.defences:
             draw = partial(detection.scores, results, case, defence)
-            found[f"score-{case.stem}-{_safe(defence)}"] = draw
+            result[f"score-{case.stem}-{_safe(defence)}"] = draw
     for stem, label in (
         ("score", "mean score (nats)"),
         ("accuracy", "accuracy"),
         ("ratio", "ratio of mean scores"),
         ("ks", "D"),
     ):
-        found[f"drift-{stem}"] = partial(drift.severity_lines, label=label)
+        result[f"drift-{stem}"] = partial(drift.severity_lines, label=label)
     for metric, defence, title in _heatmaps(results):
         stem = f"heatmap-{metric}-{_safe(defence)}"
-        found[stem] = partial(drift.heatmap, title=title)
-    return found
+        result[stem] = partial(drift.heatmap, title=title)
+    return result
 
 
 def _heatmaps(results: Results) -> Iterator[tuple[str, str, str]]:

@@ -109,13 +109,13 @@ def severity_lines(table: pa.Table, label: str) -> Figure:
 
 def heatmap_table(results: Results, metric: str, defence: str) -> pa.Table:
     """Return a number of every corruption and severity: the columns of those names, and value."""
-    found = [
+    result = [
         {name: record[name] for name in ("corruption", "severity", "value")}
         for record in results.records
         if record["metric"] == metric and record["defence"] == defence and record["corruption"]
     ]
     types = {"corruption": pa.string(), "severity": pa.int64(), "value": pa.float64()}
-    return pa.Table.from_pylist(found, pa.schema(types))
+    return pa.Table.from_pylist(result, pa.schema(types))
 
 
 def heatmap(table: pa.Table, title: str) -> Figure:
@@ -154,7 +154,7 @@ def heatmap(table: pa.Table, title: str) -> Figure:
 
 
 def _ends(summary: SeveritySummary, attribute: str) -> tuple[float, float, float]:
-    found = getattr(summary, attribute)
-    if isinstance(found, float):
-        return found, found, found
-    return found.value, found.low, found.high
+    result = getattr(summary, attribute)
+    if isinstance(result, float):
+        return result, result, result
+    return result.value, result.low, result.high

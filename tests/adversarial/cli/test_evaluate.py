@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -6,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from adversarial.cli.main import app
+from adversarial.evaluation.experiment import Experiment
 from tests.support.evaluation_run import select
 
 QUICKSTART = Path("examples/fashion_mnist")
@@ -14,8 +17,15 @@ BOTH = ["--detector", f"a={QUICKSTART}/detector", "--detector", f"b={QUICKSTART}
 
 def test_the_quickstart_alone_is_enough(tmp_path: Path) -> None:
     options = ["--dataset", "fashion_mnist", "--limit", "64", "--cache-dir", str(tmp_path / "none")]
-    found = CliRunner().invoke(app, ["evaluate", *options, "--output", str(tmp_path / "run")])
-    assert found.exit_code == 0, found.output + str(found.exception)
+    program = str(Path(sys.executable).with_name("adversarial"))
+    found = subprocess.run(
+        [program, "evaluate", *options, "--output", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stderr == ""
     records = pq.read_table(tmp_path / "run" / "metrics.parquet").to_pylist()
     for attack in ("cw", "slide"):
         [undefended] = select(records, attack=attack, metric="accuracy_attacked")
@@ -24,8 +34,12 @@ def test_the_quickstart_alone_is_enough(tmp_path: Path) -> None:
         assert defended["value"] > 0.65
         [area] = select(records, attack=attack, metric="auc")
         assert area["value"] > 0.93
-    assert "cw grey-box" in found.output
-    assert "n = 64" in found.output
+    assert "cw grey-box" in found.stdout
+    assert "n = 64" in found.stdout
+    words = [line.split()[0] for line in found.stdout.splitlines()]
+    assert set(words[:-2]) == {*Experiment.attacks, "strongest"}
+    files = [f"{tmp_path / 'run' / name}:" for name in ("metrics.parquet", "report.html")]
+    assert words[-2:] == files
     assert "64 test images" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
     assert {"roc-cw-grey-box.svg", "grid-slide-grey-box.webp"} <= figures

@@ -266,7 +266,7 @@ def test_a_disk_that_cannot_hold_a_row_group_is_named(
     def refuse(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(hashed_files.SpooledTemporaryFile, "write", refuse)
+    monkeypatch.setattr(SpooledTemporaryFile, "write", refuse)
     with pytest.raises(BatchError, match=r"cannot hold it \(No space left on device\).*set TMPDIR"):
         source.read(["c0"])
 

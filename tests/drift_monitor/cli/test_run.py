@@ -246,7 +246,7 @@ def test_validate_finds_a_path_that_is_the_same_for_every_interval(
 ) -> None:
     code, _, err = invoke("validate", make_monitor(data={"path": "batches/all.parquet"}))
     assert code == 1
-    assert "data.path reads the same files" in err
+    assert "data.path gives the same files" in err
 
 
 def test_a_run_that_is_terminated_leaves_nothing_behind(make_monitor: MakeMonitor) -> None:

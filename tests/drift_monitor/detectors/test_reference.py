@@ -180,8 +180,9 @@ def test_a_write_that_fails_leaves_the_old_bundle(
 def test_a_killed_write_leaves_the_old_bundle(copy: Path) -> None:
     before = content(copy)
     code = (
-        "import os, pathlib, signal, sys, drift_monitor.detectors.reference as r\n"
-        "r.pq.write_table = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import os, pathlib, signal, sys, adversarial.bundle.write as written\n"
+        "import drift_monitor.detectors.reference as r\n"
+        "written.pq.write_table = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         "r.rethreshold(pathlib.Path(sys.argv[1]), 0.2)"
     )
     done = subprocess.run([sys.executable, "-c", code, copy], check=False)
