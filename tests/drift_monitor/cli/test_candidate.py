@@ -50,7 +50,7 @@ def test_evaluate_prints_what_it_measured_and_where_it_is(invoke: Invoke, monito
     code, out, err = invoke("evaluate", monitor)
     assert code == 0, err
     assert out.startswith("400 rows, drawn from 400 of which 0 cannot be scored and 0 have no lab")
-    assert re.search(r"^fgsm-0\.1 grey-box +accuracy_defended +0\.\d{4}$", out, re.MULTILINE)
+    assert re.search(r"^ *fgsm-0\.1 grey-box +accuracy_defended +0\.\d{4}$", out, re.MULTILINE)
     assert Path(out.splitlines()[-1], "evaluation.json").exists()
 
 
