@@ -144,7 +144,7 @@ class EvaluationConfig(_Model):
     limit : int or None
         Rows drawn at random; all where null.
     seed : int
-        Of the draw, the attacks and the corruptions.
+        Seed of the draw, the attacks and the corruptions.
     margin : float
         A loss is refused only where its interval lies beyond this.
     tolerance : float

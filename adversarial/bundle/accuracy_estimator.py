@@ -67,7 +67,7 @@ class AccuracyEstimator(BaseModel):
     prediction, reconstruction : tuple of 4-tuples of float
         b₁, by the class of M(x), and b₂, by that of M(AE(x)).
     drop_error_ratio : float
-        Of the estimator's own error to the drop that it estimates (`drop_error`), found by leaving
+        Ratio of the estimator's own error to the drop it estimates (`drop_error`), found by leaving
         out one corruption at a time.
     n_clean, n_changed : int
         Rows that it was fitted on: normal ones, and corrupted or attacked ones.
@@ -167,9 +167,9 @@ class AccuracyEstimator(BaseModel):
     def drop_error(self, drop: float) -> float:
         """Return the standard deviation of the estimator's own error.
 
-        That is of a batch's estimated accuracy, but for the chance in which rows a batch holds.
-        Reference and batch share the estimator, so that where it sees no drop it adds no error to
-        the comparison.
+        It is the error of a batch's estimated accuracy, apart from the chance of which rows it
+        holds. Reference and batch share the estimator, so that where it sees no drop it adds no
+        error to the comparison.
 
         Parameters
         ----------

@@ -163,7 +163,7 @@ def fit_coefficients(
     rows : Rows
         n rows whose labels are known.
     weights : (n,) float64
-        Of each row; their sum is 1.
+        One weight per row; their sum is 1.
     n_classes : int
         Number of classes.
     start : (3, 1 + n_classes, 4) float64, optional

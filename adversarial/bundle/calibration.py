@@ -35,10 +35,10 @@ class Calibration:
         The reference window: a score table of rows known to be good, with the columns of
         `adversarial.detector.detector.Prediction.to_table`.
     accuracy_estimator : AccuracyEstimator, optional
-        From the outputs of a row to the probability that its prediction is right.
+        Estimates from a row's outputs how likely its prediction is to be right.
     feature_quantiles : dict of str to list of float, optional
-        Of each feature over the reference rows, at `QUANTILE_PROBABILITIES`, in the units that the
-        classifier takes; of flat rows only.
+        Quantiles of each feature over the reference rows, at `QUANTILE_PROBABILITIES`, in the units
+        that the classifier takes; of flat rows only.
     created : datetime, optional
         When the reference window was scored, UTC.
     """

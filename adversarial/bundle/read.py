@@ -91,7 +91,7 @@ class Bundle:
     def feature_quantiles(self) -> dict[str, list[float]] | None:
         """Return each feature's quantiles over the reference rows, by name; None if not kept.
 
-        Those at `QUANTILE_PROBABILITIES`, in the units the classifier takes.
+        They are those at `QUANTILE_PROBABILITIES`, in the units that the classifier takes.
 
         Raises
         ------

@@ -89,7 +89,7 @@ def corrupt(
     severity : int
         1 to 5.
     seed : int
-        With the number of an image it gives that image's random numbers.
+        Seed that, with the number of an image, gives that image's random numbers.
     first : int
         Number of the first image, where `x` is a part of more.
 

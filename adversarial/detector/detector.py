@@ -112,7 +112,7 @@ class AdversarialDetector:
     autoencoders : tuple of keras.Model
         One, or those of an ensemble.
     classifier, weights, class_names, input_spec, calibration, provenance
-        As given, or what stands for them. None is ever changed: `replace` returns another detector.
+        As given, or their defaults. None is ever changed: `replace` returns another detector.
 
     Examples
     --------

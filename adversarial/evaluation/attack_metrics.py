@@ -31,7 +31,7 @@ def attack_metrics(
     clean, attacked : (n, n_classes) arrays
         M(x) of the originals and of the attacked rows.
     attack : AttackResult
-        Of the same rows.
+        Results for the same rows.
     y : (n,) int64
         True classes.
 
@@ -68,7 +68,7 @@ def defence_metrics(
     Parameters
     ----------
     detector : AdversarialDetector
-        With a reference window, from whose scores the thresholds are taken.
+        The detector; its reference window gives the thresholds.
     clean : Prediction
         What it says of the originals.
     attacked : Prediction
@@ -78,7 +78,7 @@ def defence_metrics(
     fprs : sequence of float
         ε_FPR of the thresholds.
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
 
     Returns
     -------

@@ -44,7 +44,7 @@ def drift_metrics(
     y : (n,) int64
         True classes.
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
 
     Returns
     -------
@@ -102,7 +102,7 @@ class SeveritySummary:
     score_harmful, score_harmless : Estimate
         Mean over the rows of either kind (`split_drift`); of no rows for the originals.
     ratio : Estimate
-        Of the former to the latter.
+        Ratio of the former to the latter.
     ks_metrics : list of Metric
         D and p of a two-sample Kolmogorov-Smirnov test between the two.
     """
@@ -146,9 +146,9 @@ def by_severity(
     Parameters
     ----------
     rows : mapping of Case to mapping of str to columns
-        As of `adversarial.evaluation.read.read_rows`; attacks are left out.
+        As `adversarial.evaluation.read.read_rows` returns them; attacks are left out.
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
     """
     drifted: dict[tuple[str, int], list[Columns]] = {}
     for case, defences in rows.items():

@@ -118,7 +118,7 @@ def area_under_roc(normal: Scores, attacked: Scores, *, paired: bool, seed: int 
         Row i of both is of the same image; then images are drawn in the bootstrap, and not each
         side by itself.
     seed : int
-        Of the bootstrap, whose percentiles are the interval.
+        Seed of the bootstrap, whose percentiles are the interval.
     """
     if not len(normal) or not len(attacked):
         return undefined()

@@ -50,7 +50,7 @@ class Experiment:
     gradient_masking : bool
         Check each PGD attack for gradient masking (`adversarial.evaluation.gradient_masking`).
     seed : int
-        Of attacks, corruptions and intervals.
+        Seed of attacks, corruptions and intervals.
 
     Raises
     ------

@@ -54,7 +54,7 @@ def undetected(detector: AdversarialDetector, fpr: float | None = None) -> Crite
     Parameters
     ----------
     detector : AdversarialDetector
-        With a threshold.
+        The detector; it needs a threshold.
     fpr : float, optional
         ε_FPR of the threshold, taken from the reference window; the detector's own when not given.
 

@@ -33,7 +33,7 @@ class Recipe:
         Of AE^MSE. An autoencoder that ends in a sigmoid saturates at black within the first epoch
         at the others' 1e-3.
     augmentation : Augmentation
-        Of the images, for the classifier and its detector.
+        Augmentation of the images, for the classifier and its detector.
     """
 
     classifier: Callable[[], keras.Model]

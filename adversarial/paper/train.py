@@ -69,7 +69,7 @@ def train_classifier(
     batch_size : int
         Images in a step.
     seed : int
-        Of the weights, the shuffling and the augmentation.
+        Seed of the weights, the shuffling and the augmentation.
     resume : bool
         Go on from the checkpoint that a killed run left in `directory`.
     verbose : int or "auto"
@@ -168,7 +168,7 @@ def train_detector(
         Directory of the bundle. Checkpoints lie in `<output>.training` until it is written.
     plan : Plan, optional
         How to train; the recipe's epochs when not given. Its "auto" autoencoder is the recipe's.
-        Of several snapshots the last is the detector, and the first is written too, as
+        If there are several snapshots, the last is the detector, and the first is written too, as
         `<output>-earlier`: section 4.3 of the paper attacks the one and defends with the other.
     fpr : float
         ε_FPR of the threshold.

@@ -178,9 +178,9 @@ class Batches:
     batch_size : int
         Rows in a step.
     seed : int
-        Of the shuffling and the augmentation.
+        Seed of the shuffling and the augmentation.
     augment : callable, optional
-        From a batch of rows and a random generator to the rows to train on.
+        Maps a batch of rows and a random generator to the rows to train on.
     """
 
     x: NDArray[Any]
@@ -258,7 +258,7 @@ def fit(
     batches : Batches
         Training rows and targets.
     checkpoints : Checkpoints
-        Of this run.
+        Checkpoints of this run.
     epochs : int
         Number of epochs in all, those before a resumption included.
     validation : (x, y), optional

@@ -158,7 +158,7 @@ class Targets:
     objective : Objective
         Terms and temperature.
     seed : int
-        Of the projections.
+        Seed of the projections.
 
     Attributes
     ----------

@@ -41,8 +41,8 @@ class Plan:
     choose_temperature : bool
         Choose the objective's temperature on held-out rows (`adversarial.training.temperature`).
     training : TrainingSettings
-        Of every run. Each of its snapshots is a member of the ensemble; its seed also gives the
-        weights that an architecture starts from.
+        Settings of every run. Each of its snapshots is a member of the ensemble; its seed also
+        gives the weights that an architecture starts from.
     """
 
     autoencoders: Sequence[str] = ("auto",)
@@ -68,7 +68,7 @@ class Members:
     temperature : float
         T they were trained with.
     summary : dict
-        Of the training, for the bundle: settings, and of each run the losses.
+        Summary of the training, for the bundle: the settings, and the losses of each run.
     """
 
     autoencoders: list[keras.Model]

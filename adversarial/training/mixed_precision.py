@@ -98,7 +98,7 @@ def find_disagreement(
     x : (n, *input_shape) float32
         Normal rows, some hundreds.
     seed : int
-        Of the noise.
+        Seed of the noise.
 
     Returns
     -------

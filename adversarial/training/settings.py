@@ -25,25 +25,26 @@ class TrainingSettings:
     batch_size : int
         Rows in a step.
     learning_rate : float
-        Of the optimiser; above 0.
+        Learning rate of the optimiser; above 0.
     schedule : {"constant", "cosine"}
         "cosine" lowers the learning rate to zero by half a cosine over the epochs.
     validation_split : float
         Share of the rows, 0 or more and below 1, that is held out for the validation loss. They are
         drawn at random by `seed`.
     augmentation : Augmentation, optional
-        Of the training images: an autoencoder soon learns them by heart, and then corrects new ones
-        less well. M(x) is computed anew in each epoch. Ask for no more than the classifier was
-        trained with.
+        Augmentation of the training images: an autoencoder soon learns them by heart, and then
+        corrects new ones less well. M(x) is computed anew in each epoch. Ask for no more than the
+        classifier was trained with.
     patience : int, optional
         Stop when the validation loss has not improved for this many epochs, and keep the weights of
         the best epoch.
     snapshots : int
         Number of epochs whose weights are kept: the last ones or, with `patience`, the best.
     precision : {"auto", "float32", "bfloat16"}
-        Of the forward and backward passes; weights and optimiser are float32 always. "auto" takes
-        bfloat16 where the hardware is fast in it, checks afterwards that it scores as float32 does,
-        and trains again in float32 if it does not (`adversarial.training.mixed_precision`).
+        Precision of the forward and backward passes; weights and optimiser are always float32.
+        "auto" takes bfloat16 where the hardware is fast in it, checks afterwards that it scores as
+        float32 does, and trains again in float32 if it does not
+        (`adversarial.training.mixed_precision`).
     seed : int
         Seeds the split, the shuffling, the augmentation and the projections.
 

@@ -51,7 +51,7 @@ def choose_temperature(
     temperatures : sequence of float
         Candidates. The largest wins where several correct equally well: it changes least.
     epochs : int
-        Of each short training.
+        Number of epochs of each short training.
     verbose : int or "auto"
         As in `keras.Model.fit`.
 
@@ -60,7 +60,7 @@ def choose_temperature(
     float
         The temperature.
     dict
-        Of each temperature the share that was brought back, 0 to 1.
+        For each temperature, the share that was brought back, 0 to 1.
     """
     rows = validation[:N_ROWS]
     classes = classifier.predict(rows, verbose=0).argmax(axis=1)

@@ -39,7 +39,7 @@ def compare_accuracy(
     Parameters
     ----------
     current, reference : ScoredRows
-        With the estimator's probabilities where there is one.
+        Rows with the estimator's probabilities, if there is an estimator.
     accuracy_estimator : AccuracyEstimator, optional
         The detector's.
     alpha : float

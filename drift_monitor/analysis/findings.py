@@ -69,7 +69,7 @@ def analyse(
     Parameters
     ----------
     current, reference : ScoredRows
-        With the estimator's probabilities where there is one.
+        Rows with the estimator's probabilities, if there is an estimator.
     class_names : sequence of str
         The detector's classes.
     policy : Policy

@@ -103,7 +103,7 @@ def compare_slices(
     by : str
         The column.
     values : sequence of str
-        Its values.
+        Values of the column.
     current, reference : Side
         The batch; the reference, None where it does not hold the column.
     alpha : float

@@ -65,7 +65,7 @@ class Change:
     measure : Measure
         What was measured.
     current, candidate : float
-        Its values.
+        Values of the metric.
     difference : PairedDifference
         Candidate minus current, with an interval that holds for all measures at once.
     """

@@ -93,7 +93,7 @@ def evaluate_bundles(
     Parameters
     ----------
     monitor : Monitor
-        With an `evaluation` section.
+        The monitor; it needs an `evaluation` section.
     bundles : mapping
         From `find_bundles`.
     batch : Batch, optional

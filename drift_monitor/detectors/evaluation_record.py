@@ -101,7 +101,7 @@ def check_evaluation(
     directory : Path
         The evaluation's.
     monitor : Monitor
-        With the settings.
+        The monitor, which has the settings.
     bundles : mapping
         From `drift_monitor.detectors.evaluate.find_bundles`.
     batch : Batch

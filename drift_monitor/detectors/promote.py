@@ -19,7 +19,7 @@ class Promotion:
     Attributes
     ----------
     fingerprint : str
-        Of the bundle that is now the monitor's.
+        Fingerprint of the bundle that is now the monitor's.
     previous : Path or None
         Where the bundle is kept that was before; None where there was none.
     """

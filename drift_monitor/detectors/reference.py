@@ -51,7 +51,7 @@ class CalibrationSettings:
     accuracy : bool
         Fit the estimator of accuracy without labels; takes labels of the rows.
     seed : int
-        Of what is drawn for the estimator.
+        Seed of what is drawn for the estimator.
     """
 
     fpr: float | None = None

@@ -89,11 +89,11 @@ class Labelled:
     Attributes
     ----------
     interval : str
-        Its name.
+        Name of the interval.
     named : int
-        Its rows that the labels name.
+        Number of its rows that the labels name.
     before, after : Report
-        Its report without and with them.
+        Its report without and with the labels.
     dependents : list of str
         Intervals that are compared with it and were judged again.
     """

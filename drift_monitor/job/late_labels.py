@@ -143,7 +143,7 @@ def with_kept_labels(
     Parameters
     ----------
     scores : pyarrow.Table
-        As scoring leaves it.
+        The table as scoring returns it.
     before : pyarrow.Table
         The earlier one.
     changed : collection of str

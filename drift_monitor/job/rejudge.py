@@ -38,7 +38,7 @@ def rejudge(
     Parameters
     ----------
     monitor, interval : Monitor, Interval
-        Of which report.
+        Whose report to rewrite.
     change : callable, optional
         Given the committed report and score table, returns a `Change`.
     bundle : Bundle, optional
@@ -94,7 +94,7 @@ def rejudge_dependents(
 ) -> list[str]:
     """Judge again the intervals that are compared with `interval`, and itself if it is out of date.
 
-    With a fixed reference that is nothing. Reports that cannot be read are left to the index, which
+    With a fixed reference there are none. Reports that cannot be read are left to the index, which
     names them. A `bundle` as in `rejudge`.
 
     Returns

@@ -58,7 +58,7 @@ def score_interval(
     monitor : Monitor
         The monitored model.
     interval : Interval
-        Which batch.
+        The batch's interval.
     token : str
         Names the run; the same token gives the same staging directory.
     detector : AdversarialDetector, optional
@@ -194,7 +194,7 @@ def run_interval(
     monitor : Monitor
         The monitored model.
     interval : Interval
-        Which batch: `monitor.interval(date(2026, 11, 20))`.
+        The batch's interval, such as `monitor.interval(date(2026, 11, 20))`.
     detector, bundle : AdversarialDetector, Bundle, optional
         The monitor's detector, where it is loaded or verified already; again if it has been
         replaced since.

@@ -40,7 +40,7 @@ def read_scores(path: str | Path, columns: Sequence[str] | None = None) -> "pd.D
     path : str or Path
         The interval's directory.
     columns : sequence of str, optional
-        Those to read, all when not given; one that is not there is left out.
+        Columns to read, all by default; one that does not exist is left out.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class Chart:
     title : str
         What is shown.
     unit : str
-        Of the vertical axis.
+        Unit of the vertical axis.
     description : str
         What the drawing says, for who cannot see it.
     """

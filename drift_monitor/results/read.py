@@ -21,9 +21,9 @@ class Result:
     directory : Path
         Where it lies.
     report : Report
-        Its report.
+        The interval's report.
     scores : pyarrow.Table
-        Its score table.
+        The interval's score table.
     """
 
     directory: Path
@@ -59,7 +59,7 @@ def read_scores(directory: Path, columns: Sequence[str] | None = None) -> pa.Tab
     directory : Path
         The interval's.
     columns : sequence of str, optional
-        Those to read, all when not given; one that is not there is left out.
+        Columns to read, all by default; one that does not exist is left out.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def read_reports(directory: Path) -> tuple[list[Report], list[str]]:
     Returns
     -------
     list of Report, list of str
-        Those that can be read, and why others cannot: one damaged report must not stop the rest.
+        The readable reports, and why others cannot be read: one must not stop the rest.
     """
     reports, unreadable = [], []
     for name in Store(directory).committed():

@@ -40,7 +40,7 @@ def list_rows(
     report : Report
         The interval's; names the segments.
     scores : pyarrow.Table
-        Its score table.
+        The interval's score table.
     outcome : {"harmful", "harmless"}, optional
         Only rows of this outcome.
     flagged : bool

@@ -30,13 +30,13 @@ class ReferenceWindow:
     Attributes
     ----------
     table : pyarrow.Table
-        Its score table.
+        Score table of the window.
     own_score : (n,) float64 array
         Scores in the bundle's own window, in nats.
     accuracy_estimator : AccuracyEstimator, optional
         The bundle's, where it has one.
     intervals : tuple of str
-        Those it consists of, the latest last; none where it is the detector's own.
+        Intervals it consists of, the latest last; none if it is the detector's own.
     note : str, optional
         Why it is the detector's own where the monitor asks for a trailing one.
     """

@@ -26,7 +26,7 @@ class Segment:
     values : tuple of str
         The values that occur, in the order of their names.
     codes : (n,) int64
-        Which of them each row has.
+        Index of each row's value among them.
     """
 
     values: tuple[str, ...]

@@ -34,7 +34,7 @@ def health(
     scored : ScoredInterval
         The interval.
     current, reference : ScoredRows
-        Its rows, and those that they are compared with.
+        Rows of the batch, and those they are compared with.
     counts : Counts
         Of its rows.
     labels_selected : bool

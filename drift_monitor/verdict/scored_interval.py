@@ -73,7 +73,7 @@ class ScoredInterval:
     window : ReferenceWindow
         What it is compared with.
     scores : pyarrow.Table
-        Its score table, complete or as scoring leaves it.
+        The score table, complete or as scoring returns it.
     rejected : Counter of str
         Reasons of the rows that could not be scored.
     scoring : Scoring

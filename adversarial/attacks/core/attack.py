@@ -52,7 +52,7 @@ class Attack(abc.ABC):
     batch_size : int
         Rows that are attacked together; the result does not depend on it except for rounding.
     seed : int
-        Of what is random. Each row has random numbers of its own, whatever batch it is in.
+        Seed of everything random. Each row has its own random numbers, whatever batch it is in.
     weight_steps : int
         k > 0 searches, for rows on which the attack fails, the weight of all criteria but the
         first (`attacks.core.weight_search`), and attacks them up to k times more. It is of use
@@ -88,7 +88,7 @@ class Attack(abc.ABC):
         Returns
         -------
         callable
-            From a batch, its classes and its row numbers, `(x, y, rows)`, to the attacked batch;
+            Maps a batch, its classes and its row numbers, `(x, y, rows)`, to the attacked batch;
             all of its rows, those on which the attack fails too. Each call of the victim takes the
             row numbers of the rows that it is given, `rows[active]` of `x[active]`. What leaves the
             bounds is clipped afterwards.

@@ -26,7 +26,7 @@ def claim_directory(
     Parameters
     ----------
     directory : Path
-        Of the batches; it is made where it is not there.
+        Directory of the batches; it is created if it does not exist.
     settings : mapping
         What the batches depend on, as JSON has it.
     fingerprint : list of list of float

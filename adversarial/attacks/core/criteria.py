@@ -37,7 +37,7 @@ class CriterionResult(NamedTuple):
     met : (n,) bool tensor
         Whether the criterion is met.
     first_met : (n,) bool tensor, optional
-        Of several criteria, whether the first is met; the same as `met` when not given.
+        Whether the first of several criteria is met; the same as `met` by default.
     """
 
     loss: tf.Tensor
@@ -140,7 +140,7 @@ class All(Criterion):
     criteria : sequence of criteria
         What is to be met.
     weights : sequence of float, optional
-        Of their losses and margins; 1 each when not given.
+        Weights of their losses and margins; 1 each by default.
     selective : bool
         Raise, row by row, the loss of the first criterion that is not met, instead of the weighted
         sum (selective projected gradient descent, Bryniarski et al. 2022, section 4.1): a criterion

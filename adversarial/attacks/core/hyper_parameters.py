@@ -47,7 +47,7 @@ class Check:
     Parameters
     ----------
     holds : callable
-        From a value to whether it meets the condition.
+        Says whether a value meets the condition.
     expected : str
         What is expected, to complete "expected …" in an error.
 

@@ -51,7 +51,7 @@ def strongest(results: Sequence[AttackResult]) -> AttackResult:
     Parameters
     ----------
     results : sequence of AttackResult
-        Of the same rows and criterion.
+        Results for the same rows and criterion.
     """
     norms = np.stack([np.where(result.success, result.l2, np.inf) for result in results])
     best = norms.argmin(axis=0)

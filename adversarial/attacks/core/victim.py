@@ -28,14 +28,14 @@ class Victim:
     criterion : Criterion
         What the attack is to achieve.
     shape : tuple of int
-        Of a row.
+        Shape of one row.
     n : int
         Number of rows.
 
     Attributes
     ----------
     weights : (n,) float32
-        Of all criteria but the first of several (`All`), row by row.
+        Weight of all criteria but the first of several (`All`), for each row.
     queries : (n,) int64
         Times that each row was shown to the model.
     first_met : (n,) int64

@@ -47,9 +47,9 @@ def draw_figures(
     ----------
     results : Results
     rows : mapping of Case to mapping of str to columns
-        As of `adversarial.evaluation.read.read_rows`.
+        As `adversarial.evaluation.read.read_rows` returns them.
     severities : sequence of SeveritySummary
-        As of `adversarial.evaluation.drift_metrics.by_severity`.
+        As `adversarial.evaluation.drift_metrics.by_severity` returns them.
 
     Raises
     ------

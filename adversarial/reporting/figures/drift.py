@@ -70,9 +70,9 @@ def severity_lines(table: pa.Table, label: str) -> Figure:
     Parameters
     ----------
     table : pyarrow.Table
-        As of `severity_table`.
+        As `severity_table` returns it.
     label : str
-        Of the axis.
+        Label of the axis.
     """
     rows = table.to_pylist()
     defences = list(dict.fromkeys(row["defence"] for row in rows))

@@ -36,7 +36,7 @@ def image_grid(
     Parameters
     ----------
     images : mapping of str to (k, height, width, channels) array
-        As of `adversarial.evaluation.read.read_images`.
+        As `adversarial.evaluation.read.read_images` returns them.
     rows : mapping of str to columns
         By defence; row i is image i.
     class_names : sequence of str

@@ -40,7 +40,7 @@ def to_inline(figure: Figure, prefix: str) -> str:
     ----------
     figure : matplotlib.figure.Figure
     prefix : str
-        Of the ids in it: several drawings share a page.
+        Prefix of the ids in it, because several drawings share a page.
     """
     patches = [figure.patch, *(axes.patch for axes in figure.axes)]
     seen = [patch.get_visible() for patch in patches]
