@@ -54,7 +54,7 @@ def train(  # noqa: PLR0913  # a parameter is an option of the command
         int,
         typer.Option(
             min=0,
-            help="Also keep the detector of so many epochs before the end, as NAME-earlier: an "
+            help="Also keep the detector of this many epochs before the end, as NAME-earlier: an "
             "attack on the one may not carry over to the other.",
         ),
     ] = 0,

@@ -136,7 +136,7 @@ def load_test_images(
 def draw_images(
     dataset: DatasetName, data_dir: Path | None, limit: int | None, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return test images in [0, 1] and their classes: all, or so many drawn at random.
+    """Return test images in [0, 1] and their classes: all of them, or a number drawn at random.
 
     Raises
     ------

@@ -33,7 +33,7 @@ class TrainingSettings:
         drawn at random by `seed`.
     augmentation : Augmentation, optional
         Augmentation of the training images: an autoencoder soon learns them by heart, and then
-        corrects new ones less well. M(x) is computed anew in each epoch. Ask for no more than the
+        corrects new ones less well. M(x) is recomputed in each epoch. Ask for no more than the
         classifier was trained with.
     patience : int, optional
         Stop when the validation loss has not improved for this many epochs, and keep the weights of

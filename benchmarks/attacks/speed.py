@@ -4,7 +4,7 @@
 
 256 MNIST images and the classifier that `adversarial train --dataset mnist` leaves, with the
 paper's hyper-parameters, each attack of this project and Foolbox's in turn. Both run in this
-process, on one TensorFlow. Every round compiles anew, because a compiled step is faster or slower
+process, on one TensorFlow. Every round compiles again, because a compiled step is faster or slower
 from trace to trace.
 """
 

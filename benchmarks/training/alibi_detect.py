@@ -1,7 +1,7 @@
 """Worker of `training.speed`: alibi-detect's `AdversarialAE.fit`, with the same two models.
 
 Runs in an environment of its own (see `scoring.alibi_detect`). `fit` goes by batches throughout:
-it computes M(x) anew for each. `score` takes all rows as one batch unless told otherwise, and of
+it recomputes M(x) for each. `score` takes all rows as one batch unless told otherwise, and of
 10,000 images one layer's output alone is 2 GB, so it is told otherwise.
 """
 
@@ -30,7 +30,7 @@ class Trainer:
         return {"name": f"alibi-detect {alibi_detect.__version__}", "tensorflow": tf.__version__}
 
     def reset(self) -> None:
-        """Load both models anew."""
+        """Load both models again."""
         self.round += 1
         tf.keras.utils.set_random_seed(self.round)
         classifier, autoencoder = (

@@ -27,7 +27,7 @@ class Trainer:
         return {"name": "drift-monitor", "tensorflow": tf.__version__}
 
     def reset(self) -> None:
-        """Load both models anew: nothing compiled in one round serves in the next."""
+        """Load both models again: nothing compiled in one round serves in the next."""
         self.round += 1
         self.classifier = load_model(self.task.classifier)
         self.autoencoder = load_model(self.task.autoencoder)

@@ -159,7 +159,7 @@ def main() -> None:
         default=Path("examples/fashion_mnist/detector/classifier.keras"),
     )
     parser.add_argument("--data-dir", type=Path, help="directory of Fashion-MNIST's files")
-    parser.add_argument("--rows", type=int, help="train on the first so many only, to try it out")
+    parser.add_argument("--rows", type=int, help="train on the first rows only, to try it out")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
 

@@ -75,7 +75,7 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
         int,
         typer.Option(
             min=0,
-            help="Show images moved by up to so many pixels. No more than the classifier was "
+            help="Show images shifted by up to this many pixels. No more than the classifier was "
             "trained with.",
             rich_help_panel=TRAINING,
         ),
@@ -92,7 +92,7 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
         int | None,
         typer.Option(
             min=1,
-            help="Stop when the validation loss has not improved for so many epochs, and keep the "
+            help="Stop when the validation loss has not improved for this many epochs, and keep the "
             "best one.",
             rich_help_panel=TRAINING,
         ),
