@@ -58,7 +58,7 @@ class Calibration:
         ----------
         window : pyarrow.Table
             Score table of normal rows that the autoencoder was not trained on, as `reference`;
-            what in it depends on the threshold is made anew.
+            what in it depends on the threshold is recomputed.
         fpr : float
             ε_FPR: at most this share of the rows is flagged.
 

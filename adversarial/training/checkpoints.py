@@ -52,7 +52,8 @@ class Checkpoints:
     settings : mapping
         What the weights depend on, as JSON holds it. A run is resumed with the same settings only.
     resume : bool
-        Go on from the checkpoint that lies there, if there is one; otherwise start from the beginning.
+        Go on from the checkpoint that lies there, if there is one; otherwise start from the
+        beginning.
     keep : int
         Number of epochs whose weights stay: the last ones or, with `patience`, those of the least
         validation loss.

@@ -66,7 +66,7 @@ def draw_figures(
 
 
 def redraw_plots(directory: Path) -> list[Path]:
-    """Draw an evaluation's plots anew, from the arrays kept beside them and its numbers.
+    """Draw an evaluation's plots again, from the arrays kept beside them and its numbers.
 
     Neither rows nor images are needed, so a directory that kept only `config.json`,
     `metrics.parquet` and `figures/` can follow a change of style.

@@ -186,7 +186,7 @@ def _round(match: re.Match[str]) -> str:
 
 
 def _short(number: float, decimals: int) -> str:
-    """Return a number with at most so many decimals.
+    """Return a number with at most this many decimals.
 
     Examples
     --------
