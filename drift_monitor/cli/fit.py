@@ -92,8 +92,8 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
         int | None,
         typer.Option(
             min=1,
-            help="Stop when the validation loss has not improved for this many epochs, and keep the "
-            "best one.",
+            help="Stop when the validation loss has not improved for this many epochs, and keep "
+            "the best one.",
             rich_help_panel=TRAINING,
         ),
     ] = None,
