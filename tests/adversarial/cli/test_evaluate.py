@@ -36,8 +36,9 @@ def test_the_quickstart_alone_is_enough(tmp_path: Path) -> None:
         assert area["value"] > 0.93
     assert "cw grey-box" in found.stdout
     assert "n = 64" in found.stdout
-    words = [line.split()[0] for line in found.stdout.splitlines()]
-    assert set(words[:-2]) == {*Experiment.attacks, "strongest"}
+    words = [line.split()[0] for line in found.stdout.splitlines() if line.strip()]
+    assert set(words[:2]) == {"metric", "─" * len(words[1])}
+    assert set(words[2:-2]) == {*Experiment.attacks, "strongest"}
     files = [f"{tmp_path / 'run' / name}:" for name in ("metrics.parquet", "report.html")]
     assert words[-2:] == files
     assert "64 test images" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
