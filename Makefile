@@ -26,7 +26,7 @@ demo: $(STAMP)  ## Run a week of real batches through Airflow; writes build/demo
 	$(RUN)drift-monitor demo
 
 test: $(STAMP)  ## Run the tests
-	$(RUN)pytest -n 2 --dist worksteal
+	$(RUN)pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)  ## Check format, lint rules, types and the direction of imports
 	$(RUN)ruff format --check .
