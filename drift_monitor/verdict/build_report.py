@@ -33,7 +33,7 @@ from drift_monitor.verdict.scored_interval import ScoredInterval
 
 SCORE_QUANTILES = np.linspace(0, 1, 501)
 OUTPUT_QUANTILES = np.linspace(0, 1, 101)
-"""Of confidence and entropy, of which D is tested and an overview drawn."""
+"""For confidence and entropy, which get a test on D and an overview chart."""
 CURRENT_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -140,7 +140,7 @@ def with_estimates(table: pa.Table, accuracy_estimator: AccuracyEstimator | None
 
 
 def with_corrections(table: pa.Table, corrected: Classes, class_names: Sequence[str]) -> pa.Table:
-    """Set the class of each row after the corrections that are offered, by its name."""
+    """Set each row's class, by name, after the corrections that are offered."""
     names = pa.array(class_names, pa.string()).take(pa.array(corrected))
     return with_column(table, ScoreColumn.CORRECTED_PREDICTION, names)
 

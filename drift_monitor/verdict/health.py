@@ -14,7 +14,7 @@ from drift_monitor.verdict.scored_interval import ScoredInterval
 REASONS_SHOWN = 3
 AGREEMENT_EXPECTED = 0.99
 SELF_ALPHA = 0.001
-"""Level at which the halves of a reference are said to differ: each report looks again."""
+"""Level at which the halves of a reference are said to differ; low, as every report tests again."""
 
 SECONDS_PER_DAY = 24 * 3600
 
@@ -36,9 +36,9 @@ def health(
     current, reference : ScoredRows
         Rows of the batch, and those they are compared with.
     counts : Counts
-        Of its rows.
+        Counts of its rows.
     labels_selected : bool
-        Whether its labelled rows are no random sample.
+        Whether its labelled rows are not a random sample.
     """
     window, manifest = scored.window, scored.bundle.manifest
     expected = false_positive_rate(window.own_score, manifest.threshold)
@@ -77,7 +77,7 @@ def _logged_agreement(rows: ScoredRows) -> float | None:
 
 
 def _self_test(reference: ScoredRows) -> SelfTest | None:
-    """Compare the two halves of the reference, in its own order: it may drift itself."""
+    """Compare the two halves of the reference, in its own order: it may itself drift."""
     score = reference.score[reference.finite]
     middle = len(score) // 2
     if not middle:
@@ -94,9 +94,9 @@ def _agreement_warnings(agreement: float | None) -> list[str]:
     if agreement is None or agreement >= AGREEMENT_EXPECTED:
         return []
     return [
-        f"The logged prediction is the detector's classifier's on only {agreement:.1%} of rows: "
-        "the bundle may not hold the model that is in production, or its input is prepared "
-        "differently there."
+        f"The logged prediction matches the detector's classifier on only {agreement:.1%} of rows: "
+        "the bundle may not hold the model that is in production, or production may prepare its "
+        "input differently."
     ]
 
 
@@ -109,8 +109,8 @@ def _row_warnings(counts: Counts, rejected: Counter[str], data: DataConfig) -> l
         )
     if counts.non_finite:
         warnings.append(
-            f"{counts.non_finite:,} of {counts.scored:,} scored rows have no finite score; they "
-            "count in no test and no estimate."
+            f"{counts.non_finite:,} of {counts.scored:,} scored rows have no finite score; all "
+            "tests and estimates leave them out."
         )
     if data.label and counts.scored and not counts.labelled:
         warnings.append(
@@ -126,11 +126,11 @@ def _label_warnings(counts: Counts, *, labels_selected: bool) -> list[str]:
     share = f"{counts.labelled:,} of {counts.scored:,} rows have a label"
     if labels_selected:
         return [
-            f"{share}, and their scores differ from the others': they are no random sample, and "
-            "realised accuracy is that of those rows only. Unless policy.harm_by says 'labels', "
-            "they do not judge harm; label rows drawn at random (drift-monitor rows --random)."
+            f"{share}, and their scores differ from the others': they are not a random sample, and "
+            "realised accuracy is that of those rows only. Unless policy.harm_by is 'labels', harm "
+            "is not judged by them; label rows drawn at random (drift-monitor rows --random)."
         ]
-    return [f"{share}: what is said by labels holds if those were drawn at random."]
+    return [f"{share}: what the labels say holds only if those rows were drawn at random."]
 
 
 def _reference_warnings(self_test: SelfTest | None, window: ReferenceWindow) -> list[str]:
@@ -138,8 +138,8 @@ def _reference_warnings(self_test: SelfTest | None, window: ReferenceWindow) -> 
     if self_test and self_test.p_value < SELF_ALPHA:
         warnings.append(
             f"The two halves of the reference differ from each other (D = "
-            f"{self_test.statistic:.3f}): it does not sample one state; renew it with rows "
-            "that are shuffled, or that come from one period."
+            f"{self_test.statistic:.3f}): it does not sample a single state; renew it with "
+            "shuffled rows, or with rows from one period."
         )
     if window.note:
         warnings.append(f"The reference is {window.note}.")

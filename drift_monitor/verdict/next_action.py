@@ -8,7 +8,7 @@ from drift_monitor.results.report import Counts, VerdictName
 from drift_monitor.results.report_findings import Accuracy, Harm
 
 COLUMNS_SHOWN = 5
-"""Input columns that a command names; of more it names a file."""
+"""Up to so many input columns are listed in a command; with more, it names a file."""
 
 
 def next_action(
@@ -21,7 +21,7 @@ def next_action(
 ) -> tuple[str, list[str]]:
     """Return what to do next, and the commands for it.
 
-    What only the reader knows stands in capitals: LABELS.parquet, NORMAL_ROWS.parquet, and
+    What only the reader knows is in capitals: LABELS.parquet, NORMAL_ROWS.parquet, and
     COLUMNS.txt, with one input column a line.
     """
     match verdict:
@@ -31,13 +31,13 @@ def next_action(
             return _after_harm(harm, monitor, interval)
         case "harmless_drift":
             return (
-                "Nothing on the model. If the change is here to stay, renew the "
+                "Leave the model as it is. If the change is here to stay, renew the "
                 "detector's reference with recent rows that are known to be good.",
                 [_renewed_reference(monitor)],
             )
     blind = verdict == "no_drift" and accuracy.estimated is None and harm.by == "detector"
     return "Nothing." + (
-        " Labels, even of rows drawn at random, would tell more." if blind else ""
+        " Labels, even of a random sample of rows, would tell more." if blind else ""
     ), []
 
 
@@ -45,7 +45,7 @@ def _after_insufficient_data(
     counts: Counts, harm: Harm, monitor: Monitor, interval: Interval
 ) -> tuple[str, list[str]]:
     if harm.current is None and counts.labelled == 0 and counts.scored >= monitor.policy.min_rows:
-        return "Give the interval its labels when they are there.", [_labels(monitor, interval)]
+        return "Give the interval its labels once they arrive.", [_labels(monitor, interval)]
     return (
         "Check the job that writes the batch, then run the interval again.",
         [_command(name, monitor.file, "--date", interval.id) for name in ("validate", "run")],
@@ -56,9 +56,9 @@ def _after_harm(harm: Harm, monitor: Monitor, interval: Interval) -> tuple[str, 
     rows = _command("rows", monitor.file, "--date", interval.id)
     unlabelled = harm.by != "labels" and monitor.data.label is not None
     return (
-        "Look at the rows that are harmed, and fix the input or withhold the predictions before "
+        "Look at the harmed rows, and fix the input or withhold the predictions before "
         "retraining."
-        + (" To be sure, label rows of the interval drawn at random." if unlabelled else ""),
+        + (" To be sure, label rows drawn at random from the interval." if unlabelled else ""),
         [
             f"{rows} --outcome harmful",
             *(

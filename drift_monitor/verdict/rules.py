@@ -27,11 +27,12 @@ def decide(
     1. `insufficient_data`: too few rows scored, too many rejected or without a finite score, or no
        row that can be judged.
     2. `harmful_drift`: the harm rate exceeds the reference's by at least `harm_margin`, and the
-       interval of the difference lies above zero. Whatever D says: an attack on 2 % of the rows
-       moves D by at most 0.02. Without labels, also where the estimated accuracy lies below the
-       reference's by at least `harm_margin`, and the interval of the difference below zero.
-    3. `harmless_drift`: a test is significant after adjustment, its effect at least `min_effect`.
-    4. `statistical_only`: a test is significant, and no such effect reaches `min_effect`.
+       interval of the difference lies above zero. D has no say: an attack on 2 % of the rows moves
+       it by at most 0.02. Without labels, also where the estimated accuracy is below the
+       reference's by at least `harm_margin`, and the interval of the difference lies below zero.
+    3. `harmless_drift`: a test is significant after adjustment, with an effect of at least
+       `min_effect`.
+    4. `statistical_only`: a test is significant, but no significant effect reaches `min_effect`.
     5. `no_drift`.
     """
     if missing := _missing(counts, harm, policy):
@@ -94,7 +95,7 @@ def _missing(counts: Counts, harm: Harm, policy: Policy) -> tuple[str, str] | No
             "share of rows without a finite score above max_non_finite",
             f"{counts.non_finite:,} of {counts.scored:,} scored rows have no finite score, more "
             f"than the {policy.max_non_finite:.0%} allowed: the classifier or the autoencoder "
-            "gives numbers that are none (adversarial_score in scores.parquet says on which rows).",
+            "returns NaN or infinity (adversarial_score in scores.parquet shows on which rows).",
         )
     if counts.scored < policy.min_rows:
         return (
@@ -111,7 +112,7 @@ def _missing(counts: Counts, harm: Harm, policy: Policy) -> tuple[str, str] | No
 
 
 def _smallest_p(harm: Harm, accuracy: Accuracy, tests: list[TwoSampleTest]) -> float | None:
-    """Return the smallest p, by Bonferroni for two halves of α and the rules on harm."""
+    """Return the smallest p, after Bonferroni for the two halves of α and the rules on harm."""
     rules = [harm.p_value]
     if accuracy.estimated and accuracy.estimated.decides:
         rules.append(accuracy.estimated.p_value)
@@ -160,7 +161,7 @@ def _reaches(difference: float, margin: float) -> bool:
 
 
 def _test_text(tests: list[TwoSampleTest]) -> str:
-    """Say which test moved most, those on the score before others."""
+    """Say which test moved most; tests on the score come before others."""
     on_score = [test for test in tests if test.name.startswith("score")]
     test = max(on_score or tests, key=lambda test: test.effect or 0)
     what = "The scores moved" if on_score else f"The {test.compares} moved"

@@ -1,4 +1,4 @@
-"""What is known of an interval once its batch has been scored: all that a report is made of."""
+"""What is known of an interval once its batch has been scored: all that a report is built from."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ from drift_monitor.scoring.reference_window import ReferenceWindow
 
 
 class Scoring(BaseModel):
-    """What scoring an interval leaves beside its score table.
+    """What scoring an interval gives besides its score table.
 
     Attributes
     ----------
     fingerprint : str
-        Of the detector that scored it.
+        Fingerprint of the detector that scored it.
     files : list of DataFile
         The batch's files.
     n_read : int
         Rows in them.
     rendered : list of RenderedExample
-        The rows of highest score.
+        The rows with the highest scores.
     labels : list of DataFile
-        Files by which labels arrived later.
+        Files of labels that arrived later.
     seconds : float, optional
-        How long it took; a report does not say.
+        How long it took; not in a report.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,7 +46,7 @@ class Scoring(BaseModel):
 
     @classmethod
     def of(cls, report: Report) -> Self:
-        """Return what a report says of the scoring of its interval."""
+        """Return what a report says about the scoring of its interval."""
         return cls(
             fingerprint=report.detector.fingerprint,
             files=report.data,
@@ -56,7 +56,7 @@ class Scoring(BaseModel):
         )
 
     def with_labels(self, labels: list[DataFile]) -> Self:
-        """Return the same with other files by which labels arrived."""
+        """Return a copy with other files of labels that arrived later."""
         return self.model_copy(update={"labels": labels})
 
 
@@ -67,7 +67,7 @@ class ScoredInterval:
     Attributes
     ----------
     monitor, interval : Monitor, Interval
-        Of which batch.
+        Which batch was scored.
     bundle : Bundle
         The detector that scored it.
     window : ReferenceWindow
@@ -75,9 +75,9 @@ class ScoredInterval:
     scores : pyarrow.Table
         The score table, complete or as scoring returns it.
     rejected : Counter of str
-        Reasons of the rows that could not be scored.
+        Reasons why rows could not be scored, with their number.
     scoring : Scoring
-        What scoring leaves beside.
+        What else scoring gave.
     """
 
     monitor: Monitor

@@ -127,8 +127,8 @@ def test_labels_of_a_part_of_the_rows_are_warned_of() -> None:
         [found] = found_warnings(part)
         return found
 
-    assert "150 of 600 rows have a label: what is said" in warning(np.arange(150))
-    assert "they are no random sample" in warning(np.argsort(-score)[:150])
+    assert "150 of 600 rows have a label: what the labels say" in warning(np.arange(150))
+    assert "they are not a random sample" in warning(np.argsort(-score)[:150])
 
 
 def found_warnings(table: pa.Table) -> list[str]:

@@ -51,7 +51,7 @@ def make_verdict(
         "harmful_drift": (
             "harm rate above the reference's, beyond its interval and the margin",
             f"{harm}: above the 1-point margin.",
-            "Look at the rows that are harmed, and fix the input or hold the "
+            "Look at the harmed rows, and fix the input or hold the "
             "predictions back before retraining.",
             [
                 f"drift-monitor rows {monitor} --date {case.interval} --outcome harmful",
