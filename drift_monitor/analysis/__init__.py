@@ -1,1 +1,1 @@
-"""What a batch shows: harm, accuracy, drift, where it is, and what corrections gain."""
+"""What a batch shows: harm, accuracy, drift, where they occur, and what corrections gain."""

@@ -19,7 +19,7 @@ NO_ESTIMATOR = (
 
 
 class DropErrorModel(Protocol):
-    """What an estimate asks of the accuracy estimator beside its probabilities."""
+    """What an estimate needs from the accuracy estimator besides its probabilities."""
 
     def drop_error(self, drop: float) -> float:
         """Return the standard deviation of the estimator's own error at an estimated drop."""
@@ -68,7 +68,8 @@ def compare_accuracy(
 def realised_accuracy(rows: ScoredRows, alpha: float = 0.05) -> Rate | None:
     """Return the share of labelled rows whose prediction is right, or None without labels.
 
-    What was served counts; where it was not logged, what the classifier says now.
+    The prediction is the one that was served; where it was not logged, what the classifier says
+    now.
     """
     labelled = int(np.count_nonzero(rows.label >= 0))
     return rate(int(np.count_nonzero(rows.correct)), labelled, alpha)
@@ -84,18 +85,18 @@ def estimated_accuracy(
 ) -> EstimatedAccuracy:
     """Estimate accuracy from the probabilities that each prediction is right.
 
-    The estimate is their mean. Its interval is that of the accuracy realised on the same rows,
-    whose variance about the estimate is Σ p(1 − p)/n², and of the estimator's own error, which
+    The estimate is their mean. Its interval allows for the accuracy realised on the same rows,
+    whose variance about the estimate is Σ p(1 − p)/n², and for the estimator's own error, which
     grows with the drop below the reference. The difference compares two populations: its variance
-    is that of the two means, and again the estimator's own error; on a batch like the reference
-    that error vanishes, so the test keeps its level there.
+    is that of the two means, plus the estimator's own error; on a batch like the reference that
+    error vanishes, so the test keeps its level there.
 
     Parameters
     ----------
     current, reference : (n,), (m,) float64
         Probabilities that a row's prediction is right, finite, at least one each.
     accuracy_estimator : AccuracyEstimator
-        Gives its own error.
+        Says how large its own error is.
     alpha : float
         1 − confidence of the intervals (normal).
     decides : bool

@@ -1,7 +1,7 @@
 """Corrections: where the class of M(AE(x)) is offered in the prediction's place, and what it gains.
 
 A correction is not always an improvement, so it is offered only where the accuracy estimator
-holds it for the likelier of the two classes.
+gives it the higher probability of being right.
 """
 
 import math
@@ -25,7 +25,7 @@ def proposed(rows: ScoredRows) -> NDArray[np.bool_]:
 def offered(rows: ScoredRows) -> NDArray[np.bool_]:
     """Return which proposed rows have the likelier class after reconstruction, (n,) bool.
 
-    Without an accuracy estimator every proposed one is offered, as in the paper (Figure 2).
+    Without an accuracy estimator every proposal is offered, as in the paper (Figure 2).
     """
     result = proposed(rows)
     if rows.probability_correct is None or rows.reconstruction_probability_correct is None:
@@ -34,7 +34,7 @@ def offered(rows: ScoredRows) -> NDArray[np.bool_]:
 
 
 def correction_pairs(rows: ScoredRows, class_names: Sequence[str]) -> list[Correction]:
-    """Return the pairs of classes that occur among the proposed rows, the most frequent first."""
+    """Return the pairs of classes that occur among the proposed rows, most frequent first."""
     n_classes = len(class_names)
     some = np.flatnonzero(proposed(rows))
     keys = rows.prediction[some] * n_classes + rows.reconstruction[some]
@@ -65,11 +65,12 @@ def correction_pairs(rows: ScoredRows, class_names: Sequence[str]) -> list[Corre
 def correction_gain(rows: ScoredRows, alpha: float = 0.05) -> CorrectionGain:
     """Return what the offered corrections are expected to gain, as a share of the batch's rows.
 
-    Nothing is expected without an estimator. What is realised is of the offered rows that have a
-    label, and not known where no row has one.
+    Without an estimator there is no expected gain. The realised gain is measured on the labelled
+    rows, as a share of them, and is None where no row has a label.
 
     Each corrected row changes the number of right predictions by +1, 0 or −1, with the estimator's
-    probabilities; the interval is the normal one of their sum, and takes the estimator at its word.
+    probabilities; the interval is the normal one for their sum, and takes the estimator at its
+    word.
     """
     all_proposed, given = proposed(rows), offered(rows)
     n = len(rows)
@@ -93,7 +94,7 @@ def correction_gain(rows: ScoredRows, alpha: float = 0.05) -> CorrectionGain:
 
 
 def corrected_classes(rows: ScoredRows) -> Classes:
-    """Return the class of each row after the corrections that are offered, (n,) int64."""
+    """Return the class of each row after the offered corrections, (n,) int64."""
     return np.where(offered(rows), rows.reconstruction, rows.prediction)
 
 

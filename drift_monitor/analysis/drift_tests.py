@@ -15,14 +15,14 @@ from drift_monitor.stats.ks import ks_test, minimum_detectable_d
 from drift_monitor.stats.multiple_testing import holm
 
 EMPTY = "one of the two samples is empty"
-ONE_CATEGORY = "fewer than two categories have rows enough"
+ONE_CATEGORY = "fewer than two categories have enough rows"
 
 Numbers = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
 class _Made(NamedTuple):
-    """A test before its p is adjusted, and the effect that it detects at a level, where made."""
+    """A test before its p is adjusted; if it was made, also the effect it detects at a level."""
 
     test: TwoSampleTest
     detectable: Callable[[float], float] | None
@@ -37,12 +37,12 @@ def drift_tests(
 ) -> list[TwoSampleTest]:
     """Return every test of the report.
 
-    On the adversarial score, of all, of harmful and of harmless rows; on confidence and entropy; on
-    the mix of predicted classes and of each segment. These are the family: p is adjusted by Holm
-    for their number, and doubled, because half of α is theirs and half is for harm. Harmful against
-    harmless rows of the batch is no drift test and stands outside.
+    The family has tests on the adversarial score of all rows, of the harmful and of the harmless
+    ones; on confidence and entropy; and on the mix of predicted classes and of each segment. p is
+    adjusted by Holm over the family, and doubled, because half of α is for the family and half for
+    harm. Harmful against harmless rows of the batch is not a drift test, and is outside the family.
 
-    Rows whose score, confidence or entropy is not finite count in no test.
+    Tests on score, confidence and entropy leave out rows where any of them is not finite.
     """
     here, there = current.rows, reference.rows
     score, reference_score = here.score[here.finite], there.score[there.finite]
@@ -70,8 +70,8 @@ def drift_tests(
         *_segment_mixes(here, there, policy),
     ]
     _adjust(made, policy)
-    # A set that was split by the score differs in it by construction, so `detector` has no such
-    # test; and it says how well the score tells harm, not that anything drifted.
+    # Rows that were split by the score differ in it by construction, so `detector` has no such
+    # test. The test says how well the score tells harm, not that anything drifted.
     if harm_by != "detector":
         compares = "score: harmless against harmful rows of the batch"
         separation = _ks("separation", compares, harmless, harmful, policy)
@@ -92,7 +92,7 @@ def _by_outcome(judged: JudgedRows) -> tuple[Numbers, Numbers]:
 
 
 def _adjust(made: Sequence[_Made], policy: Policy) -> None:
-    """Adjust p over the tests that were made, and say which of them found drift."""
+    """Adjust p over the tests that were made, and mark those that detect drift."""
     family = [(test, detectable) for test, detectable in made if detectable]
     adjusted = holm([test.p_value for test, _ in family if test.p_value is not None])
     level = policy.alpha / 2 / max(1, len(family))
@@ -141,7 +141,7 @@ def _unmade(
     sizes: tuple[int, int],
     policy: Policy,
 ) -> TwoSampleTest:
-    """Return a test of the family without any result; sizes are of the reference and the batch."""
+    """Return a test of the family without a result; sizes are of the reference and the batch."""
     return TwoSampleTest(
         name=name,
         kind=kind,

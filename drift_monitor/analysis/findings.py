@@ -24,7 +24,7 @@ from drift_monitor.scoring.scored_rows import Classes, ScoredRows
 from drift_monitor.stats.ks import ks_test
 
 SELECTED_ALPHA = 0.001
-"""Level at which labelled rows are held for selected by their scores: each report looks again."""
+"""Level at which labelled rows are called selected; low, as every report tests again."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Findings:
     outcome : (n,) int8
         Outcome of each scored row.
     corrected : (n,) int64
-        Class of each row after the corrections that are offered.
+        Class of each row after the offered corrections.
     labels_selected : bool
-        Whether the labelled rows are no random sample (`is_selected`).
+        Whether the labelled rows are not a random sample (`is_selected`).
     harm, accuracy, tests, slices, corrections, correction_gain
         As in `report.json`.
     """
@@ -63,8 +63,8 @@ def analyse(
 ) -> Findings:
     """Compare a batch with the reference window.
 
-    Half of α is spent on harm: by one rule, or by two where accuracy is estimated too, each
-    one-sided. That sets the confidence of the intervals of harm and accuracy, 1 − α or 1 − α/2.
+    Half of α is spent on harm: on one rule, or on two where the estimated accuracy decides too,
+    each one-sided. So the intervals of harm and accuracy have a confidence of 1 − α or 1 − α/2.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def analyse(
     class_names : sequence of str
         The detector's classes.
     policy : Policy
-        What tells harm, α, minimum effect, margin.
+        How harm is judged, α, minimum effect, margin.
     accuracy_estimator : AccuracyEstimator, optional
         The detector's.
 
@@ -124,9 +124,9 @@ def _choose_harm_by(
 
 
 def is_selected(rows: ScoredRows) -> bool:
-    """Whether the labelled rows are no random sample: their scores differ from the others'.
+    """Whether the labelled rows are not a random sample: their scores differ from the others'.
 
-    Rows that were labelled because they looked bad, or good, say nothing of the harm rate.
+    Rows that were labelled because they looked bad, or good, say nothing about the harm rate.
     """
     labelled = rows.finite & (rows.label >= 0)
     others = rows.finite & (rows.label < 0)

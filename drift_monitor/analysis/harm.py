@@ -23,7 +23,7 @@ HARMFUL, HARMLESS, LEFT_OUT = 1, 0, -1
 Outcomes = NDArray[np.int8]
 
 _WORDS = pa.array(["harmless", "harmful"])
-"""Of the outcomes 0 and 1 in a score table; null is left out."""
+"""Words for the outcomes 0 and 1 in a score table; left out is null."""
 
 DEFINITIONS: dict[HarmBy, str] = {
     "labels": "harmful where the prediction differs from the label",
@@ -64,9 +64,9 @@ def compare_harm(
     current, reference : (n,), (m,) int8
         Outcomes.
     harm_by : {"labels", "paired", "detector"}
-        What told them.
+        The basis they were judged on.
     margin : float
-        Smallest rise that is called harm.
+        Smallest rise that counts as harm.
     alpha : float
         1 − confidence of the intervals.
     """
@@ -150,7 +150,7 @@ def harm_rate(outcome: Outcomes, alpha: float = 0.05) -> Rate | None:
 
 
 def outcome_words(outcome: Outcomes) -> pa.Array:
-    """Return outcomes as a score table has them: `harmful`, `harmless`, or null where left out.
+    """Return outcomes as in a score table: `harmful`, `harmless`, or null where left out.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Two committed results against each other: two intervals, or two detectors on the same rows."""
+"""Compare two committed results: two intervals, or two detectors on the same rows."""
 
 from datetime import datetime
 
@@ -20,11 +20,11 @@ from drift_monitor.stats.ks import ks_test
 from drift_monitor.stats.proportions import difference_of_shares, rate, rate_difference
 
 ALPHA = 0.05
-"""1 − confidence of all intervals of a comparison."""
+"""1 − confidence of each interval in a comparison."""
 
 
 class Paired(ReportModel):
-    """A property of rows that both results hold: of each row in A, and in B."""
+    """A property of the rows that are in both results, compared row by row."""
 
     n: int
     agree: float
@@ -35,7 +35,7 @@ class Paired(ReportModel):
 
 
 class SameRows(ReportModel):
-    """What is found on the rows that both results hold."""
+    """The comparison on the rows that are in both results."""
 
     n: int
     only_in_a: int
@@ -68,7 +68,7 @@ class Side(ReportModel):
 
 
 class ScoreDistance(ReportModel):
-    """The two-sample KS test of the scores of A and of B, with an interval for D."""
+    """The two-sample KS test between the scores of A and of B, with an interval for D."""
 
     statistic: float
     low: float
@@ -81,10 +81,10 @@ class ScoreDistance(ReportModel):
 
 
 class IntervalComparison(ReportModel):
-    """Two results. Estimates are B minus A, at 95 % confidence.
+    """Two results compared. Differences are B minus A, with 95 % intervals.
 
-    `same_rows` is there where both are of the same data; then the differences of shares in it,
-    which use the pairing, are the narrower ones.
+    `same_rows` is given where both results are from the same data. Its differences use the pairing
+    of rows, so their intervals are narrower than those of the differences outside it.
     """
 
     a: Side
@@ -119,7 +119,7 @@ def compare_results(a: Result, b: Result) -> IntervalComparison:
         raise ComparisonError(
             f"{a.directory} and {b.directory} are of detectors with different classes (only in "
             f"the first: {_only(names, others)}; only in the second: {_only(others, names)}): "
-            "compare results about the same classes"
+            "compare results with the same classes"
         )
     one, other = (_judged_rows(result, tuple(names)) for result in (a, b))
     sides = _side(a, one), _side(b, other)
@@ -135,7 +135,9 @@ def compare_results(a: Result, b: Result) -> IntervalComparison:
         else:
             same_rows = compare_same_rows(keys, one, other, same_harm_by=same_harm_by)
             if not same_rows:
-                notes.append("the data are the same, but rows are named otherwise: none is paired")
+                notes.append(
+                    "the data are the same, but rows are named differently: no rows are paired"
+                )
     return IntervalComparison(
         a=sides[0],
         b=sides[1],
@@ -149,7 +151,7 @@ def compare_results(a: Result, b: Result) -> IntervalComparison:
 
 
 def _judged_rows(result: Result, names: tuple[str, ...]) -> JudgedRows:
-    """Return a result's rows, classes being numbers of `names`, and its report's outcomes."""
+    """Return a result's rows, with classes numbered by `names`, and its report's outcomes."""
     outcome = read_outcomes(result.scores[ScoreColumn.OUTCOME])
     return JudgedRows(ScoredRows.of(result.scores, names, ()), outcome)
 
@@ -212,7 +214,8 @@ def _notes(a: Report, b: Report) -> list[str]:
         )
     if a.detector.fingerprint != b.detector.fingerprint:
         notes.append(
-            "the detectors differ, so scores and flags differ by them too, not by the data alone"
+            "the detectors differ, so scores and flags differ because of them too, not only "
+            "because of the data"
         )
     if a.monitor != b.monitor and _data(a) != _data(b):
         notes.append("two monitors and two sets of data: differences have no single cause")
@@ -224,7 +227,7 @@ def _data(report: Report) -> list[str]:
 
 
 def content_keys(result: Result) -> pa.Array:
-    """Return what names each row of a result, files by their content.
+    """Return a key for each row of a result, which names its file by content.
 
     The same data may lie in two places.
     """
@@ -245,12 +248,12 @@ def content_keys(result: Result) -> pa.Array:
 def compare_same_rows(
     keys: tuple[pa.Array, pa.Array], a: JudgedRows, b: JudgedRows, *, same_harm_by: bool
 ) -> SameRows | None:
-    """Compare two results on the rows that both hold, or return None where there are none.
+    """Compare two results on the rows that are in both, or return None where there are none.
 
     Parameters
     ----------
     keys : pair of pyarrow.Array
-        From `content_keys`, of A and of B; none twice.
+        From `content_keys`, of A and of B, each without repeats.
     a, b : JudgedRows
         The rows.
     same_harm_by : bool
@@ -283,7 +286,8 @@ def compare_same_rows(
 def compare_paired(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> Paired:
     """Compare a property of the same n rows, n at least 1: B minus A.
 
-    p is of McNemar's exact test: that of the rows which differ, half are hits in A and half in B.
+    p is from McNemar's exact test: under its null hypothesis, half of the rows that differ are
+    hits in A, and half in B.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where drift and harm are: what the slices of one column contribute to the whole."""
+"""Where drift and harm occur: what the slices of one column contribute to the whole."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from drift_monitor.scoring.scored_rows import Segment, align_segments
 from drift_monitor.stats.proportions import rate, rate_difference
 
 SMALLEST_SLICE = 30
-"""Rows below which a slice is said to be too small."""
+"""With fewer rows, a slice is marked as too small."""
 
 
 class Side(NamedTuple):
@@ -23,7 +23,7 @@ class Side(NamedTuple):
     codes : (n,) int64
         Which of the k values each row has.
     outcome : (n,) int8
-        Their outcomes.
+        The rows' outcomes.
     below : (n,) bool
         Whether the score is at or below the one at which D of all rows occurs.
     """
@@ -49,7 +49,7 @@ def find_slices(
     class_names : sequence of str
         The detector's classes.
     location : float, optional
-        Score at which D of all rows occurs; none where it was not tested.
+        Score at which D of all rows occurs; None where it was not tested.
     alpha : float
         1 − confidence of the intervals.
     """
@@ -95,8 +95,8 @@ def compare_slices(
 
         Σ (s h − s' h') = difference of the harm rates,    Σ ± (s' F' − s F) = D,
 
-    where a dash stands for the reference. A slice contributes by being more frequent and by being
-    worse. (h counts rows that are judged; so does s in the first sum.)
+    where a dash marks the reference. A slice contributes by being more frequent and by being
+    worse. (h is over judged rows only, and so is s in the first sum.)
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def compare_slices(
     values : sequence of str
         Values of the column.
     current, reference : Side
-        The batch; the reference, None where it does not hold the column.
+        The batch; the reference, None where it lacks the column.
     alpha : float
         1 − confidence of the intervals.
     """

@@ -109,8 +109,8 @@ def _row_warnings(counts: Counts, rejected: Counter[str], data: DataConfig) -> l
         )
     if counts.non_finite:
         warnings.append(
-            f"{counts.non_finite:,} of {counts.scored:,} scored rows have no finite score; all "
-            "tests and estimates leave them out."
+            f"{counts.non_finite:,} of {counts.scored:,} scored rows have no finite score; they "
+            "are left out of tests and estimates."
         )
     if data.label and counts.scored and not counts.labelled:
         warnings.append(

@@ -119,7 +119,8 @@ def test_two_detectors_on_the_same_rows_are_paired_whatever_the_order() -> None:
     assert same.correct
     assert (same.harmful.agree, same.correct.agree) == (1, 1)
     assert found.notes == [
-        "the detectors differ, so scores and flags differ by them too, not by the data alone"
+        "the detectors differ, so scores and flags differ because of them too, not only because of "
+        "the data"
     ]
 
 
@@ -165,7 +166,7 @@ def test_rows_whose_ids_name_no_single_row_are_not_paired(ids: list[str | None])
 def test_rows_that_are_named_otherwise_are_not_paired() -> None:
     comparison = compare_results(result(QUIET), result(replace(QUIET, row_ids=False)))
     assert comparison.same_rows is None
-    assert "named otherwise" in comparison.notes[0]
+    assert "named differently" in comparison.notes[0]
 
 
 def test_harm_that_is_judged_in_two_ways_is_not_compared() -> None:
