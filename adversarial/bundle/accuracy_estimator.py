@@ -25,19 +25,19 @@ from adversarial.bundle.accuracy_model import (
 from adversarial.errors import ModelError
 
 MIN_ROWS = 50
-"""Labelled normal rows that an estimator needs: with fewer, their own accuracy is hardly known."""
+"""Labelled normal rows that an estimator needs: with fewer, even their own accuracy is vague."""
 CLEAN_SHARE = 0.5
-"""Of the weight in the fit, what normal rows have together."""
+"""Share of the weight in the fit that normal rows have together."""
 WITHIN_95 = 1.96
 """Standard deviations to each side that hold 95 % of a normal distribution."""
 SMALLEST_DROP = 0.01
-"""Below it an error is not set in relation to the drop."""
+"""Smaller drops count as this one in the ratio of error to drop."""
 ATTACKS = ("fgsm", "pgd", "ddn")
 """Families that are attacks (`adversarial.training.accuracy_rows`)."""
 ROWS_AT_ONCE = 65_536
 """Bounds the memory of a prediction."""
 CLEAN = ""
-"""Stands for a family where rows are normal."""
+"""The family of normal rows."""
 
 Floats = NDArray[np.float64]
 Names = NDArray[np.str_]
@@ -45,30 +45,30 @@ Coefficients = tuple[tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat], 
 
 
 class AccuracyEstimator(BaseModel):
-    """From score, confidences and classes of a row to the probability that its class is right.
+    """Maps a row's score, confidences and classes to the probability that its class is right.
 
-    With φ = (1, log-odds of the confidence of M(x), the same of M(AE(x)), ln(S(x) + 0.001)), each
-    but the first moved and scaled by a fixed number, and b a vector for all classes plus one for
-    the class at hand, which the penalty draws towards zero:
+    Let φ = (1, log-odds of the confidence of M(x), those of M(AE(x)), ln(S(x) + 0.001)), each but
+    the first shifted and scaled by fixed numbers, and let b be a vector shared by all classes plus
+    one for the class at hand, which the penalty draws towards zero:
 
-    - where M(x) and M(AE(x)) name one class, it is right with probability σ(φ · b);
-    - where they name two, the prediction, the reconstruction's class, or neither is right, with
-      probabilities in proportion to exp(φ · b₁), exp(φ · b₂) and 1.
+    - where M(x) and M(AE(x)) give the same class, it is right with probability σ(φ · b);
+    - where they differ, the prediction, the reconstruction's class, or neither is right, with
+      probabilities proportional to exp(φ · b₁), exp(φ · b₂) and 1.
 
-    Classes have vectors of their own because what spoils inputs is not spread evenly: images that
-    fade, for one, end up in a few classes.
+    Each class has a vector of its own because degraded inputs do not spread evenly over the
+    classes: faded images, for example, end up in a few of them.
 
     Attributes
     ----------
     class_names : tuple of str
         The detector's classes.
     agreeing : tuple of 4-tuples of float
-        b: of all classes, then of each.
+        b: the shared vector, then one per class.
     prediction, reconstruction : tuple of 4-tuples of float
         b₁, by the class of M(x), and b₂, by that of M(AE(x)).
     drop_error_ratio : float
-        Ratio of the estimator's own error to the drop it estimates (`drop_error`), found by leaving
-        out one corruption at a time.
+        Ratio of the estimator's own error to the drop it estimates (`drop_error`), measured by
+        leaving out one corruption at a time.
     n_clean, n_changed : int
         Rows that it was fitted on: normal ones, and corrupted or attacked ones.
     families : tuple of str
@@ -93,9 +93,9 @@ class AccuracyEstimator(BaseModel):
     ) -> AccuracyEstimator:
         """Fit an estimator.
 
-        Normal rows have half of the weight, each family of changed ones an equal part of the rest.
-        Afterwards all log-odds are moved by one number, so that the mean estimate of the normal
-        rows is their accuracy.
+        Normal rows get half of the weight, and the families of changed rows share the rest equally.
+        All log-odds are then shifted by one number, so that the mean estimate of the normal rows is
+        their accuracy.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class AccuracyEstimator(BaseModel):
         Returns
         -------
         probability_correct, reconstruction_probability_correct : (n,) float64
-            Between 0 and 1. Equal where both name one class; else their sum is at most 1.
+            Between 0 and 1. Equal where both give the same class; otherwise their sum is at most 1.
 
         Raises
         ------
@@ -167,9 +167,9 @@ class AccuracyEstimator(BaseModel):
     def drop_error(self, drop: float) -> float:
         """Return the standard deviation of the estimator's own error.
 
-        It is the error of a batch's estimated accuracy, apart from the chance of which rows it
-        holds. Reference and batch share the estimator, so that where it sees no drop it adds no
-        error to the comparison.
+        This is the error of a batch's estimated accuracy beyond the chance of which rows the batch
+        holds. Reference and batch share the estimator, so where it sees no drop it adds no error to
+        the comparison.
 
         Parameters
         ----------
@@ -191,10 +191,11 @@ def _fit(rows: Rows, family: Names, n_classes: int, start: Floats | None = None)
 
 
 def _drop_error_ratio(rows: Rows, family: Names, severity: Floats, fitted: Floats) -> float:
-    """Fit without each corruption in turn, and compare its accuracy with what is estimated of it.
+    """Fit without each corruption in turn, and compare its accuracy with the estimate.
 
-    The ratio r is the least for which 95 % of the cells, a corruption at one severity each, have an
-    error within 1.96 standard deviations, r · drop and that of the cell's rows taken together.
+    The ratio r is the smallest for which 95 % of the cells (one corruption at one severity) have an
+    error within 1.96 standard deviations, made up of r · drop and the sampling error of the cell's
+    rows.
     """
     clean = family == CLEAN
     needed = []

@@ -17,7 +17,7 @@ from scipy import optimize, sparse, special
 from adversarial.errors import ModelError
 
 PENALTY = 1e-4
-"""Of squared coefficients, against a mean log-likelihood."""
+"""Weight of the squared coefficients relative to the mean log-likelihood."""
 SMALLEST_ODDS = 1e-4
 """Probabilities are kept this far from 0 and 1, so that their log-odds are within ±9.2."""
 SMALLEST_SCORE = 1e-3
@@ -37,7 +37,7 @@ Classes = NDArray[np.int64]
 
 
 class Rows(NamedTuple):
-    """What the model takes of n rows, and, where there are labels, which class is right.
+    """The model's input for n rows and, where there are labels, which class is right.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Rows(NamedTuple):
     right: Classes
 
     def classes(self) -> tuple[Classes, Classes, Classes]:
-        """Return the class that each of the three parts of the model speaks of."""
+        """Return the classes that the three parts of the model are about."""
         return self.prediction, self.prediction, self.reconstruction
 
     def take(self, rows: NDArray[np.bool_]) -> Rows:
@@ -67,7 +67,7 @@ class Rows(NamedTuple):
 
 
 def read_rows(table: pa.Table, class_names: Sequence[str], first: int = 0) -> Rows:
-    """Return what the model takes of a score table's rows, of which the first is row `first`.
+    """Return the model's input for a score table's rows; messages count them from `first`.
 
     Raises
     ------
@@ -126,7 +126,8 @@ def probabilities(rows: Rows, coefficients: Floats) -> tuple[Floats, Floats]:
     rows : Rows
         n rows.
     coefficients : (3, 1 + n_classes, 4) float64
-        Of rows that agree, of the prediction and of the reconstruction's class where they differ.
+        For rows whose two classes agree, then for the prediction and for the reconstruction's class
+        where they differ.
 
     Returns
     -------
@@ -143,7 +144,7 @@ def probabilities(rows: Rows, coefficients: Floats) -> tuple[Floats, Floats]:
 
 
 def log_odds(rows: Rows, coefficients: Floats) -> Floats:
-    """Return φ · b of the three parts, (3, n), each by the class that it speaks of."""
+    """Return φ · b of the three parts, (3, n), each with the b of its class."""
     parts = zip(coefficients, rows.classes(), strict=True)
     return np.stack(
         [
@@ -156,7 +157,7 @@ def log_odds(rows: Rows, coefficients: Floats) -> Floats:
 def fit_coefficients(
     rows: Rows, weights: Floats, n_classes: int, start: Floats | None = None
 ) -> Floats:
-    """Return the coefficients of greatest penalised likelihood.
+    """Return the coefficients that maximise the penalised likelihood.
 
     Parameters
     ----------
@@ -208,10 +209,10 @@ def fit_coefficients(
 
 
 def move_to_accuracy(rows: Rows, coefficients: Floats) -> Floats:
-    """Move the log-odds of every prediction by one number: the mean estimate becomes the accuracy.
+    """Shift all log-odds by one number, so that the mean estimate is the accuracy.
 
-    Half a row is counted as right and half a row as wrong, so that an accuracy of 0 or 1 is within
-    reach.
+    Half a right row and half a wrong row are added to the count, so that an accuracy of 0 or 1 can
+    be reached.
     """
     target = (np.count_nonzero(rows.right == 0) + 0.5) / (len(rows.right) + 1)
 

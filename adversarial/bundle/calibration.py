@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Threshold and reference window of a detector, and what else is made of the window's rows.
+    """Threshold and reference window of a detector, and what else is derived from that window.
 
-    Without arguments it is that of a detector that has not been calibrated: it flags nothing.
+    Without arguments it is that of an uncalibrated detector, which flags nothing.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Calibration:
         Estimates from a row's outputs how likely its prediction is to be right.
     feature_quantiles : dict of str to list of float, optional
         Quantiles of each feature over the reference rows, at `QUANTILE_PROBABILITIES`, in the units
-        that the classifier takes; of flat rows only.
+        that the classifier takes; for flat rows only.
     created : datetime, optional
         When the reference window was scored, UTC.
     """
@@ -52,13 +52,13 @@ class Calibration:
 
     @classmethod
     def from_window(cls, window: pa.Table, fpr: float) -> Calibration:
-        """Return the calibration that scored normal rows give.
+        """Return the calibration derived from scored normal rows.
 
         Parameters
         ----------
         window : pyarrow.Table
-            Score table of normal rows that the autoencoder was not trained on, as `reference`;
-            what in it depends on the threshold is recomputed.
+            Score table of normal rows that the autoencoder was not trained on, like `reference`;
+            what depends on the threshold is recomputed.
         fpr : float
             ε_FPR: at most this share of the rows is flagged.
 

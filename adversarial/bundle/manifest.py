@@ -26,12 +26,12 @@ ACCURACY = "accuracy.json"
 """The estimator of the probability that a prediction is right; not in every bundle."""
 
 FEATURE_QUANTILES = "feature_quantiles.json"
-"""Quantiles of each feature over the reference rows; only of flat rows, not in every bundle."""
+"""Quantiles of each feature over the reference rows; flat rows only, and not in every bundle."""
 
 QUANTILE_PROBABILITIES = tuple(i / 100 for i in range(101))
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]
-"""What a classifier gives: probabilities, unnormalised log-probabilities, or a single unit's p."""
+"""A classifier's output: probabilities, unnormalised log-probabilities, or a single unit's p."""
 
 
 class BundleError(DriftMonitorError):
@@ -39,7 +39,7 @@ class BundleError(DriftMonitorError):
 
 
 class InputSpec(BaseModel):
-    """What one row is to the classifier.
+    """What the classifier takes as one row.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class InputSpec(BaseModel):
         Shape of one row: (height, width, channels) of an image, or (features,).
     value_range : (float, float)
         The values that the bytes 0 and 255 of an image file or of an unsigned 8-bit tensor stand
-        for; those between are linear. Floating-point rows are taken as they are.
+        for; those in between are interpolated linearly. Floating-point rows are taken as they are.
     feature_names : tuple of str, optional
         Names of the columns of a flat row, in order.
     """
@@ -71,14 +71,14 @@ class Manifest(BaseModel):
     temperature : float
         T of the training target (Eq. 9).
     classifier_output : {"softmax", "logits", "sigmoid"}, optional
-        What the SavedModel in `classifier/` gives; not there where the classifier is a `.keras`
-        file, which ends in probabilities.
+        What the SavedModel in `classifier/` outputs; absent where the classifier is a `.keras`
+        file, which outputs probabilities.
     ensemble_weights : tuple of float
-        w_j of Eq. 10 and 11, one per autoencoder; the classifier's own vote has the rest to 1.
+        w_j of Eq. 10 and 11, one per autoencoder; the rest up to 1 is the classifier's own vote.
     training : dict
         Summary of the training run: rows, epochs, seed, losses.
     reference_created : datetime, optional
-        When the reference window was scored, UTC; not known of older bundles.
+        When the reference window was scored, UTC; unknown for older bundles.
     sha256 : dict of str to str
         SHA-256 of every other file of the bundle, by name.
     """
@@ -91,7 +91,7 @@ class Manifest(BaseModel):
     threshold: float = Field(ge=0, allow_inf_nan=False)
     fpr: float = Field(gt=0, lt=1)
     temperature: float = Field(gt=0)
-    # Left out of the file where there is none: older bundles' own SHA-256 holds without it.
+    # Left out of the file when None: older bundles, written without it, keep their SHA-256.
     classifier_output: OutputKind | None = Field(default=None, exclude_if=lambda kind: kind is None)
     ensemble_weights: tuple[float, ...] = Field((1.0,), min_length=1)
     training: dict[str, Any] = {}

@@ -50,7 +50,7 @@ _QUANTILES = TypeAdapter(
 class Bundle:
     """A bundle whose files were all present and unaltered when it was read; no model is loaded.
 
-    What is read of it is kept, so that nothing is parsed twice.
+    What is read from it is kept, so that nothing is parsed twice.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Bundle:
     manifest : Manifest
         The content of `detector.json`.
     fingerprint : str
-        SHA-256 of `detector.json`, which holds those of the other files: names the detector.
+        SHA-256 of `detector.json`, which holds those of the other files: identifies the detector.
     """
 
     path: Path
@@ -67,7 +67,7 @@ class Bundle:
     fingerprint: str
 
     def is_in_place(self) -> bool:
-        """Whether its directory still holds this detector: by `detector.json`, without hashing."""
+        """Say whether the directory still holds this detector, by its `detector.json` alone."""
         try:
             text = (self.path / MANIFEST).read_bytes()
         except OSError:
@@ -84,14 +84,14 @@ class Bundle:
         Raises
         ------
         BundleError
-            If it is of a version that this one cannot read.
+            If it was written by a version whose files this one cannot read.
         """
         return self._accuracy_estimator
 
     def feature_quantiles(self) -> dict[str, list[float]] | None:
         """Return each feature's quantiles over the reference rows, by name; None if not kept.
 
-        They are those at `QUANTILE_PROBABILITIES`, in the units that the classifier takes.
+        They are taken at `QUANTILE_PROBABILITIES`, in the units that the classifier takes.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class Bundle:
         return self._feature_quantiles
 
     def calibration(self) -> Calibration:
-        """Return threshold and reference window, and what is made of its rows.
+        """Return the threshold, the reference window and what is derived from that window.
 
         Errors as in `accuracy_estimator` and `feature_quantiles`.
         """
@@ -128,7 +128,7 @@ class Bundle:
         if ACCURACY not in self.manifest.sha256:
             return None
         from adversarial.bundle.accuracy_estimator import (
-            AccuracyEstimator,  # needs SciPy; DAG files are parsed
+            AccuracyEstimator,  # needs SciPy, too slow where DAG files are parsed
         )
 
         return self._read_json(ACCURACY, AccuracyEstimator.model_validate_json)
@@ -156,7 +156,7 @@ def read_bundle(source: str | Path | Bundle) -> Bundle:
     ----------
     source : str, Path or Bundle
         The directory. A bundle that was verified before is returned as it is, unless its directory
-        holds another by now: that one is then read and verified.
+        now holds another, which is then read and verified.
 
     Raises
     ------
@@ -221,7 +221,8 @@ def bundle_lock(
     source : str, Path or Bundle
         The directory. Where there is none, there is nothing to wait for.
     exclusive : bool
-        Wait until nobody reads the bundle, and let nobody begin to: for `write_bundle`.
+        Wait until nobody is reading the bundle, and keep others from starting to: for
+        `write_bundle`.
     """
     return lock_directory(_directory(source), shared=not exclusive)
 

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from adversarial.errors import ModelError
 
 CONFIDENCE = 0.95
-"""Of the interval for the false positive rate."""
+"""Confidence of the interval for the false positive rate."""
 
 ROUNDING = 1e-9
 """Keeps 0.07 · 100 = 7.000000000000001 and 0.29 · 100 = 28.999999999999996 whole."""
 
 
 class FalsePositiveRate(NamedTuple):
-    """Share of normal rows above a threshold: `n_above` of `n` seen, `low` to `high` to come."""
+    """Normal rows above a threshold: `n_above` of `n` seen, a share `low` to `high` of new ones."""
 
     n_above: int
     n: int
@@ -30,7 +30,7 @@ class FalsePositiveRate(NamedTuple):
 
 
 def check_fpr(fpr: float, n: int) -> None:
-    """Raise ModelError unless `fpr` is between 0 and 1 and allows to flag one of `n` rows."""
+    """Raise ModelError unless `fpr` is between 0 and 1 and allows one of `n` rows to be flagged."""
     if not 0 < fpr < 1:
         raise ModelError(f"fpr is {fpr}: expected a share between 0 and 1")
     if fpr * n < 1 - ROUNDING:
@@ -73,15 +73,15 @@ def threshold_from_scores(scores: NDArray[np.float64], fpr: float) -> float:
 def false_positive_rate(
     scores: NDArray[np.float64], threshold: float, confidence: float = CONFIDENCE
 ) -> FalsePositiveRate:
-    """Return the interval of the share of new normal rows that `threshold` will flag.
+    """Return an interval for the share of new normal rows that `threshold` will flag.
 
     Where `threshold` is one of `scores` and k of the n scores lie above it, the share of the
     population above it is distributed as Beta(k + 1, n − k), whatever the distribution of the
     scores is, as long as it is continuous (Wilks 1941, "Determination of Sample Sizes for Setting
     Tolerance Limits"). The interval is the middle part of that distribution. Where many scores
-    equal the threshold its upper end is Clopper and Pearson's, and still holds.
+    equal the threshold, its upper end is Clopper and Pearson's, and still holds.
 
-    It speaks of rows that are drawn like those of `scores`, not of drifted ones.
+    It holds for rows drawn like those of `scores`, not for drifted ones.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def false_positive_rate(
     threshold : float
         t, one of `scores`.
     confidence : float
-        Chance that the interval holds the rate, over draws of the n rows.
+        Chance that the interval contains the rate, over draws of the n rows.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def false_positive_rate(
             f"none of {n} normal rows scores at or below the threshold of {threshold:g} nats: "
             "choose it from their scores by a false positive rate"
         )
-    from scipy import stats  # not at start-up: DAG files are parsed with this module
+    from scipy import stats  # imported late: parsing a DAG file imports this module
 
     tail = (1 - confidence) / 2
     rate = stats.beta(n_above + 1, n - n_above)
@@ -163,7 +163,7 @@ def correct_flagged(
 
 
 def apply_threshold(window: pa.Table, threshold: float) -> pa.Table:
-    """Return the reference window as scoring with another threshold would have made it.
+    """Return the reference window as if it had been scored with another threshold.
 
     Parameters
     ----------

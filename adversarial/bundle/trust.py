@@ -1,7 +1,7 @@
-"""Opt-ins: what a model file needs beyond Keras's own layers, and what a user lets it have.
+"""Opt-ins: what a model file needs beyond Keras's own layers, and what a user allows it.
 
-A model file's description is read as data here; nothing in it is imported, built or run, which
-needs no Keras.
+A model file's description is read as data here; nothing in it is imported, built or run, so that
+Keras is not needed.
 """
 
 import json
@@ -25,7 +25,7 @@ _BUILT_IN_PACKAGES = {"keras", "keras_cv", "keras_hub", "keras_nlp"}
 
 
 def check_opt_in(name: str) -> str:
-    """Return `name` if it is of the form of an opt-in.
+    """Return `name` if it has the form of an opt-in.
 
     Raises
     ------
@@ -34,8 +34,8 @@ def check_opt_in(name: str) -> str:
     """
     if name not in (LAMBDA, SAVED_MODEL) and not _OBJECT.fullmatch(name):
         raise ModelError(
-            f"{name!r} is no opt-in: expected {LAMBDA}, {SAVED_MODEL}, or a class or function as "
-            "package.module:Name"
+            f"{name!r} is not an opt-in: expected {LAMBDA}, {SAVED_MODEL}, or a class or function "
+            "as package.module:Name"
         )
     return name
 
@@ -72,7 +72,7 @@ def missing_from_bundle(bundle: Bundle, trust: Sequence[str]) -> list[str]:
 
 
 def refusal(path: Path, missing: Sequence[str]) -> str:
-    """Return the sentence that refuses `path` for want of opt-ins and says how to give them."""
+    """Return the sentences that refuse `path` for lack of opt-ins and say how to give them."""
     what = ", ".join(
         {
             LAMBDA: "a Lambda layer, whose Python code is in the file",
@@ -90,7 +90,7 @@ def refusal(path: Path, missing: Sequence[str]) -> str:
         f"trust: [{', '.join(missing)}] in the monitor's YAML, "
         f"{' '.join(f'--trust {opt_in}' for opt_in in missing)} for 'drift-monitor fit' or "
         f"'drift-monitor reference'{where}. "
-        "Else build the model from Keras's own layers and save it again"
+        "Otherwise build the model from Keras's own layers and save it again"
     )
 
 
@@ -107,7 +107,7 @@ def _description(path: Path) -> Any:
         with h5py.File(path) as file:
             return json.loads(file.attrs["model_config"])
     except (OSError, KeyError, ValueError, AttributeError, zipfile.BadZipFile):
-        return None  # no model file; whoever loads it says so
+        return None  # not a model file; whoever loads it says so
 
 
 def _needed(node: Any, keras_names: Container[str]) -> Iterator[str]:

@@ -27,7 +27,7 @@ def autoencoder_files(n: int) -> list[str]:
 
 
 def write_calibration(directory: Path, calibration: Calibration) -> None:
-    """Write the files of a bundle that its calibration consists of, but for what is None."""
+    """Write the files of a bundle's calibration, leaving out what is None."""
     if calibration.reference is not None:
         pq.write_table(calibration.reference, directory / REFERENCE, compression="zstd")
     if calibration.accuracy_estimator is not None:
@@ -43,7 +43,7 @@ def write_bundle(
     """Write a bundle to the directory `path`, whole or not at all.
 
     The files are written to a directory beside it, which is then renamed. A bundle that is already
-    there is replaced, once nobody reads it (`bundle_lock`); anything else is not.
+    there is replaced once nobody is reading it (`bundle_lock`); anything else is not.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def check_replaceable(path: Path) -> None:
     for parent in path.resolve().parents:
         if (parent / MANIFEST).exists():
             raise BundleError(
-                f"{path} lies inside the detector bundle {parent}, which may hold its own files "
-                "only; name another directory"
+                f"{path} lies inside the detector bundle {parent}, which may hold only its own "
+                "files; name another directory"
             )
     if path.exists() and not (path / MANIFEST).exists() and (path.is_file() or any(path.iterdir())):
         raise BundleError(
@@ -104,26 +104,26 @@ def rewrite_bundle(
     fill: Callable[[Path], None] | None = None,
     **changes: object,
 ) -> None:
-    """Write a bundle again, there or elsewhere: files copied but for some, fields changed.
+    """Write a bundle again, in place or elsewhere, with some files replaced and fields changed.
 
     Parameters
     ----------
     bundle : Bundle
         The bundle as it was read.
     path : str or Path
-        The directory to make. What a symbolic link points to is replaced, and not the link.
+        The directory to make. Of a symbolic link, the target is replaced, not the link.
     replaced : frozenset of str
         Names of files that are not copied.
     fill : callable, optional
-        Given a directory, writes the files that take the place of those.
+        Given a directory, writes the files that take their place.
     **changes
         Fields of the manifest.
 
     Raises
     ------
     BundleError
-        If a file that is copied is no longer what it was when the bundle was read, or `path` is
-        something else than a bundle.
+        If a copied file has changed since the bundle was read, or `path` is something other than a
+        bundle.
     """
     kept = {name: sha for name, sha in bundle.manifest.sha256.items() if name not in replaced}
 
@@ -138,8 +138,8 @@ def rewrite_bundle(
         for name, expected in kept.items():
             if digests[name] != expected:
                 raise BundleError(
-                    f"{bundle.path / name} has been replaced while the bundle was in use: nothing "
-                    "has been changed; run the command again"
+                    f"{bundle.path / name} was replaced while the bundle was in use: nothing has "
+                    "been changed; run the command again"
                 )
         return bundle.manifest.model_copy(update=changes | {"sha256": digests})
 

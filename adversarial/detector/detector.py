@@ -27,7 +27,7 @@ from adversarial.statistics import entropy
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the detector says of n rows.
+    """The detector's output for n rows.
 
     Attributes
     ----------
@@ -36,19 +36,20 @@ class Prediction:
     flagged : (n,) bool
         S(x) > t.
     prediction : (n,) int64
-        Class of the largest M(x).
+        Class with the largest M(x).
     defended_prediction : (n,) int64
-        Class that the defence of Figure 2 answers: of the largest M(AE(x)), or of an ensemble's
-        vote, on flagged rows; `prediction` on the others.
+        Class given by the defence of Figure 2: `reconstruction_prediction` on flagged rows,
+        `prediction` on the others.
     reconstruction_prediction : (n,) int64
-        The same of every row, flagged or not.
+        Class with the largest M(AE(x)), or the class an ensemble votes for; of every row, flagged
+        or not.
     confidence : (n,) float32
         Largest M(x), 0 to 1.
     entropy : (n,) float64
         Entropy of M(x) in nats, 0 to ln(number of classes).
     reconstruction_confidence : (n,) float32
-        Probability of `reconstruction_prediction` in M(AE(x)), 0 to 1; of an ensemble, its mean,
-        weighted.
+        Probability of `reconstruction_prediction` in M(AE(x)), 0 to 1; for an ensemble, its
+        weighted mean.
     """
 
     score: NDArray[np.float64]
@@ -61,7 +62,7 @@ class Prediction:
     reconstruction_confidence: NDArray[np.float32]
 
     def to_table(self, class_names: Sequence[str]) -> pa.Table:
-        """Return the columns that score tables have: classes by name."""
+        """Return the columns of a score table, with classes by name."""
         names = pa.array(class_names, pa.string())
         return pa.table(
             {
@@ -83,8 +84,8 @@ class AdversarialDetector:
     and on flagged rows they and the classifier vote (`adversarial.detector.ensemble`).
 
     The score of Eq. 6, S(x) = D_KL(M(x) ‖ M(AE(x))), is computed on probabilities clipped once to
-    [1e-7, 1] and not rescaled (`adversarial.losses.kl_divergence`). The classifier is used as it
-    is handed in, in inference mode, and never changed.
+    [1e-7, 1] and not rescaled (`adversarial.losses.kl_divergence`). The classifier is used as
+    given, in inference mode, and never changed.
 
     Parameters
     ----------
@@ -100,8 +101,8 @@ class AdversarialDetector:
     input_spec : InputSpec, optional
         Shape and units of a row; the classifier's input shape and [0, 1] when not given.
     calibration : Calibration, optional
-        Threshold, reference window and what else is made of normal rows; flags nothing when not
-        given. `calibrated` makes one.
+        Threshold, reference window and what else is derived from normal rows; nothing is flagged
+        without it. `calibrated` makes one.
     provenance : Provenance, optional
         Where the autoencoders come from.
     runtime : Runtime, optional
@@ -165,12 +166,12 @@ class AdversarialDetector:
 
     @property
     def bundle(self) -> Bundle | None:
-        """What it was loaded from."""
+        """The bundle that it was loaded from; None if it was not loaded from one."""
         return self.provenance.bundle
 
     @property
     def fingerprint(self) -> str | None:
-        """Fingerprint of the bundle that it was loaded from; None where it was not."""
+        """Fingerprint of that bundle; None if it was not loaded from one."""
         return None if self.bundle is None else self.bundle.fingerprint
 
     def score(self, x: NDArray[np.float32], batch_size: int = 512) -> NDArray[np.float64]:
@@ -217,7 +218,7 @@ class AdversarialDetector:
     def probabilities(
         self, x: NDArray[np.float32], batch_size: int = 512
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return M(x) and M(AE(x)), (n, n_classes) each; of an ensemble the weighted mean.
+        """Return M(x) and M(AE(x)), (n, n_classes) each; for an ensemble, its weighted mean.
 
         Parameters and errors as in `score`.
         """
@@ -225,7 +226,7 @@ class AdversarialDetector:
         return outputs.probabilities, self._mean(outputs.reconstruction_probabilities)
 
     def reconstruct(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return AE(x), (n, *input_shape); of an ensemble that of the greatest weight."""
+        """Return AE(x), (n, *input_shape); in an ensemble, AE with the greatest weight."""
         autoencoder = self.autoencoders[int(np.argmax(self.weights))]
         reconstruction: NDArray[np.float32] = keras.ops.convert_to_numpy(
             autoencoder(x, training=False)
@@ -233,7 +234,7 @@ class AdversarialDetector:
         return reconstruction
 
     def calibrated(self, x: NDArray[np.float32], fpr: float) -> AdversarialDetector:
-        """Return this detector with the threshold and the reference window that normal rows give.
+        """Return this detector with a threshold and a reference window from normal rows.
 
         Parameters
         ----------
@@ -241,7 +242,7 @@ class AdversarialDetector:
             Normal rows that the autoencoder was not trained on.
         fpr : float
             ε_FPR, between 0 and 1: at most this share of `x` is flagged. The threshold t is the
-            smallest score in `x` with no greater share above it.
+            smallest score in `x` that leaves no larger share above it.
 
         Raises
         ------
@@ -254,7 +255,7 @@ class AdversarialDetector:
     def replace(
         self, *, calibration: Calibration | None = None, provenance: Provenance | None = None
     ) -> AdversarialDetector:
-        """Return a detector of the same models with what is given in place of its own.
+        """Return a detector with the same models and with what is given in place of this one's.
 
         With another calibration it is no longer the detector that a bundle holds: unless a
         provenance is given too, the new one has no `bundle`.
@@ -290,12 +291,12 @@ class AdversarialDetector:
 
     @classmethod
     def load(cls, source: str | Path | Bundle, trust: Sequence[str] = ()) -> AdversarialDetector:
-        """Load a bundle, in Keras safe mode but for what is trusted.
+        """Load a bundle, in Keras safe mode except for what is trusted.
 
         Parameters
         ----------
         source : str, Path or Bundle
-            The directory, or the bundle in it, whose files are then not hashed again
+            The directory, or the bundle read from it, whose files are then not hashed again
             (`adversarial.bundle.read.read_bundle`).
         trust : sequence of str
             Opt-ins that the classifier needs: "Lambda", "SavedModel", or a custom class or function
@@ -306,14 +307,14 @@ class AdversarialDetector:
         BundleError
             If a file is missing, extra or altered; names the file.
         ModelError
-            If a model cannot be loaded, or not without an opt-in; names the file and the opt-in.
+            If a model cannot be loaded, or needs an opt-in; names the file and the opt-in.
         """
         from adversarial.detector.saving import load_detector
 
         return load_detector(source, trust)
 
     def _mean(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the mean over the autoencoders by weight, (n, m, k) to (n, k)."""
+        """Return the weighted mean over the autoencoders, (n, m, k) to (n, k)."""
         shares = normalise_weights(self.weights, np.float32)
         mean: NDArray[np.float32] = np.einsum("j,njk->nk", shares, probabilities)
         return mean

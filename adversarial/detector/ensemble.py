@@ -29,7 +29,7 @@ def check_weights(weights: Sequence[float] | None, n_autoencoders: int) -> tuple
         raise ModelError(
             f"the ensemble's weights are {', '.join(f'{w:g}' for w in result)}: expected "
             f"{n_autoencoders}, one per autoencoder, each above 0, and their sum at most 1; the "
-            "classifier's own prediction has the rest"
+            "classifier's own prediction gets the rest"
         )
     return result
 
@@ -37,9 +37,9 @@ def check_weights(weights: Sequence[float] | None, n_autoencoders: int) -> tuple
 def combine_scores(scores: NDArray[np.float64], weights: Sequence[float]) -> NDArray[np.float64]:
     """Return the ensemble's score: the mean of its members' scores, weighted by w_j / Σ w.
 
-    The mean keeps the unit and the range of one score, so that a threshold means the same; a row is
-    high if the members agree that its prediction does not survive reconstruction. The classifier
-    itself has no part in it: its own divergence from M(x) is zero.
+    The mean keeps the unit and the range of a single score, so that a threshold keeps its meaning;
+    a row scores high if the members agree that its prediction does not survive reconstruction. The
+    classifier itself has no part in it: its own divergence from M(x) is zero.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def normalise_weights(weights: Sequence[float], dtype: DTypeLike = np.float64) -
     weights : sequence of m numbers
         w_j.
     dtype : data type
-        In which the shares are computed.
+        Type that the shares are computed in.
 
     Returns
     -------
@@ -92,10 +92,9 @@ def vote(
     corrected: NDArray[np.float32],
     weights: Sequence[float],
 ) -> NDArray[np.int64]:
-    """Return the class with most votes: w_j for the class of M(AE_j(x)), 1 − Σ w_j for M(x)'s.
+    """Return the class with the most votes: w_j for the class of M(AE_j(x)), 1 − Σ w_j for M(x)'s.
 
-    Eq. 10 and 11. Where classes have equally many votes, that of the greatest weighted mean
-    probability wins.
+    Eq. 10 and 11. Ties go to the class with the greatest weighted mean probability.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where a detector's models come from."""
+"""Where a detector's models came from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Provenance:
     training : dict
         Summary of the training run: rows, epochs, seed, losses.
     bundle : Bundle, optional
-        What the detector was loaded from.
+        The bundle that the detector was loaded from.
     """
 
     temperature: float = 1.0

@@ -1,6 +1,6 @@
 """The seam between a detector and what computes its outputs: one call, one pass.
 
-Another runtime (a different inference engine for the same models) is a callable of the same
+Another runtime (a different inference engine for the same models) is a callable with the same
 signature as `TensorFlowRuntime`.
 """
 
@@ -17,7 +17,7 @@ from adversarial.losses import kl_divergence
 
 
 class Outputs(NamedTuple):
-    """What one pass over n rows gives."""
+    """The outputs of one pass over n rows."""
 
     probabilities: NDArray[np.float32]
     """M(x), (n, n_classes)."""
@@ -38,8 +38,9 @@ class Runtime(Protocol):
 class TensorFlowRuntime:
     """M(x), AE(x), M(AE(x)) and the KL divergence in one compiled TensorFlow graph.
 
-    Plain graph, no XLA: on CPUs XLA's convolutions are the slower ones. The divergence is taken in
-    float64 of float32 probabilities, because ln(p/q) near p = q loses what float32 holds.
+    Plain graph, no XLA: XLA's convolutions are slower on CPUs. The divergence of the float32
+    probabilities is computed in float64, because ln(p/q) near p = q loses the digits that float32
+    has.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class TensorFlowRuntime:
     Raises
     ------
     ModelError
-        If Keras runs on another backend.
+        If Keras runs on a backend other than TensorFlow.
     """
 
     def __init__(self, classifier: keras.Model, autoencoders: Sequence[keras.Model]) -> None:

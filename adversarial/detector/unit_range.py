@@ -1,7 +1,7 @@
-"""A detector of rows in units of their own, as one of rows in [0, 1].
+"""A detector of rows in their own units, wrapped as one of rows in [0, 1].
 
-Attacks by name (`adversarial.attacks.named`) and corruptions are made for values in [0, 1]:
-their steps and norms are shares of what a value can be.
+Attacks by name (`adversarial.attacks.named`) and corruptions are made for values in [0, 1]: their
+steps and norms are fractions of a value's range.
 """
 
 from dataclasses import replace
@@ -16,16 +16,16 @@ from adversarial.detector.detector import AdversarialDetector
 Rows = NDArray[np.float32]
 
 SMALLEST_SPAN = 1e-6
-"""Least width of a range, so that what is constant can be scaled, and no attack moves it."""
+"""Smallest width of a range: a constant feature can be scaled, and no attack moves it."""
 
 
 class UnitRange:
-    """The range of a row's values: maps rows to [0, 1] and a detector to one of such rows.
+    """The range of a row's values: maps rows to [0, 1], and a detector to one of such rows.
 
     Parameters
     ----------
     low, high : float, or (n_features,) arrays
-        What become 0 and 1.
+        The values that become 0 and 1.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class UnitRange:
         return scaled
 
     def wrap(self, detector: AdversarialDetector) -> AdversarialDetector:
-        """Return the detector that says of scaled rows what `detector` says of the rows."""
+        """Return a detector that gives for scaled rows what `detector` gives for the rows."""
         if np.all(self.low == 0) and np.all(self.span == 1):
             return detector
         shape = detector.input_spec.shape
@@ -64,7 +64,7 @@ class UnitRange:
             weights=detector.weights,
             class_names=detector.class_names,
             input_spec=InputSpec(shape=shape),
-            # Its quantiles are in the units of the features, which the scaled rows have left.
+            # The quantiles are in the features' own units, which scaled rows no longer have.
             calibration=replace(detector.calibration, feature_quantiles=None),
             provenance=detector.provenance,
         )

@@ -220,7 +220,7 @@ REFUSED: dict[str, Refused] = {
     "misspelt opt-in": (
         of(head(layers.Dense(3))),
         {"trust": ["lambda"]},
-        "'lambda' is no opt-in: expected Lambda",
+        "'lambda' is not an opt-in: expected Lambda",
     ),
     "opt-in to no module": (
         of(head(layers.Dense(3))),
