@@ -1,7 +1,7 @@
 """Rows to fit an accuracy estimator on: labelled normal rows, corrupted and attacked in many ways.
 
-Every way is made of values in [0, 1] (`detector.unit_range`): an image's between the ends of its
-value range, a flat row's between the least and the greatest of each feature. Nothing leaves them.
+All changes are made to values in [0, 1] (`detector.unit_range`), and stay there: 0 and 1 are the
+ends of an image's value range, or the smallest and largest value of each feature of flat rows.
 """
 
 from collections.abc import Collection, Iterator
@@ -22,16 +22,16 @@ Rows = NDArray[np.float32]
 Classes = NDArray[np.int64]
 
 MAX_CLEAN = 2_000
-"""Normal rows that changed copies are made of, at most."""
+"""At most this many normal rows are copied and changed."""
 ROWS = 500
-"""Of them that are changed in one way, at one severity."""
+"""How many of them are changed in one way, at one severity."""
 ATTACKED_ROWS = 200
-"""The same of an attack that takes many steps."""
+"""The same for attacks that take many steps."""
 IMAGE_SEVERITIES = (1, 3, 5)
 DEVIATIONS = (0.25, 0.5, 1.0, 2.0)
 """Noise and shifts of flat rows, in standard deviations of each feature."""
 SHARES = (0.1, 0.25, 0.5, 1.0)
-"""Features of a flat row that are swapped or lost."""
+"""Shares of a flat row's features that are swapped or lost."""
 FGSM_RADII = (0.01, 0.02, 0.05, 0.1, 0.2)
 PGD_RADII = (0.02, 0.1)
 
@@ -70,13 +70,13 @@ def calibration_rows(
     Parameters
     ----------
     detector : AdversarialDetector
-        What scores them, and whose classifier is attacked.
+        Scores the copies; its classifier is attacked.
     x : (n, *input_shape) float32
         Normal rows that neither model was trained on, in the units the classifier takes.
     y : (n,) int64
         Their true classes.
     seed : int
-        Draws the rows and all that is random in what is done to them.
+        Seed of the drawing of rows and of whatever is random in the changes.
     families : collection of str, optional
         Only these corruptions and attacks; all when not given.
 
@@ -112,14 +112,14 @@ def _unit_range(detector: AdversarialDetector, x: Rows) -> UnitRange:
     if len(detector.input_spec.shape) == 1:
         return UnitRange(x.min(axis=0), x.max(axis=0))
     low, high = detector.input_spec.value_range
-    # Floating-point images are taken as they are and may have another range than the declared one.
+    # Floating-point images are taken as they are, and may exceed the declared range.
     return UnitRange(min(low, float(x.min())), max(high, float(x.max())))
 
 
 def _corrupted(
     x: Rows, y: Classes, seed: int, families: Collection[str] | None
 ) -> Iterator[Changed]:
-    """Yield corrupted rows, each cell made of rows of its own drawing."""
+    """Yield corrupted rows; each corruption and severity draws its own."""
     is_image = x.ndim == 4 and x.shape[-1] in (1, 3)
     ways = [(name, float(s)) for name in CORRUPTIONS for s in IMAGE_SEVERITIES]
     if is_image and x.shape[-1] == 1:
@@ -142,7 +142,7 @@ def _corrupted(
 def _corrupt_flat(
     x: Rows, drawn: NDArray[np.int64], family: str, severity: float, rng: np.random.Generator
 ) -> Rows:
-    """Return the drawn rows with noise, shifted features, or features of other rows or of none."""
+    """Return the drawn rows with noise, shifted features, or features swapped or lost."""
     rows = x[drawn]
     if family == "noise":
         rows = rows + severity * x.std(axis=0) * rng.standard_normal(rows.shape)
@@ -163,7 +163,7 @@ def _attacked(
         near, right = x[:ROWS], y[:ROWS]
         step = FGSM(epsilon=max(FGSM_RADII)).run(model, near, right).x_adv - near
         for radius in FGSM_RADII:
-            # The full step, cut off, is the step of the smaller radius: one gradient does for all.
+            # The largest step, clipped, is the step of a smaller radius: one gradient serves all.
             yield Changed("fgsm", radius, near + np.clip(step, -radius, radius), right)
     few, right = x[:ATTACKED_ROWS], y[:ATTACKED_ROWS]
     if "pgd" in wanted:

@@ -1,4 +1,4 @@
-"""Augmentation of images: each batch is shown moved and mirrored, as the classifier learnt it."""
+"""Augmentation of images: each batch is moved and mirrored, as in the classifier's training."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from adversarial.errors import ModelError
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Moves each image by chance, and mirrors half of them (He et al. 2016, section 4.2).
+    """Moves each image at random, and mirrors half of them (He et al. 2016, section 4.2).
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Augmentation:
     flip : bool
         Mirror half of the images, left to right.
     fill : float
-        What comes in at an edge, in the units of the images: black.
+        What fills the edges, in the units of the images: black.
     """
 
     shift: int = 0
@@ -37,7 +37,7 @@ class Augmentation:
         Raises
         ------
         ModelError
-            If the rows are no images.
+            If the rows are not images.
         """
         if images.ndim != 4:
             raise ModelError(

@@ -1,9 +1,9 @@
-"""Training that can be killed: a checkpoint after every epoch, and batches that repeat.
+"""Training that can be killed: a checkpoint after every epoch, and reproducible batches.
 
-A run that is resumed ends with the weights of one that was never stopped. Keras alone cannot give
-that: its shuffling depends on the epochs that went before, and its files leave out the random
-states of layers such as Dropout. Here the order of epoch k and the random states it begins with
-follow from the seed and k alone; a checkpoint holds the weights and the optimiser.
+A resumed run ends with the same weights as one that was never stopped. Keras alone cannot do that:
+its shuffling depends on the epochs before, and its files leave out the random states of layers such
+as Dropout. Here the order of rows in epoch k and the random states it starts with depend only on
+the seed and k; a checkpoint holds the weights and the optimiser.
 """
 
 import itertools
@@ -26,7 +26,7 @@ from adversarial.files import describe_changes, replace_file, write_json
 STATE = "state.json"
 WEIGHTS = "epoch-{:04d}.weights.h5"
 MONITORED = "val_loss"
-"""The value of the history by which an epoch is the best."""
+"""The history value that decides which epoch is best."""
 
 Arrays = Mapping[str, NDArray[Any]]
 Augment = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
@@ -39,7 +39,7 @@ class CheckpointError(DriftMonitorError):
 
 
 class TrainingError(DriftMonitorError):
-    """A training run came to nothing."""
+    """A training run failed."""
 
 
 class Checkpoints:
@@ -48,22 +48,23 @@ class Checkpoints:
     Parameters
     ----------
     directory : Path
-        Made if it is missing. Other runs need other directories.
+        Created if it is missing. Every run needs its own.
     settings : mapping
-        What the weights depend on, as JSON holds it. A run is resumed with the same settings only.
+        What the weights depend on, as JSON values. A run can only be resumed with the same
+        settings.
     resume : bool
-        Go on from the checkpoint that lies there, if there is one; otherwise start from the
+        Continue from the checkpoint in the directory, if there is one; otherwise start from the
         beginning.
     keep : int
-        Number of epochs whose weights stay: the last ones or, with `patience`, those of the least
-        validation loss.
+        Number of epochs whose weights are kept: the last ones or, with `patience`, those with the
+        lowest validation loss.
     patience : int, optional
         The run is over when the validation loss has not improved for this many epochs.
 
     Raises
     ------
     CheckpointError
-        If the checkpoint that lies there was made with other settings, or cannot be read.
+        If the checkpoint in the directory was made with other settings, or cannot be read.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Checkpoints:
         patience: int | None = None,
     ) -> None:
         self.directory = directory
-        # How many epochs are kept, and which, cannot be changed once others are gone.
+        # How many epochs are kept, and which, cannot be changed once the others are gone.
         kept = {"snapshots": keep, "best by": None if patience is None else MONITORED}
         self.settings = json.loads(json.dumps({**settings, **kept}))
         self.keep = keep
@@ -95,7 +96,7 @@ class Checkpoints:
         return max(map(len, self.history.values()), default=0)
 
     def chosen(self) -> list[int]:
-        """Return the numbers, from 1, of the epochs that stay: the best, or the last, first."""
+        """Return the numbers, from 1, of the epochs that are kept, best or last one first."""
         if self.patience is None:
             return list(range(self.epochs, 0, -1)[: self.keep])
         values = self.history.get(MONITORED, [])
@@ -107,7 +108,7 @@ class Checkpoints:
         return sorted(range(1, self.epochs + 1), key=lambda epoch: values[epoch - 1])[: self.keep]
 
     def is_exhausted(self) -> bool:
-        """Say whether the best epoch lies `patience` epochs back; without it, never."""
+        """Say whether the best epoch lies `patience` epochs back; never without a patience."""
         if self.patience is None or not self.epochs:
             return False
         return self.epochs - self.chosen()[0] >= self.patience
@@ -168,16 +169,16 @@ class Checkpoints:
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """Training rows in batches that repeat: seed and number of an epoch give its order.
+    """Training rows in reproducible batches: the seed and an epoch's number give its order.
 
     Parameters
     ----------
     x : (n, …) array
         Training rows.
     y : (n, …) array, a dict of them, or a callable
-        Targets; a callable gives those of a batch of rows as they are trained on.
+        Targets; a callable maps a batch of rows, augmented, to its targets.
     batch_size : int
-        Rows in a step.
+        Rows per step.
     seed : int
         Seed of the shuffling and the augmentation.
     augment : callable, optional
@@ -196,7 +197,7 @@ class Batches:
         return math.ceil(len(self.x) / self.batch_size)
 
     def from_epoch(self, first: int) -> Iterator[tuple[Any, Any]]:
-        """Yield batches for ever, from the beginning of the epoch with the number `first`."""
+        """Yield batches for ever, from the start of epoch number `first`."""
         for epoch in itertools.count(first):
             rng = np.random.default_rng([self.seed, epoch])
             order = rng.permutation(len(self.x))
@@ -212,7 +213,7 @@ class Batches:
 
 
 class _EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # keras is untyped
-    """Seeds each epoch, commits it, and stops the run when it has not improved for long."""
+    """Seeds each epoch, commits it, and stops the run when its patience is exhausted."""
 
     def __init__(self, checkpoints: Checkpoints, seed: int) -> None:
         super().__init__()
@@ -233,8 +234,8 @@ class _EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # keras is un
         if broken:
             raise TrainingError(
                 f"{' and '.join(broken)} of epoch {self.checkpoints.epochs + 1} is not finite: the "
-                "training has diverged; lower the learning rate, or weights and temperatures that "
-                "are out of the ordinary"
+                "training has diverged; lower the learning rate, or any unusual weights and "
+                "temperatures"
             )
         self.checkpoints.save(self.model, {**(logs or {}), "seconds": seconds})
         self.model.stop_training |= self.checkpoints.is_exhausted()
@@ -254,14 +255,14 @@ def fit(
     Parameters
     ----------
     model : keras.Model
-        Built and compiled; trained in place. Where the checkpoints have a patience it ends with the
-        best epoch's weights, else with the last one's.
+        Built and compiled; trained in place. If the checkpoints have a patience, it ends with the
+        best epoch's weights, otherwise with the last one's.
     batches : Batches
         Training rows and targets.
     checkpoints : Checkpoints
         Checkpoints of this run.
     epochs : int
-        Number of epochs in all, those before a resumption included.
+        Total number of epochs, including those before a resumption.
     validation : (x, y), optional
         Held-out rows; adds `val_` values to the history.
     verbose : int or "auto"
@@ -306,5 +307,5 @@ def fit(
 
 
 def checkpoint_dir(output: Path) -> Path:
-    """Return where the checkpoints of a detector lie until its bundle is written: beside it."""
+    """Return where a detector's checkpoints are kept, beside its bundle, until that is written."""
     return output.with_name(f"{output.name}.training")

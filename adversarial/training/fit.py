@@ -46,7 +46,7 @@ class Training:
         The autoencoder's weights after the epochs that were asked for, in the order of
         `keras.Model.get_weights`. The first are those it was left with.
     precision : str
-        What the forward and backward passes ran in.
+        Precision of the forward and backward passes.
     """
 
     history: History
@@ -71,7 +71,7 @@ def fit_autoencoder(
     classifier : keras.Model
         M; its output must be probabilities, (n, n_classes). It is not changed.
     autoencoder : keras.Model
-        AE, from the input space of M to itself. The weights it starts from are its maker's.
+        AE, from the input space of M to itself. Training starts from the weights it has.
     x : (n, *input_shape) float32 array
         Normal rows; no labels are needed.
     settings : TrainingSettings, optional
@@ -79,8 +79,8 @@ def fit_autoencoder(
     checkpoint_dir : Path, optional
         Where a checkpoint is put after every epoch; a temporary directory when not given.
     resume : bool
-        Go on from the checkpoint in `checkpoint_dir`, if there is one. The weights end up the same
-        as those of a run that was never stopped.
+        Continue from the checkpoint in `checkpoint_dir`, if there is one. The weights end up the
+        same as those of a run that was never stopped.
     verbose : int or "auto"
         As in `keras.Model.fit`.
 
@@ -93,8 +93,8 @@ def fit_autoencoder(
     ------
     ModelError
         If the classifier's output is not a probability distribution, the shapes of classifier,
-        autoencoder and rows do not agree, a hidden layer is not there, or rows that are no images
-        are to be augmented.
+        autoencoder and rows do not agree, a hidden layer does not exist, or rows that are not
+        images are to be augmented.
     CheckpointError
         If the checkpoint was made with other settings or data.
     TrainingError
@@ -116,9 +116,9 @@ def fit_autoencoder(
     monitored = with_hidden(classifier, [layer.name for layer in objective.hidden])
     monitored = fold_batch_normalization(monitored)
     targets_of = Targets(monitored, rows, objective, seed)
-    if augmentation:  # what is wrong with it is better said here than from within Keras's loop
+    if augmentation:  # an error is clearer here than from inside Keras's loop
         targets_of(augmentation(rows[:1], np.random.default_rng(seed)))
-    # Of rows that stay as they are, once and not once per epoch.
+    # Without augmentation the rows, and so their targets, are the same in every epoch.
     fixed = None if augmentation else targets_of(rows)
     validation = (held_out, targets_of(held_out)) if n_validation else None
     initial = autoencoder.get_weights()
@@ -170,7 +170,7 @@ def fit_autoencoder(
             return train("float32", directory, resume)
         again = directory / "float32"
         if again.exists():
-            if resume:  # bfloat16 has been found wanting
+            if resume:  # bfloat16 has failed the check before
                 return train("float32", again, resume)
             shutil.rmtree(again)
         training = train("bfloat16", directory, resume)
@@ -198,8 +198,8 @@ def _check_rows(autoencoder: keras.Model, x: NDArray[np.float32]) -> None:
 def _fixed_settings(settings: TrainingSettings, precision: Precision) -> dict[str, Any]:
     """Return the settings that a run must be resumed with: what the weights depend on."""
     result = asdict(settings) | {"precision": precision}
-    # A run may be resumed for more epochs, if their number does not give the learning rate; how
-    # many snapshots stay, and whether the best, is known to the checkpoints.
+    # A run may be resumed for more epochs, unless the learning rate depends on their number. The
+    # checkpoints know how many snapshots are kept, and whether those are the best.
     for name in ("epochs", "patience", "snapshots"):
         del result[name]
     if settings.schedule == "cosine":

@@ -16,7 +16,7 @@ from adversarial.models.checks import check_probabilities
 from adversarial.training.objective import Objective
 
 TARGET_ROWS = 1024
-"""Rows of a pass that computes targets."""
+"""Rows per pass when targets are computed."""
 
 
 class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
@@ -24,7 +24,7 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
 
     The classifier sits in a closure, out of sight of Keras's attribute tracking: its variables are
     not among this model's, so neither its weights nor its `trainable` need touching. Nor is the
-    standardisation tracked, which would be missed as a layer never built.
+    standardisation tracked: Keras would complain that such a layer was never built.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
         sample_weight: Any = None,  # noqa: ARG002
         training: bool = True,  # noqa: ARG002
     ) -> Any:
-        """Return the objective's mean over the batch, and what regularises the autoencoder.
+        """Return the objective's mean over the batch, plus the autoencoder's regularisation.
 
         `y` holds M(x)_T and the hidden targets (`Targets`).
         """
@@ -118,18 +118,18 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
 
 
 def with_hidden(classifier: keras.Model, names: Sequence[str]) -> keras.Model:
-    """Return a model of the same layers that gives M(x) and the flattened outputs of some of them.
+    """Return a model with the same layers that outputs M(x) and some of them, flattened.
 
     Its outputs are named `probabilities`, `hidden_0`, `hidden_1` and so on.
 
     Raises
     ------
     ModelError
-        If a layer is not there, or the classifier's layers form no graph to take one from.
+        If a layer does not exist, or the classifier's layers form no graph to take it from.
     """
     try:
         inputs, outputs = classifier.inputs[0], {"probabilities": classifier.outputs[0]}
-    except AttributeError:  # written as a class of its own: no graph to look into
+    except AttributeError:  # a subclassed model: no graph to look into
         inputs = keras.Input(classifier.input_shape[1:])
         outputs = {"probabilities": classifier(inputs)}
     layers = {layer.name: layer for layer in classifier.layers}
@@ -147,7 +147,7 @@ def with_hidden(classifier: keras.Model, names: Sequence[str]) -> keras.Model:
 
 
 class Targets:
-    """What the autoencoder is to match, of any rows.
+    """What the autoencoder is to match, for any rows.
 
     Parameters
     ----------
@@ -163,14 +163,14 @@ class Targets:
     Attributes
     ----------
     projections : list of (n_features, dimension) arrays
-        One per hidden layer. The entries are normal, scaled so that what a projection gives of the
-        first training rows has variance 1.
+        One per hidden layer. The entries are normal, scaled so that the projected features of the
+        first training rows have variance 1.
 
     Raises
     ------
     ModelError
-        If nothing of the classifier is to be matched, and its output of the first training row is
-        no probability distribution; where it is matched, the targets themselves are checked.
+        If nothing of the classifier is to be matched, and its output for the first training row is
+        not a probability distribution; otherwise the targets themselves are checked.
     """
 
     def __init__(
@@ -190,20 +190,20 @@ class Targets:
             self.projections.append((drawn / max(spread, 1e-7)).astype(np.float32))
 
     def by(self, monitored: keras.Model) -> "Targets":
-        """Return the same targets as a copy of M gives them, such as one in mixed precision."""
+        """Return the same targets, computed by a copy of M such as one in mixed precision."""
         other = copy.copy(self)
         other._monitored = monitored
         return other
 
     def __call__(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Return M(x)_T and the hidden layers' features: projected, but where that is trained.
+        """Return M(x)_T and the hidden layers' features, projected unless that is trained.
 
-        Nothing where reconstruction alone is trained for: then M is not asked.
+        Empty where reconstruction is the only objective: M is not run then.
 
         Raises
         ------
         ModelError
-            If the classifier's output is no probability distribution.
+            If the classifier's output is not a probability distribution.
         """
         objective = self._objective
         if not objective.asks_classifier:

@@ -20,7 +20,7 @@ from adversarial.training.settings import TrainingSettings
 from adversarial.training.temperature import choose_temperature
 
 MIN_ROWS_TO_CHOOSE = 20
-"""Below that, a choice of the temperature rests on a row or two."""
+"""With fewer, the choice of the temperature would rest on a row or two."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Plan:
     ----------
     autoencoders : sequence of str
         One training run each: names of architectures ("auto", "image", "dense", "cifar10"; see
-        `models.autoencoders.make_autoencoder`), or `.keras` files with a model of one's own,
-        which is trained on from the weights it has. Several make an ensemble.
+        `models.autoencoders.make_autoencoder`), or `.keras` files with models of one's own, which
+        are trained further from the weights they have. Several make an ensemble.
     weights : sequence of float, optional
-        w_j of the members in the order of runs and, in a run, of snapshots, the newest (or best)
-        first. Equal shares of 1 when not given.
+        w_j of the members, in the order of the runs and, within a run, of its snapshots, the newest
+        (or best) first. Equal shares of 1 when not given.
     latent_dim : int, optional
         Width of the bottleneck; the architecture's own when not given.
     choose_temperature : bool
@@ -97,18 +97,18 @@ def train_members(
     plan : Plan
         What to train.
     checkpoint_dir : Path
-        Where the checkpoints are put, a directory for each run.
+        Where the checkpoints are kept, in a directory for each run.
     value_range : (float, float)
         Smallest and largest value of a pixel.
     resume : bool
-        Go on where checkpoints leave off.
+        Continue where checkpoints leave off.
     verbose : int or "auto"
         As in `keras.Model.fit`.
 
     Raises
     ------
     ModelError
-        If an autoencoder is unknown, cannot be loaded, or has another shape than the rows.
+        If an autoencoder is unknown, cannot be loaded, or does not have the shape of the rows.
     CheckpointError
         If checkpoints were made with other settings or data.
     """
@@ -120,7 +120,7 @@ def train_members(
             return load_model(Path(name))
         return make_autoencoder(name, x, latent_dim=plan.latent_dim, value_range=value_range)
 
-    # What is wrong with the last one should not come to light after the first one's training.
+        # An error in the last one should come to light before the first one is trained.
     for name in plan.autoencoders:
         make(name)
     summary: dict[str, Any] = {

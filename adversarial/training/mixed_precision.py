@@ -1,7 +1,7 @@
-"""Mixed precision: bfloat16 where the hardware is fast in it, and the proof that it does no harm.
+"""Mixed precision: bfloat16 where the hardware is fast at it, and the check that it does no harm.
 
 Only the passes of a training run in bfloat16; weights, optimiser and the scores of a detector are
-float32 always.
+always float32.
 """
 
 from pathlib import Path
@@ -24,8 +24,8 @@ CONFIDENCE = 0.95
 def bfloat16_is_fast() -> bool:
     """Say whether the device that Keras computes on has units for bfloat16.
 
-    A GPU has tensor cores for it from compute capability 8.0 on; a CPU says so by its flags
-    AVX512-BF16 or AMX-BF16, which Linux lists in /proc/cpuinfo.
+    A GPU has tensor cores for it from compute capability 8.0 on; a CPU has the flag AVX512-BF16 or
+    AMX-BF16, which Linux lists in /proc/cpuinfo.
     """
     match keras.backend.backend():
         case "tensorflow":
@@ -75,7 +75,7 @@ def mixed_copy(model: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(model, clone_function=copy_layer)
     copy.set_weights(model.get_weights())
     for layer in copy._flatten_layers():
-        # A Normalization layer that was adapted computes with what it derives from its weights.
+        # A Normalization layer that was adapted computes with values derived from its weights.
         if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
             layer.finalize_state()
     return copy
@@ -86,8 +86,8 @@ def find_disagreement(
 ) -> str | None:
     """Compare what mixed precision and float32 make of the same weights and rows.
 
-    A training run in bfloat16 is sound where the model it trained is the model that will score. Two
-    things must agree within what the sample leaves open: the threshold at ε_FPR 5 % (its 95 %
+    A training run in bfloat16 is sound if the model it trained behaves like the one that will
+    score. Two things must agree within sampling error: the threshold at ε_FPR 5 % (its 95 %
     interval by order statistics), and the area under the ROC curve that tells the rows from the
     same rows under Gaussian noise of half their standard deviation (Hanley & McNeil 1982).
 
@@ -103,7 +103,7 @@ def find_disagreement(
     Returns
     -------
     str or None
-        What does not agree, in words.
+        What does not agree, in words; None if everything does.
     """
     noise = np.random.default_rng(seed).normal(0, 0.5, x.shape) * x.std(axis=0)
     pair = np.concatenate([x, x + noise.astype(np.float32)])
@@ -117,7 +117,7 @@ def find_disagreement(
     threshold = float(np.quantile(mixed[:n], 1 - CHECKED_FPR))
     if not low <= threshold <= high:
         return (
-            f"the threshold in bfloat16, {threshold:.3g} nats, lies outside of {low:.3g} to "
+            f"the threshold in bfloat16, {threshold:.3g} nats, lies outside {low:.3g} to "
             f"{high:.3g}, the {CONFIDENCE:.0%} interval in float32"
         )
     areas = [roc_area(scores[:n], scores[n:]) for scores in (exact, mixed)]
@@ -146,6 +146,6 @@ def _scores(
 
 
 def _area_error(area: float, n: int) -> float:
-    """Return the standard error of the area, of n rows each (Hanley & McNeil 1982)."""
+    """Return the standard error of the area, for n rows of each kind (Hanley & McNeil 1982)."""
     both = area / (2 - area) + 2 * area**2 / (1 + area) - 2 * area**2
     return float(np.sqrt((area * (1 - area) + (n - 1) * both) / n**2))

@@ -30,7 +30,7 @@ class HiddenLayer:
         if self.dimension < 2:
             raise ModelError(
                 f"the hidden layer {self.name!r} is to be projected to {self.dimension} values, "
-                "of which a softmax says nothing: dimension is to be 2 or more"
+                "but a softmax of fewer than two says nothing: expected a dimension of 2 or more"
             )
 
 
@@ -44,7 +44,7 @@ class Objective:
         Weight of D_KL(M(x)_T ‖ M(AE(x))) (Eq. 5).
     mse : float
         Weight of the reconstruction's squared error; alone (kl = 0) it is the baseline AE^MSE. An
-        autoencoder that standardises its images (the paper's of CIFAR-10) is compared with
+        autoencoder that standardises its images (the paper's for CIFAR-10) is compared with
         standardised ones.
     temperature : float
         T of the target M(x)_T (Eq. 9); below 1 sharpens it.
@@ -52,11 +52,11 @@ class Objective:
         Layers whose projected features are matched (Eq. 7 and 8).
     projection : {"fixed", "trained"}
         ψ of Eq. 8: a random projection, or one that is trained together with the autoencoder.
-        Neither corrects better: of 2,000 held-out Fashion-MNIST images under FGSM, ε = 0.1, 74.2 %
-        are brought back with the fixed one and 73.9 % with the trained one (difference +0.2 ± 1.2
-        points over 3 seeds; `benchmarks.training.hidden_layer`). The fixed one is the default
-        because it cannot make its own task easy: the trained one's divergence falls to 0.007 nats,
-        the fixed one's to 0.089, and the images are corrected no better for it.
+        Neither corrects better: of 2,000 held-out Fashion-MNIST images under FGSM, ε = 0.1, the
+        fixed one brings back 74.2 % and the trained one 73.9 % (difference +0.2 ± 1.2 points over 3
+        seeds; `benchmarks.training.hidden_layer`). The fixed one is the default because it cannot
+        make its own task easy: the trained one's divergence falls to 0.007 nats, the fixed one's
+        only to 0.089, yet the images are corrected no better for it.
     """
 
     kl: float = 1.0
@@ -69,12 +69,12 @@ class Objective:
         weights = [self.kl, self.mse, *(layer.weight for layer in self.hidden)]
         if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
             raise ModelError(
-                f"the objective has the weights {weights}: give one above 0, none below"
+                f"the objective has the weights {weights}: give at least one above 0, none below"
             )
         if not 0 < self.temperature < math.inf:
             raise ModelError(f"temperature is {self.temperature}: expected a number above 0")
 
     @property
     def asks_classifier(self) -> bool:
-        """Whether anything of the classifier is matched, not the reconstruction alone."""
+        """Whether anything of the classifier is matched, rather than the reconstruction alone."""
         return bool(self.kl or self.hidden)

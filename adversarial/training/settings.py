@@ -23,11 +23,11 @@ class TrainingSettings:
     epochs : int
         Passes over the training rows.
     batch_size : int
-        Rows in a step.
+        Rows per step.
     learning_rate : float
         Learning rate of the optimiser; above 0.
     schedule : {"constant", "cosine"}
-        "cosine" lowers the learning rate to zero by half a cosine over the epochs.
+        "cosine" lowers the learning rate to zero along half a cosine over the epochs.
     validation_split : float
         Share of the rows, 0 or more and below 1, that is held out for the validation loss. They are
         drawn at random by `seed`.
@@ -42,7 +42,7 @@ class TrainingSettings:
         Number of epochs whose weights are kept: the last ones or, with `patience`, the best.
     precision : {"auto", "float32", "bfloat16"}
         Precision of the forward and backward passes; weights and optimiser are always float32.
-        "auto" takes bfloat16 where the hardware is fast in it, checks afterwards that it scores as
+        "auto" takes bfloat16 where the hardware is fast at it, checks afterwards that it scores as
         float32 does, and trains again in float32 if it does not
         (`adversarial.training.mixed_precision`).
     seed : int

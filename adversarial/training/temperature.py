@@ -49,9 +49,10 @@ def choose_temperature(
         How the autoencoder is to be trained; the objective's temperature, `epochs`, `patience` and
         `snapshots` are ignored. The seed also gives the weights that it starts from.
     temperatures : sequence of float
-        Candidates. The largest wins where several correct equally well: it changes least.
+        Candidates. Where several correct equally well, the largest wins: it changes the target
+        least.
     epochs : int
-        Number of epochs of each short training.
+        Number of epochs of each short training run.
     verbose : int or "auto"
         As in `keras.Model.fit`.
 

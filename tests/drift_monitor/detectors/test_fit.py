@@ -210,7 +210,7 @@ def test_every_objective_is_within_reach(
         (("--hidden-layer", "hidden:many"), "not a layer such as dense:20:0.5"),
         (("--hidden-layer", "a:1:2:3"), "not a layer such as dense:20:0.5"),
         (("--hidden-layer", "conv9"), "no layer 'conv9'"),
-        (("--hidden-layer", "hidden:0"), "dimension is to be 2 or more"),
+        (("--hidden-layer", "hidden:0"), "expected a dimension of 2 or more"),
         (("--autoencoder", "conv"), "no autoencoder 'conv'"),
         (("--snapshots", "3", "--epochs", "2"), "3 snapshots of 2 epochs"),
         (("--learning-rate", "-1"), "learning rate is -1"),
