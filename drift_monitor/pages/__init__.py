@@ -1,1 +1,1 @@
-"""The report: its model (`report.json`), plots, and HTML pages."""
+"""HTML pages of committed results, and their charts."""

@@ -11,7 +11,7 @@ DAY = timedelta(days=1)
 
 
 class Cell(NamedTuple):
-    """A place in the calendar: an interval, a missing interval, or nothing where no text."""
+    """A place in the calendar: an interval, a missing interval, or empty if it has no text."""
 
     text: str
     entry: Entry | None = None
@@ -26,7 +26,7 @@ class Block(NamedTuple):
 
 
 def blocks(history: History) -> list[Block]:
-    """Return the calendar; the longest interval says which kind it is."""
+    """Return the calendar; the longest interval decides which kind."""
     cells = {
         entry.report.data_interval.start.replace(tzinfo=None): Cell("", entry)
         for entry in history.entries

@@ -54,7 +54,7 @@ class Chart:
     unit : str
         Unit of the vertical axis.
     description : str
-        What the drawing says, for who cannot see it.
+        What the drawing says, for readers who cannot see it.
     """
 
     title: str
@@ -69,7 +69,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Scale:
-    """Where a value lies: linear, or logarithmic with all values below `low` drawn at it."""
+    """Where a value lies: linear, or logarithmic; values outside are drawn at the ends."""
 
     low: float
     high: float
@@ -125,7 +125,7 @@ def line(x: Floats, y: Floats) -> str:
 
 
 def dots(x: Floats, y: Floats) -> str:
-    """Return a path of a dot at each point; round line ends make them round at any stretch."""
+    """Return a path with a dot at each point; round line caps keep them round when stretched."""
     return "".join(
         f"M{_number(a)} {_number(b)}h0"
         for a, b in zip(x.tolist(), y.tolist(), strict=True)
@@ -134,7 +134,7 @@ def dots(x: Floats, y: Floats) -> str:
 
 
 def bars(x: Floats, low: Floats, high: Floats) -> str:
-    """Return a path of vertical lines, such as intervals."""
+    """Return a path of vertical lines, such as error bars."""
     return "".join(
         f"M{_number(a)} {_number(b)}V{_number(c)}"
         for a, b, c in zip(x.tolist(), low.tolist(), high.tolist(), strict=True)

@@ -7,7 +7,7 @@ from drift_monitor.results.report import Report
 from drift_monitor.results.report_findings import Correction
 
 MATRIX_CLASSES = 12
-"""With more classes among the corrections there is no matrix, only the list of pairs."""
+"""With more classes among the corrections, only the list of pairs is shown, and no matrix."""
 
 PAIRS_SHOWN = 12
 
@@ -38,7 +38,7 @@ class Corrections(NamedTuple):
 
 
 def summarise(report: Report) -> Corrections:
-    """Return the matrix where it fits, the pairs with most rows, and the gain in words."""
+    """Return the matrix where it fits, the pairs with the most rows, and the gain in words."""
     pairs = sorted(report.corrections, key=lambda c: -c.n)
     return Corrections(
         _matrix(report),
@@ -83,7 +83,7 @@ def _gain(report: Report) -> list[str]:
     ]
     if gain.expected is None:
         sentences.append(
-            "Without an accuracy estimator nothing is known of what the corrections gain."
+            "Without an accuracy estimator, it is not known what the corrections gain."
         )
     else:
         change = gain.expected

@@ -1,4 +1,4 @@
-"""Empirical distribution functions of score, confidence and entropy, reduced to what is seen."""
+"""Empirical distribution functions of score, confidence and entropy, reduced for drawing."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from drift_monitor.results.report_findings import TwoSampleTest
 from drift_monitor.results.score_columns import ScoreColumn
 
 SCORE_FLOOR = 1e-6
-"""Scores below this are drawn here: a logarithmic axis has no zero."""
+"""Lower scores are drawn here: a logarithmic axis has no zero."""
 
 CURVE_POINTS = 250
 
@@ -28,10 +28,10 @@ class Curve(NamedTuple):
 
 
 def reduce_ecdf(sample: NDArray[np.float64], at: Sequence[float] = ()) -> Curve:
-    """Return the empirical distribution function at some 250 values of the sample.
+    """Return the empirical distribution function at about 250 values of the sample.
 
-    Every point lies on the function: ties count at their last row. It is exact at all the values
-    of `at`, whether or not the sample holds them.
+    Every point lies on the function, also where values are tied. It is exact at all values in
+    `at`, whether or not the sample contains them.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def reduce_ecdf(sample: NDArray[np.float64], at: Sequence[float] = ()) -> Curve:
 
 
 def distribution_charts(report: Report, scores: pa.Table) -> list[Chart]:
-    """Return the charts of the score, against the reference and by outcome, and of M's outputs."""
+    """Return the charts of the score (against the reference, by outcome) and of M's outputs."""
     sample, confidence, entropy = (
         scores[name].to_numpy().astype(np.float64)
         for name in (ScoreColumn.SCORE, ScoreColumn.CONFIDENCE, ScoreColumn.ENTROPY)
@@ -130,7 +130,7 @@ def _against_reference(
     n_reference: int,
     further: Sequence[Mark] = (),
 ) -> Chart:
-    """Lay the batch's curve over the reference's, which is known by its quantiles; mark D."""
+    """Draw the batch's curve over the reference's, which is known by its quantiles; mark D."""
     reference = Curve(quantiles, np.linspace(0, 1, len(quantiles)))
     current = reduce_ecdf(sample, [] if test.location is None else [test.location])
     y = Scale(0, 1)
@@ -187,7 +187,7 @@ def _by_outcome(report: Report, harmful: Floats, harmless: Floats) -> Chart:
 def _distance(
     test: TwoSampleTest, current: Curve, reference: Curve
 ) -> tuple[float, float, float] | None:
-    """Return where D lies and its two ends; the batch's is exact, the other is D away from it."""
+    """Return where D lies and its two ends; the batch's is exact, the other lies D away."""
     if test.location is None or test.statistic is None:
         return None
     at = test.location
@@ -203,7 +203,7 @@ def _scale(*samples: Floats) -> Scale:
 
 
 def _curve(curve: Curve, x: Scale, legend: str, tone: chart.Tone) -> Mark:
-    """Draw the steps of a curve that begins at zero."""
+    """Draw a curve as steps that begin at zero."""
     across, up = x.at(curve.values), Scale(0, 1).up(curve.shares)
     corners = np.repeat(across, 2)
     heights = np.concatenate([[chart.SIZE], np.repeat(up, 2)[:-1]])

@@ -10,10 +10,10 @@ from drift_monitor.results.report import Report, VerdictName
 from drift_monitor.stats.multiple_testing import Decision, lord
 
 ALARMS = ("harmful_drift", "harmless_drift", "statistical_only")
-"""Verdicts that say that something is unlike the reference."""
+"""Verdicts that say that something differs from the reference."""
 
 FDR = 0.05
-"""Share of false alarms among those that survive, at most."""
+"""Largest expected share of false alarms among those that survive."""
 
 
 class Entry(NamedTuple):
@@ -24,12 +24,12 @@ class Entry(NamedTuple):
 
     @property
     def is_alarm(self) -> bool:
-        """Whether the verdict says that something is unlike the reference."""
+        """Whether the verdict says that something differs from the reference."""
         return self.report.verdict.verdict in ALARMS
 
     @property
     def survives(self) -> bool:
-        """Whether an alarm is also one to the online procedure."""
+        """Whether this is an alarm that the online procedure keeps."""
         return self.is_alarm and self.decision is not None and self.decision.rejected
 
 
@@ -54,7 +54,7 @@ class History(NamedTuple):
 
     @property
     def verdicts(self) -> list[tuple[VerdictName, int]]:
-        """How often each verdict was given, the commonest first."""
+        """How often each verdict was given, most frequent first."""
         return Counter(report.verdict.verdict for report in self.reports).most_common()
 
     @property
@@ -79,7 +79,7 @@ class History(NamedTuple):
 
 
 def summarise(reports: Sequence[Report]) -> History:
-    """Return the history. The order of `reports`, as of runs, does not matter."""
+    """Return the history. Neither the order of `reports` nor that of their runs matters."""
     ordered = sorted(reports, key=lambda report: report.data_interval.start)
     decisions = lord([report.verdict.p_value for report in ordered], FDR)
     entries = [Entry(*pair) for pair in zip(ordered, decisions, strict=True)]
@@ -88,7 +88,7 @@ def summarise(reports: Sequence[Report]) -> History:
 
 
 def gap_between(before: Report, after: Report) -> Gap | None:
-    """Return the intervals that are missing between two reports, or None where none is."""
+    """Return the intervals that are missing between two reports, or None if none are."""
     interval = before.data_interval
     length = interval.end - interval.start
     if not interval.is_hourly:  # a local day may have 23 or 25 hours

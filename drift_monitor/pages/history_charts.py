@@ -17,7 +17,7 @@ from drift_monitor.stats.estimates import Estimate, Rate
 X_LABELS = 6
 
 DENSE = 60
-"""With more reports, intervals are drawn as areas, for lines would hide everything else."""
+"""With more reports, intervals are drawn as areas: lines would hide everything else."""
 
 MEDIAN = 0.5
 
@@ -71,7 +71,7 @@ class _Time:
         return result[:: -(-len(result) // X_LABELS)]
 
     def replaced(self) -> Floats:
-        """Return where a report's detector is not that of the report before."""
+        """Return where a report's detector differs from that of the report before."""
         fingerprints = [report.detector.fingerprint for report in self.ordered]
         lefts = self.left[np.isfinite(self.left)].tolist()
         changed = zip(lefts[1:], pairwise(fingerprints), strict=True)
@@ -111,7 +111,7 @@ class _Time:
 
 
 def charts(ordered: Sequence[Report]) -> list[Chart]:
-    """Return the charts that have anything to show of the reports: one or more, in time order."""
+    """Return the charts that have anything to show for one or more reports in time order."""
     time = _Time(ordered)
     result = [_harm(time), _accuracy(time), _distance(time), _scores(time)]
     return [drawn for drawn in result if drawn]
@@ -134,7 +134,7 @@ def _harm(time: _Time) -> Chart | None:
         ),
         _intervals(time, y, current, "current"),
     ]
-    # Rates by different splits are not comparable, so no line joins them.
+    # Rates that were judged on different bases are not comparable, so no line joins them.
     kinds: tuple[tuple[str, chart.Kind], ...] = (
         *(("labels", "dots"), ("paired", "dots")),
         ("detector", "rings"),

@@ -36,7 +36,7 @@ MEANINGS = {
 }
 
 CHARTED = 500
-"""Intervals drawn over time: the latest. More are too narrow to be told apart, or clicked."""
+"""How many of the latest intervals are charted. More would be too narrow to tell apart or click."""
 
 
 def render_report(report: Report, scores: pa.Table) -> str:
@@ -65,7 +65,7 @@ def render_report(report: Report, scores: pa.Table) -> str:
 
 
 def render_cell(report: Report) -> str:
-    """Return a report's first screen as a notebook shows it: a part of a page, with its own style.
+    """Return a report's first screen for a notebook: part of a page, with its own style.
 
     It has no element ids, because a notebook can show several reports, or one report twice.
     """
@@ -102,7 +102,7 @@ def render_index(monitor: str, reports: Sequence[Report], unreadable: Sequence[s
 
 
 def decision(test: TwoSampleTest, alpha: float) -> str:
-    """Return what came of a test in words."""
+    """Return the outcome of a test in words."""
     if test.skipped is not None:
         return "not made"
     if not test.in_family:
@@ -135,5 +135,5 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-# A report shows itself in a notebook, and its model, which lies below, cannot import a page.
+# A report shows itself in a notebook, but its model is in a lower layer and cannot import pages.
 Report.as_html = render_cell

@@ -1,4 +1,4 @@
-"""Where harm and drift come from: the slices of the batch, ranked by what they contribute."""
+"""Where harm and drift come from: the slices of the batch, ranked by their contribution."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -9,11 +9,11 @@ from drift_monitor.results.report_findings import Slice
 
 SLICES_SHOWN = 12
 ALSO_BY_DRIFT = 3
-"""Slices shown for their contribution to drift, though others contribute more to harm."""
+"""Slices shown for their contribution to drift, even if others contribute more to harm."""
 
 
 class RankedSlice(NamedTuple):
-    """A slice with its ranks from 1, None where there is no contribution; bars from −1 to 1."""
+    """A slice, its ranks (from 1; None where there is no contribution), and bars from −1 to 1."""
 
     found: Slice
     harm_rank: int | None
@@ -23,7 +23,7 @@ class RankedSlice(NamedTuple):
 
 
 class Column(NamedTuple):
-    """The slices by one column, and how many are left to `report.json`."""
+    """The slices by one column, and how many are only in `report.json`."""
 
     by: str
     slices: list[RankedSlice]

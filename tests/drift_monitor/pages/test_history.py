@@ -114,7 +114,7 @@ def test_one_report_is_a_history(length: timedelta) -> None:
 def test_the_latest_intervals_are_drawn_and_all_are_listed() -> None:
     reports = history(CHARTED + 3)
     page = render_index("m", reports, [])
-    assert "Drawn are the latest 500 intervals." in page
+    assert "Only the latest 500 intervals are drawn." in page
     oldest, first_drawn = reports[0].interval, reports[3].interval
     assert page.count(f'{first_drawn}/report.html"') > page.count(f'{oldest}/report.html"') == 2
-    assert "Drawn are the latest" not in render_index("m", reports[3:], [])
+    assert "Only the latest" not in render_index("m", reports[3:], [])

@@ -1,4 +1,4 @@
-"""Rows of highest score as a reader sees them."""
+"""Rows with the highest scores as a reader sees them."""
 
 from pathlib import Path
 from types import SimpleNamespace
