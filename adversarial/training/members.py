@@ -120,7 +120,7 @@ def train_members(
             return load_model(Path(name))
         return make_autoencoder(name, x, latent_dim=plan.latent_dim, value_range=value_range)
 
-        # An error in the last one should come to light before the first one is trained.
+    # An error in the last one should come to light before the first one is trained.
     for name in plan.autoencoders:
         make(name)
     summary: dict[str, Any] = {
