@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from adversarial.errors import ModelError
 
 STANDARDIZATION = "image_standardization"
-"""Name of the layer that standardises images, by which it is known in a saved model too."""
+"""Name of the layer that standardises images, by which it is recognised in a saved model too."""
 
 
 def image_standardization() -> keras.layers.Layer:
@@ -29,9 +29,10 @@ def image_standardization() -> keras.layers.Layer:
 
 
 def standardizes(autoencoder: keras.Model) -> bool:
-    """Tell whether an autoencoder standardises every image itself (`image_standardization`).
+    """Say whether an autoencoder standardises every image itself (`image_standardization`).
 
-    It cannot know then what mean and variance an image had, so its output is of standardised ones.
+    If it does, it cannot know what mean and variance an image had, so it outputs standardised
+    images.
     """
     return any(layer.name == STANDARDIZATION for layer in autoencoder.layers)
 
@@ -88,7 +89,7 @@ def cifar10_autoencoder(latent_dim: int = 40, l1: float = 1e-5) -> keras.Model:
 
     Encoder: 4×4 convolutions with 32, 64 and 256 filters, stride 2, then a linear latent layer.
     Decoder: a dense layer of 4·4·128 = 2,048 units, then transposed 4×4 convolutions with 256, 64
-    and 3 filters, stride 2. Every convolution's kernel is under L1 regularisation.
+    and 3 filters, stride 2. The kernel of every convolution is L1-regularised.
 
     Parameters
     ----------
@@ -131,7 +132,7 @@ def dense_autoencoder(
 
     Flat numeric rows: each feature is standardised with the mean and variance of `x_train`, which
     are stored in the model, and the output is scaled back. A feature that is constant in `x_train`
-    is only centred. Images: flattened, with a sigmoid as output.
+    is only centred. Images are flattened, and the output is a sigmoid.
 
     Parameters
     ----------
@@ -154,14 +155,14 @@ def dense_autoencoder(
     if len(shape) == 1:
         mean = x_train.mean(axis=0, dtype=np.float64)
         variance = x_train.var(axis=0, dtype=np.float64)
-        # Keras divides by at least 1e-7: a constant feature's least change would drown all others.
+        # Keras divides by at least 1e-7: the least change of a constant feature would drown the rest.
         variance[variance == 0] = 1
         too_large = np.flatnonzero(~(variance < np.finfo(np.float32).max))
         if len(too_large):
             raise ModelError(
                 f"feature {too_large[0]} of the training rows has values up to "
-                f"{np.abs(x_train[:, too_large[0]]).max():.3g}, whose variance is no float32 "
-                "number: scale it, or remove the rows"
+                f"{np.abs(x_train[:, too_large[0]]).max():.3g}, whose variance overflows "
+                "float32: scale it, or remove the rows"
             )
         before = [layers.Normalization(mean=mean, variance=variance)]
         after = [

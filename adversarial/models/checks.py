@@ -23,7 +23,7 @@ def check_probabilities(output: NDArray[np.float32]) -> None:
 
 
 def check_finite(x: NDArray[np.float32]) -> None:
-    """Raise ModelError, naming the first such row, if a value of the rows is not finite."""
+    """Raise ModelError, naming the row, if a value of any row is not finite."""
     finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
     if not finite.all():
         raise ModelError(

@@ -22,7 +22,7 @@ from adversarial.models.output_kind import DeclaredKind, output_kind, with_proba
 from adversarial.models.saved_model import SavedModelLayer, copy_saved_model, is_saved_model
 
 PROBE_ROWS = 8
-"""Random rows on which a classifier's output and gradient are looked at."""
+"""Random rows on which a classifier's output and gradient are checked."""
 
 
 def load_classifier(
@@ -39,11 +39,11 @@ def load_classifier(
         A `.keras` file, a legacy `.h5` or `.hdf5` file, or the directory of a TensorFlow
         SavedModel. Files are loaded in Keras safe mode; a SavedModel of one's own needs no opt-in.
     output : {"auto", "softmax", "logits", "sigmoid"}
-        What the model gives: probabilities; unnormalised log-probabilities (a single unit is the
-        log-odds of the second class); or one unit with the probability of the second class.
-        "auto" tells by the last layer's activation.
+        What the model outputs: probabilities; unnormalised log-probabilities (a single unit is the
+        log-odds of the second class); or one unit with the probability of the second class. "auto"
+        goes by the last layer's activation.
     trust : sequence of str
-        Opt-ins to what Keras refuses: "Lambda", or a custom class or function as
+        Opt-ins for what Keras refuses: "Lambda", or a custom class or function as
         "package.module:Name", which is imported.
 
     Returns
@@ -54,9 +54,9 @@ def load_classifier(
     Raises
     ------
     ModelError
-        If the file is missing or of another form, needs an opt-in, takes or gives something else
-        than one tensor of fixed shape, cannot be differentiated, or if its output is not of the
-        declared kind, is of none, or cannot be told.
+        If the file is missing, is not a saved model or needs an opt-in; if the model takes or gives
+        something other than one tensor of fixed shape, or cannot be differentiated; or if the kind
+        of its output is not the declared one, is not supported, or cannot be determined.
     """
     path = Path(path)
     model = _from_saved_model(path) if is_saved_model(path) else load_model(path, trust)
@@ -74,7 +74,7 @@ def load_classifier(
 
 
 def load_model(path: Path, trust: Sequence[str] = ()) -> keras.Model:
-    """Load a `.keras` or `.h5` file without its optimiser, in safe mode but for what is trusted.
+    """Load a `.keras` or `.h5` file without its optimiser, in safe mode except for what is trusted.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def load_model(path: Path, trust: Sequence[str] = ()) -> keras.Model:
     """
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise ModelError(
-            f"{path} {'is no' if path.exists() else 'not found: expected a'} saved model: give a "
+            f"{path} {'is not a' if path.exists() else 'not found: expected a'} saved model: give a "
             ".keras file, an .h5 file or the directory of a SavedModel"
         )
     if not path.is_file():
@@ -95,7 +95,7 @@ def load_model(path: Path, trust: Sequence[str] = ()) -> keras.Model:
         return keras.saving.load_model(
             path, custom_objects=objects, compile=False, safe_mode=LAMBDA not in trust
         )
-    except Exception as error:  # Keras raises many kinds for one fact: this file is no safe model
+    except Exception as error:  # Keras raises many kinds when a file is not a safe model
         if missing := missing_opt_ins(path, trust, keras_names()):
             raise ModelError(refusal(path, missing)) from error
         raise ModelError(
@@ -114,7 +114,7 @@ def save_classifier(classifier: keras.Model, bundle: Path) -> None:
 
 
 def saved_model_output(classifier: keras.Model) -> OutputKind | None:
-    """Return what the SavedModel behind a classifier gives; None where there is none."""
+    """Return what the SavedModel behind a classifier outputs; None where there is none."""
     layer = _saved_model_layer(classifier)
     return None if layer is None else layer.output_kind
 
@@ -232,7 +232,7 @@ def _check(classifier: keras.Model, rows: NDArray[np.float32]) -> None:
             f"it cannot be differentiated: {_reason(error)}. {_NEEDS_GRADIENT}"
         ) from error
     if gradient is None:
-        raise ModelError(f"its output has no gradient in its input. {_NEEDS_GRADIENT}")
+        raise ModelError(f"its output has no gradient with respect to its input. {_NEEDS_GRADIENT}")
     if not np.isfinite(gradient.numpy()).all():
         raise ModelError(f"its gradient is not finite on random rows. {_NEEDS_GRADIENT}")
 

@@ -11,12 +11,12 @@ from adversarial.errors import ModelError
 
 
 def custom_objects(trust: Sequence[str]) -> dict[str, Any]:
-    """Import the classes and functions that `trust` names, by each name a model file may use.
+    """Import the classes and functions that `trust` names, by every name that a model file may use.
 
     Raises
     ------
     ModelError
-        If a name is not of the form of an opt-in, or cannot be imported.
+        If a name does not have the form of an opt-in, or cannot be imported.
     """
     result: dict[str, Any] = {}
     for opt_in in map(check_opt_in, trust):
@@ -35,6 +35,6 @@ def custom_objects(trust: Sequence[str]) -> dict[str, Any]:
 
 
 def keras_names() -> frozenset[str]:
-    """Return the names of Keras's own classes, which an `.h5` file gives without a module."""
+    """Return the names of Keras's own classes, which an `.h5` file gives without their module."""
     places = (keras, keras.layers, keras.initializers, keras.regularizers, keras.constraints)
     return frozenset(name for place in places for name in dir(place))

@@ -1,8 +1,8 @@
 """Batch normalisation folded into the layer before it: a frozen classifier in fewer passes.
 
-In inference mode BN(W ∗ x + b) is a layer of its own weights: γ/√(σ² + ε) · W and
-γ/√(σ² + ε) · (b − μ) + β. Keras computes batch normalisation in float32, in a mixed model too, so
-that a ResNet in bfloat16 gains most.
+In inference mode BN(W ∗ x + b) is one layer with the weights γ/√(σ² + ε) · W and
+γ/√(σ² + ε) · (b − μ) + β. Keras computes batch normalisation in float32 even in a mixed-precision
+model, so a ResNet in bfloat16 gains most.
 """
 
 from collections import Counter
@@ -16,16 +16,16 @@ FOLDABLE = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras
 
 
 def fold_batch_normalization(model: keras.Model) -> keras.Model:
-    """Return a model that gives in inference mode what `model` gives, without what can be folded.
+    """Return a model with the same output in inference mode, without what can be folded.
 
-    Batch normalisation is folded into the convolution or dense layer before it, unless that has an
-    activation, or something else takes its output too. Models within the model stay as they are.
+    Batch normalisation is folded into the convolution or dense layer before it, unless that layer
+    has an activation, or something else uses its output too. Nested models stay as they are.
 
     Parameters
     ----------
     model : keras.Model
-        A graph of layers, with which the result shares those that stay. Not changed; `model` itself
-        is returned where nothing can be folded.
+        A graph of layers; the result shares those that stay. It is not changed, and is itself
+        returned if nothing can be folded.
     """
     nodes = [node for level in model._nodes_by_depth.values() for node in level]
     made_by = {id(tensor): node for node in nodes for tensor in node.outputs}

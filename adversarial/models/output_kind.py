@@ -1,4 +1,4 @@
-"""What a classifier's output is, and the built-in layers that make probabilities of it."""
+"""What a classifier's output is, and the built-in layers that turn it into probabilities."""
 
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ _KINDS: dict[str, OutputKind] = {
 """Output kind by the class of the last layer or operation."""
 
 _UNCHANGING = {"ActivityRegularization", "Dropout", "Flatten", "Identity", "Reshape"}
-"""Layers that, in inference mode, hand on the values they are given."""
+"""Layers that, in inference mode, pass on the values they are given."""
 
 _DECLARE = "declare it with --output-kind softmax, logits or sigmoid (output= in Python)"
 
@@ -27,23 +27,23 @@ _DECLARE = "declare it with --output-kind softmax, logits or sigmoid (output= in
 def output_kind(
     model: keras.Model, declared: DeclaredKind, values: NDArray[np.float32]
 ) -> OutputKind:
-    """Return what `model` gives, by what is declared, its last layer, and its values.
+    """Return what `model` outputs, judging by the declaration, the last layer and the values.
 
     Parameters
     ----------
     model : keras.Model
         (n, *row_shape) to (n, n_units).
     declared : {"auto", "softmax", "logits", "sigmoid"}
-        What its user says that it gives.
+        What its user says it outputs.
     values : (n, n_units) array
-        Its output for any rows. Where the last layer does not tell, values that are a probability
-        distribution in each row do.
+        Its output for any rows. If the last layer does not tell, rows that are all probability
+        distributions do.
 
     Raises
     ------
     ModelError
-        If the kind cannot be told, contradicts what is declared, or does not go with the number of
-        units.
+        If the kind cannot be determined, contradicts the declared one, or does not fit the number
+        of units.
     """
     n_units = model.output_shape[1]
     detected = detected_kind(model.outputs[0])
@@ -99,7 +99,7 @@ def detected_kind(output: Any) -> OutputKind | None:
 
 
 def with_probabilities(model: keras.Model, kind: OutputKind) -> keras.Model:
-    """Return `model` with built-in layers behind it that make probabilities of its output.
+    """Return `model` followed by built-in layers that turn its output into probabilities.
 
     Returns
     -------

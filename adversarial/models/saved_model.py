@@ -16,12 +16,12 @@ _PARTS = ("saved_model.pb", "saved_model.pbtxt", "fingerprint.pb", "variables", 
 
 
 def is_saved_model(path: Path) -> bool:
-    """Return whether the directory `path` holds a SavedModel."""
+    """Say whether the directory `path` holds a SavedModel."""
     return any((path / name).is_file() for name in _PARTS[:2])
 
 
 def copy_saved_model(source: Path, target: Path) -> None:
-    """Copy what belongs to a SavedModel, and nothing else that lies in its directory."""
+    """Copy what belongs to a SavedModel, and nothing else that is in its directory."""
     target.mkdir()
     for part in _PARTS:
         if (source / part).is_dir():
@@ -33,8 +33,8 @@ def copy_saved_model(source: Path, target: Path) -> None:
 class SavedModelLayer(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
     """The serving function of a SavedModel, (n, *row_shape) to its one output.
 
-    Unlike `keras.layers.TFSMLayer` it does not hold every weight a second time, and knows the shape
-    that it takes. A `.keras` file cannot hold it.
+    Unlike `keras.layers.TFSMLayer`, it does not hold every weight twice, and it knows its input
+    shape. It cannot be saved in a `.keras` file.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class SavedModelLayer(keras.layers.Layer):  # type: ignore[misc]  # keras is unt
     row_shape : tuple of int or None
         Shape of one row, None where a size may vary.
     output_kind : {"softmax", "logits", "sigmoid"}
-        What the function gives; its loader sets it.
+        What the function outputs; set by whoever loads it.
 
     Raises
     ------
@@ -62,9 +62,9 @@ class SavedModelLayer(keras.layers.Layer):  # type: ignore[misc]  # keras is unt
         self.directory = path
         self.output_kind: OutputKind = "softmax"
         try:
-            # Kept, because its functions do not keep its variables alive.
+            # Kept because the functions alone do not keep the variables alive.
             self._loaded = tf.saved_model.load(str(path))
-        except Exception as error:  # TensorFlow raises many kinds for one fact
+        except Exception as error:  # TensorFlow raises many kinds of error for this
             raise ModelError(f"{path} cannot be loaded as a SavedModel: {error}") from error
         self._function = _serving_function(path, self._loaded.signatures)
         inputs = self._function.structured_input_signature[1]

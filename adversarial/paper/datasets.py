@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST and CIFAR-10, from local files or from where Keras downloads them."""
+"""MNIST, Fashion-MNIST and CIFAR-10, from local files or downloaded by Keras."""
 
 import gzip
 import io
@@ -93,8 +93,8 @@ def load_dataset(name: DatasetName, data_dir: Path | None = None) -> Dataset:
     name : str
         "mnist", "fashion_mnist" or "cifar10".
     data_dir : Path, optional
-        Directory with the data set's files, or with a directory named as the data set is that has
-        them (`cifar10`, or `cifar-10`): Parquet in the Hugging Face layout, `train*.parquet` and
+        Directory with the data set's files, or with a directory of the data set's name that has
+        them (`cifar10` or `cifar-10`): Parquet in the Hugging Face layout, `train*.parquet` and
         `test*.parquet` with an image column of PNG or JPEG files and a `label`; or the four IDX
         files, gzipped or not. When not given, Debian's Fashion-MNIST if it is installed, else
         `keras.datasets`, which needs a network the first time.
@@ -102,7 +102,7 @@ def load_dataset(name: DatasetName, data_dir: Path | None = None) -> Dataset:
     Raises
     ------
     DatasetError
-        If no files are found, or they are not what the data set holds; names the file.
+        If there are no files, or they do not hold this data set; names the file.
     """
     if data_dir is not None:
         for directory in (data_dir / name, data_dir / name.replace("_", "-"), data_dir):
@@ -124,7 +124,7 @@ def load_test_images(
     Raises
     ------
     DatasetError
-        If there are none, or they are not what the data set holds; names the file.
+        If there are none, or they do not hold this data set; names the file.
     """
     files = sorted(directory.glob("test*.parquet"))
     if not files:
@@ -141,7 +141,7 @@ def draw_images(
     Raises
     ------
     DatasetError
-        If the images are not there.
+        If the images are missing.
     """
     own = data_dir is not None and any(data_dir.glob("test*.parquet"))
     if data_dir is not None and own:
@@ -161,7 +161,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     Raises
     ------
     DatasetError
-        If the file is no IDX file of unsigned bytes, or is cut short.
+        If the file is not an IDX file of unsigned bytes, or is cut short.
     """
     data = path.read_bytes()
     try:
@@ -173,12 +173,12 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     except (OSError, EOFError, IndexError, ValueError) as error:
         raise DatasetError(f"{path} cannot be read ({error}); download it again") from None
     if magic != b"\x00\x00\x08":
-        raise DatasetError(f"{path} is no IDX file of unsigned bytes; download it again")
+        raise DatasetError(f"{path} is not an IDX file of unsigned bytes; download it again")
     return array
 
 
 def scale(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return `images` as float32 in [0, 1], the input of the classifiers in `architectures`."""
+    """Return `images` as float32 in [0, 1], the input of the classifiers in `networks`."""
     scaled: NDArray[np.float32] = np.divide(images, 255, dtype=np.float32)
     return scaled
 
@@ -240,7 +240,7 @@ def _read_parquet(
 
 def _no_class(where: str, label: object, name: DatasetName) -> DatasetError:
     return DatasetError(
-        f"{where}: the label {label!r} is no class of {name}: expected a whole number from 0 to "
+        f"{where}: the label {label!r} is not a class of {name}: expected a whole number from 0 to "
         f"{len(CLASS_NAMES[name]) - 1}"
     )
 
@@ -266,7 +266,7 @@ def _from_keras(name: DatasetName) -> Dataset:
 
     try:
         (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
-    except Exception as error:  # urllib's errors reach us as whatever Keras makes of them
+    except Exception as error:  # Keras turns urllib's errors into others
         raise DatasetError(
             f"{name} cannot be downloaded ({error}): give --data-dir with its Parquet or IDX files"
         ) from error

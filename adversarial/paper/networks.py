@@ -51,7 +51,7 @@ def fashion_mnist_classifier(n_classes: int = 10) -> keras.Model:
 def cifar10_classifier(n_classes: int = 10) -> keras.Model:
     """Return the paper's simple CIFAR-10 classifier (Appendix A), untrained.
 
-    The Fashion-MNIST architecture behind a standardisation of each image.
+    The Fashion-MNIST architecture, after standardising each image.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _convolutional_classifier(
 
 
 def cifar10_resnet(n_classes: int = 10, depth: int = 56) -> keras.Model:
-    """Return the residual network for CIFAR-10, ResNet-56 as the paper has it, untrained.
+    """Return the residual network for CIFAR-10 (the paper's is ResNet-56), untrained.
 
     He et al., "Deep Residual Learning for Image Recognition" (2016), section 4.2: a 3×3
     convolution, then three stages of (depth − 2) / 6 blocks with 16, 32 and 64 filters; batch
@@ -110,7 +110,7 @@ def cifar10_resnet(n_classes: int = 10, depth: int = 56) -> keras.Model:
     """
     blocks, remainder = divmod(depth - 2, 6)
     if remainder or blocks < 1:
-        raise ModelError(f"depth is {depth}: expected 6 · k + 2, as 20, 56 or 110")
+        raise ModelError(f"depth is {depth}: expected 6 · k + 2, such as 20, 56 or 110")
 
     def convolve(x: Any, filters: int, size: int, strides: int) -> Any:
         x = layers.Conv2D(

@@ -11,7 +11,7 @@ from adversarial.paper.datasets import DatasetName
 from adversarial.training.augmentation import Augmentation
 
 N_REFERENCE = 5_000
-"""The last training images, which no model sees: they give threshold and reference window."""
+"""The last training images, which no model sees: they give the threshold and reference window."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Recipe:
     epochs, detector_epochs : int
         Passes over the training images.
     learning_rate : float
-        Greatest learning rate of a one-cycle schedule: up in a fifth of the steps, down to zero by
-        half a cosine. Of Adam, or of SGD with momentum 0.9 if `sgd`.
+        Peak learning rate of a one-cycle schedule: up in a fifth of the steps, then down to zero
+        along half a cosine. The optimiser is Adam, or SGD with momentum 0.9 if `sgd`.
     baseline_learning_rate : float
-        Of AE^MSE. An autoencoder that ends in a sigmoid saturates at black within the first epoch
-        at the others' 1e-3.
+        Learning rate of AE^MSE. At the 1e-3 used for the others, an autoencoder that ends in a
+        sigmoid saturates at black within the first epoch.
     augmentation : Augmentation
         Augmentation of the images, for the classifier and its detector.
     """
@@ -88,10 +88,10 @@ def find_recipe(dataset: DatasetName, model: str) -> Recipe:
     Raises
     ------
     ModelError
-        If the paper has no such model of this data set.
+        If the paper has no such model for this data set.
     """
     try:
         return RECIPES[dataset, model]
     except KeyError:
         known = ", ".join(name for of, name in RECIPES if of == dataset)
-        raise ModelError(f"no model {model!r} of {dataset}: expected {known}") from None
+        raise ModelError(f"no model {model!r} for {dataset}: expected {known}") from None

@@ -51,27 +51,27 @@ def train_classifier(
     resume: bool = False,
     verbose: int | str = "auto",
 ) -> TrainedClassifier:
-    """Train one of the paper's classifiers, or load it if it has been trained so before.
+    """Train one of the paper's classifiers, or load it if it was trained this way before.
 
-    The passes of the training run in bfloat16 where the hardware is fast in it; the weights and the
-    accuracy, as of everything that is made with the model, are float32.
+    The passes of the training run in bfloat16 where the hardware is fast at it; the weights and the
+    accuracy, like everything made with the model, are float32.
 
     Parameters
     ----------
     dataset : Dataset
         All training images but the last 5,000 are used.
     model : str
-        "cnn" or, of CIFAR-10, "resnet56".
+        "cnn" or, for CIFAR-10, "resnet56".
     directory : Path
         Where `classifier.keras` and its summary `classifier.json` are kept.
     epochs : int, optional
         The recipe's when not given.
     batch_size : int
-        Images in a step.
+        Images per step.
     seed : int
         Seed of the weights, the shuffling and the augmentation.
     resume : bool
-        Go on from the checkpoint that a killed run left in `directory`.
+        Continue from the checkpoint that a killed run left in `directory`.
     verbose : int or "auto"
         As in `keras.Model.fit`.
 
@@ -165,15 +165,16 @@ def train_detector(
     classifier : TrainedClassifier
         From `train_classifier`. Its summary is kept in the bundle, beside the detector's own.
     output : Path
-        Directory of the bundle. Checkpoints lie in `<output>.training` until it is written.
+        Directory of the bundle. Checkpoints are kept in `<output>.training` until it is written.
     plan : Plan, optional
-        How to train; the recipe's epochs when not given. Its "auto" autoencoder is the recipe's.
-        If there are several snapshots, the last is the detector, and the first is written too, as
-        `<output>-earlier`: section 4.3 of the paper attacks the one and defends with the other.
+        How to train; with the recipe's epochs when not given. Its "auto" autoencoder is the
+        recipe's. If there are several snapshots, the last is the detector, and the first is written
+        too, as `<output>-earlier`: section 4.3 of the paper attacks the one and defends with the
+        other.
     fpr : float
         ε_FPR of the threshold.
     resume : bool
-        Go on from the checkpoints that a killed run left in `<output>.training`.
+        Continue from the checkpoints that a killed run left in `<output>.training`.
     verbose : int or "auto"
         As in `keras.Model.fit`.
 

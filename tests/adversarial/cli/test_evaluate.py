@@ -72,7 +72,7 @@ def test_corruptions_can_be_evaluated_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "banana"], "no model 'banana' of fashion_mnist"),
+        (["--model", "banana"], "no model 'banana' for fashion_mnist"),
         (["--detector", "a=x", "--detector", "a=y"], "two detectors have one name"),
         (["--detector", "a|b=x"], "is not a name"),
         (["--corruption", "all", "--corruption", "fogg"], "no corruption 'fogg'"),

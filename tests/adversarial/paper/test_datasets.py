@@ -114,7 +114,9 @@ def test_images_and_labels_of_another_number_are_refused(tmp_path: Path) -> None
 def test_a_label_of_an_idx_file_that_is_no_class_is_named(tmp_path: Path) -> None:
     write_idx_set(tmp_path / "mnist")
     write_idx(tmp_path / "mnist" / "t10k-labels-idx1-ubyte", np.array([0, 10, 255], np.uint8))
-    with pytest.raises(DatasetError, match=r"t10k-labels.*row 1: the label 10 is no class of mnis"):
+    with pytest.raises(
+        DatasetError, match=r"t10k-labels.*row 1: the label 10 is not a class of mnis"
+    ):
         load_dataset("mnist", tmp_path)
 
 
@@ -144,7 +146,7 @@ def test_a_label_that_is_no_class_is_named(tmp_path: Path, label: Any, shown: st
     good = encode(images(1)[0])
     for split in ("train", "test"):
         write_parquet(tmp_path / f"{split}.parquet", [good], [label])
-    with pytest.raises(DatasetError, match=rf"row 0: the label {shown} is no class of mnist"):
+    with pytest.raises(DatasetError, match=rf"row 0: the label {shown} is not a class of mnist"):
         load_dataset("mnist", tmp_path)
 
 

@@ -83,7 +83,7 @@ def test_a_classifier_is_trained_in_bfloat16_where_that_is_fast_and_kept_in_floa
 
 
 def test_what_the_paper_does_not_have_is_refused() -> None:
-    with pytest.raises(ModelError, match="no model 'resnet56' of mnist: expected cnn"):
+    with pytest.raises(ModelError, match="no model 'resnet56' for mnist: expected cnn"):
         find_recipe("mnist", "resnet56")
 
 
