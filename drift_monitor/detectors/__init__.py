@@ -1,1 +1,1 @@
-"""Detector bundles made, evaluated and replaced."""
+"""Making, evaluating and replacing detector bundles."""

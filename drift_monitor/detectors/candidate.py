@@ -1,4 +1,4 @@
-"""A candidate against the current detector, on the same rows: what is better, what is worse."""
+"""A candidate against the current detector on the same rows: what gets better, what worse."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from drift_monitor.stats.proportions import difference_of_shares
 
 CURRENT, CANDIDATE = "current", "candidate"
 ALPHA = 0.05
-"""1 − confidence of all intervals of a comparison together."""
+"""1 − joint confidence of all intervals in a comparison."""
 
 Verdict = Literal["better", "equal", "worse", "undecided"]
 Values = NDArray[np.bool_] | NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Of each row: hit or not; a mean over severities; or the scores before and after the attack."""
+"""For each row: hit or not; a mean over severities; or its scores before and after the attack."""
 
 HIGHER_IS_BETTER = {
     "accuracy_clean": True,
@@ -35,15 +35,15 @@ HIGHER_IS_BETTER = {
     "undetected_error": False,
     "auc": True,
 }
-"""What is compared, by names of `adversarial.evaluation.attack_metrics`.
+"""What is compared, by its name in `adversarial.evaluation.attack_metrics`.
 
-Each detector has its own threshold; `accuracy_defended` is with flagged rows corrected,
-`undetected_error` with flagged rows refused.
+Each detector has its own threshold. `accuracy_defended` corrects flagged rows; `undetected_error`
+refuses them.
 """
 
 
 class Measure(NamedTuple):
-    """What was measured: a metric, without attack or under an attack or corruption."""
+    """What was measured: a metric, without an attack, or under an attack or a corruption."""
 
     metric: str
     attack: str | None = None
@@ -77,14 +77,14 @@ class Change:
 
     @property
     def gain(self) -> tuple[float, float]:
-        """Ends of the interval by how much the candidate is better; below 0 it is worse."""
+        """Ends of the interval for how much better the candidate is; below 0 it is worse."""
         low, high = self.difference.low, self.difference.high
         return (low, high) if HIGHER_IS_BETTER[self.measure.metric] else (-high, -low)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdict on a candidate, and what it is from.
+    """The verdict on a candidate, and what it is based on.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class Comparison:
 
 
 def describe(measures: dict[Measure, Values]) -> str:
-    """Return what was measured of one detector as lines of text."""
+    """Return what was measured for one detector as lines of text."""
     rows = [
         [what.condition, what.metric, f"{_value(values):.4f}"] for what, values in measures.items()
     ]
@@ -141,7 +141,7 @@ def measure(rows: pa.Table, defence: str, threshold: float) -> dict[Measure, Val
     rows : pyarrow.Table
         `rows.parquet` of an evaluation (`adversarial.evaluation.experiment`).
     defence : str
-        Which detector. Of attacks made against a detector, those against this one count.
+        Which detector. Attacks that target a detector count only if they target this one.
     threshold : float
         Its threshold in nats.
     """
@@ -191,8 +191,8 @@ def compare(
     """Return the verdict on a candidate, the first that holds.
 
     - `worse`: a measure's interval lies wholly on the worse side, beyond the margin;
-    - `undecided`: a measure's interval reaches to losses above the tolerance, so the rows are too
-      few to tell;
+    - `undecided`: a measure's interval includes losses above the tolerance, so there are too few
+      rows to tell;
     - `better`: a measure's interval lies wholly on the better side, and none on the worse;
     - `equal`.
 
@@ -203,7 +203,7 @@ def compare(
     Parameters
     ----------
     current, candidate : dict
-        From `measure`, of the same rows; what is in `current` is compared.
+        From `measure`, on the same rows; every measure in `current` is compared.
     margin, tolerance : float
         In the units of the measures, which are shares.
     """
@@ -237,7 +237,7 @@ def _decide(
         needed = max(int(np.ceil(n * (reach / tolerance) ** 2)), n + 1)
         return "undecided", (
             f"undecided: {n:,} rows are too few to tell. The candidate may be worse by "
-            f"{-widest.gain[0]:.4f} in {_names([widest])}, where no less than "
+            f"{-widest.gain[0]:.4f} in {_names([widest])}, where nothing below "
             f"{widest.difference.detectable:.4f} is detectable, and a loss of {tolerance:g} must "
             f"not go unnoticed; about {needed:,} rows would do"
         )
@@ -257,7 +257,7 @@ def _names(changes: Sequence[Change]) -> str:
 
 @dataclass(frozen=True)
 class _Answers:
-    """What a detector says of rows, by its own threshold."""
+    """What a detector says about rows, by its own threshold."""
 
     score: NDArray[np.float64]
     flagged: NDArray[np.bool_]

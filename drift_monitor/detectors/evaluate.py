@@ -1,4 +1,4 @@
-"""Attack a monitor's detector, and a candidate to replace it on the same rows."""
+"""Attack a monitor's detector, and on the same rows a candidate to replace it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -104,19 +104,19 @@ def evaluate_bundles(
     Returns
     -------
     Path
-        The evaluation's directory. One that was killed is finished, one that is finished is left
-        as it is.
+        The evaluation's directory. A killed evaluation is continued, and a finished one is left as
+        it is.
 
     Raises
     ------
     DriftMonitorError
-        If the section is missing, names what does not exist or does not apply, or bundles or rows
-        cannot be read.
+        If the section is missing or names something that does not exist or apply, or bundles or
+        rows cannot be read.
     """
     config = evaluation_config(monitor)
     any_bundle = next(iter(bundles.values()))
     batch = batch or evaluation_batch(monitor, any_bundle.manifest.input)
-    # Only a finished evaluation is worth reading the rows for their SHA-256 alone.
+    # Hashing the rows first pays only where an evaluation may be finished already.
     if has_finished(monitor, bundles):
         directory = evaluation_directory(monitor, bundles, batch)
         if (directory / EVALUATION).exists():

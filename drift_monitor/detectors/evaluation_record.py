@@ -1,9 +1,9 @@
-"""An evaluation on disk: what it is of, whether it is finished, and what it measured.
+"""An evaluation on disk: what was evaluated, whether it is finished, and what it measured.
 
 `<reports>/<monitor>/evaluations/<fingerprints>-<settings>/` holds what
 `adversarial.evaluation.run` writes, for both detectors together where they share a classifier, else
-in `current/` and `candidate/`; and `evaluation.json`, put in place last: its presence means that
-the evaluation is finished.
+in `current/` and `candidate/`. `evaluation.json` is put in place last: its presence means that the
+evaluation is finished.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class _Part(BaseModel):
 
 
 class EvaluatedDetector(_Part):
-    """Which detector, and where it draws the line."""
+    """Which detector, and its threshold in nats."""
 
     fingerprint: str
     threshold: float
@@ -54,11 +54,11 @@ class Evaluation(_Part):
     Attributes
     ----------
     settings : dict
-        What the numbers depend on beside detectors and rows.
+        What the numbers depend on besides detectors and rows.
     detectors : dict of str to EvaluatedDetector
         `current`, `candidate` or both.
     shared_classifier : bool
-        Whether the detectors have one classifier, and so met the same attacked rows.
+        Whether the detectors share one classifier, and so were given the same attacked rows.
     """
 
     schema_version: Literal["1"] = "1"
@@ -124,8 +124,8 @@ def check_evaluation(
             )
     if [file.sha256 for file in batch.files()] != [file.sha256 for file in evaluation.data]:
         raise EvaluationError(
-            f"{directory / EVALUATION} is of other rows than {evaluation_config(monitor).path} "
-            f"(evaluation.path) now has; {again}"
+            f"{directory / EVALUATION} was made on other rows than "
+            f"{evaluation_config(monitor).path} (evaluation.path) now has; {again}"
         )
     settings = evaluation_settings(monitor)
     if changed := [name for name in settings if evaluation.settings.get(name) != settings[name]]:
@@ -162,7 +162,7 @@ def read_evaluation(directory: Path) -> Evaluation:
 
 
 def read_measures(directory: Path) -> dict[str, dict[Measure, Values]]:
-    """Return what was measured of each detector of a finished evaluation, by its name."""
+    """Return what a finished evaluation measured for each detector, by the detector's name."""
     evaluation = read_evaluation(directory)
     result = {}
     for name, detector in evaluation.detectors.items():
@@ -184,13 +184,13 @@ def compare_evaluated(monitor: Monitor, directory: Path) -> Comparison:
     config = evaluation_config(monitor)
     measures = read_measures(directory)
     current, candidate = measures[CURRENT], measures[CANDIDATE]
-    if read_evaluation(directory).shared_classifier:  # what cannot differ is no test
+    if read_evaluation(directory).shared_classifier:  # it cannot differ
         del current[Measure("accuracy_clean")]
     return compare(current, candidate, margin=config.margin, tolerance=config.tolerance)
 
 
 def evaluation_settings(monitor: Monitor) -> dict[str, Any]:
-    """Return what an evaluation depends on; not what a verdict or a schedule does."""
+    """Return what an evaluation depends on, without what only its verdict or schedule does."""
     verdict = {"path", "margin", "tolerance", "schedule"}
     settings = evaluation_config(monitor).model_dump(mode="json", exclude=verdict)
     columns = monitor.data.model_dump(mode="json", include={"input", "shape", "label"})

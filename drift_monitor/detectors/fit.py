@@ -30,7 +30,7 @@ REFERENCE_SHARE = 0.2
 
 @dataclass(frozen=True)
 class ClassifierFile:
-    """A saved classifier, and what its file does not say of it.
+    """A saved classifier, and what its file does not say about it.
 
     Parameters
     ----------
@@ -39,10 +39,10 @@ class ClassifierFile:
     output_kind, trust
         As `output` and `trust` in `adversarial.models.classifiers.load_classifier`.
     class_names : sequence of str, optional
-        In the order of its outputs; when not given, those in the Hugging Face metadata of the
-        training rows, else numbers.
+        In the order of its outputs. When not given, those in the Hugging Face metadata of the
+        training rows, or else numbers.
     value_range : (float, float)
-        What the bytes 0 and 255 of an image stand for in its input.
+        What the bytes 0 and 255 of an image become in its input.
     """
 
     path: str | Path
@@ -65,14 +65,14 @@ def fit(
 ) -> Path:
     """Train a detector for a classifier and write its bundle.
 
-    The reference window gives the threshold and is what batches are compared with. It is held out
-    from the autoencoder's training; hand in `reference_data` so that the classifier has not seen it
-    either: on rows it was trained on a classifier is surer than in production.
+    The reference window sets the threshold, and batches are compared with it. It is held out from
+    the autoencoder's training. Pass `reference_data` so that the classifier has not seen it either:
+    on rows it was trained on, a classifier is surer than in production.
 
     Parameters
     ----------
     classifier : ClassifierFile, str or Path
-        The classifier; its path alone where nothing else needs to be said of it.
+        The classifier; its path alone if nothing else needs saying.
     data : DataConfig
         Training rows (`data.path`) and their columns.
     output : str or Path
@@ -82,10 +82,10 @@ def fit(
     plan : Plan, optional
         Which autoencoders to train, and how; its seed also draws the rows held out.
     calibration : CalibrationSettings, optional
-        What to make of the reference window: a threshold at an ε_FPR of 5 % and, where there are
-        labels, an estimator of accuracy when not given.
+        What to make of the reference window. When not given, a threshold at an ε_FPR of 5 % and,
+        where there are labels, an estimator of accuracy.
     resume : bool
-        Go on from the checkpoints that a killed run has left beside `output`.
+        Continue from the checkpoints that a killed run has left beside `output`.
     verbose : int or "auto"
         As in `keras.Model.fit`.
 
@@ -166,7 +166,7 @@ def _check_before_training(
     n_outputs: int,
     fpr: float,
 ) -> None:
-    """Find what would otherwise fail only after the training."""
+    """Raise what would otherwise fail only after training."""
     if classes is not None and len(classes) != n_outputs:
         raise ModelError(
             f"{len(classes)} class names ({', '.join(classes)}) for a classifier with {n_outputs} "

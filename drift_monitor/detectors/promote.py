@@ -1,4 +1,4 @@
-"""Put a candidate in the place of a monitor's detector: only where it is shown to be no worse."""
+"""Put a candidate in place of a monitor's detector, only if it is shown to be no worse."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ class Promotion:
     fingerprint : str
         Fingerprint of the bundle that is now the monitor's.
     previous : Path or None
-        Where the bundle is kept that was before; None where there was none.
+        Where the previous bundle is kept; None if there was none.
     """
 
     fingerprint: str
@@ -40,10 +40,11 @@ def check_verdict(comparison: Comparison, *, allow_undecided: bool = False) -> N
 
 
 def promote(monitor: Monitor, bundles: dict[str, Bundle]) -> Promotion:
-    """Put a candidate in the place of the monitor's detector, keeping the previous one beside it.
+    """Put a candidate in place of the monitor's detector, keeping the previous one beside it.
 
     The previous bundle is copied first, so a kill at any moment leaves a whole bundle in place. A
-    job that is loading the detector is waited for; one that begins loads the one or the other.
+    job that is loading the detector is waited for; a job that starts meanwhile loads either bundle,
+    never a mixture.
 
     Parameters
     ----------
@@ -55,17 +56,17 @@ def promote(monitor: Monitor, bundles: dict[str, Bundle]) -> Promotion:
     Raises
     ------
     BundleError
-        If a bundle is damaged, also one that has been kept before.
+        If a bundle is damaged, including one kept by an earlier promotion.
     ConfigError
         If the candidate needs an opt-in that the monitor does not give.
     PromotionError
-        If the current bundle is no longer the one in `bundles`, or the candidate is changed while
-        it is copied.
+        If the current bundle is no longer the one in `bundles`, or the candidate changes while it
+        is copied.
     """
     candidate = bundles["candidate"]
     if missing := missing_from_bundle(candidate, monitor.trust):
         raise ConfigError(refusal(candidate.path, missing))
-    # Resolved, so that what a symbolic link points to is replaced, and not the link.
+    # Resolved, so that the target of a symbolic link is replaced, not the link.
     target = Path(monitor.detector).resolve()
     monitor.directory.mkdir(parents=True, exist_ok=True)
     with Store(monitor.directory).lock():

@@ -1,4 +1,4 @@
-"""The reference window in a detector bundle: scored, thresholded, replaced without training."""
+"""The reference window of a detector bundle: score it, set a threshold by it, replace it."""
 
 import logging
 from collections.abc import Sequence
@@ -47,11 +47,11 @@ class CalibrationSettings:
     ----------
     fpr : float, optional
         ε_FPR: the share of the rows that the threshold flags. When not given, that of the detector
-        they are for; 0.05 of one that has none yet.
+        they are for; 0.05 if it has none yet.
     accuracy : bool
-        Fit the estimator of accuracy without labels; takes labels of the rows.
+        Fit the estimator of accuracy without labels; needs labels of these rows.
     seed : int
-        Seed of what is drawn for the estimator.
+        Seed for what is drawn for the estimator.
     """
 
     fpr: float | None = None
@@ -59,7 +59,7 @@ class CalibrationSettings:
     seed: int = 0
 
     def fpr_or(self, present: float | None) -> float:
-        """Return the ε_FPR that is asked for; else the present one of a detector, if it has one."""
+        """Return the ε_FPR asked for, else a detector's present one, else 0.05."""
         return next(fpr for fpr in (self.fpr, present, DEFAULT_FPR) if fpr is not None)
 
 
@@ -87,16 +87,16 @@ def calibrate(
     data: DataConfig,
     settings: CalibrationSettings,
 ) -> Calibration:
-    """Score normal rows, and make all that a detector takes from them.
+    """Score normal rows, and make everything that a detector takes from them.
 
-    That is the threshold, the reference window, the accuracy estimator where there are labels
-    enough, the quantiles of flat rows' features, and the time. One that cannot be made is a line in
-    the log, with the reason.
+    That is the threshold, the reference window, the accuracy estimator where there are enough
+    labels, the quantiles of flat rows' features, and the time. If the estimator cannot be made, the
+    log says why.
 
     Parameters
     ----------
     detector : AdversarialDetector
-        What scores them; its own calibration gives the ε_FPR where the settings have none.
+        Scores them; its own calibration gives the ε_FPR if the settings have none.
     chunks : sequence of Chunk
         Rows known to be good, which neither model was trained on.
     data : DataConfig
@@ -159,7 +159,7 @@ def renew_reference(
     output: Path | None = None,
     trust: Sequence[str] = (),
 ) -> Path:
-    """Give a detector bundle a new reference window. The models are used and copied, not trained.
+    """Give a detector bundle a new reference window. The models are run and copied, not trained.
 
     Parameters
     ----------
@@ -182,8 +182,8 @@ def renew_reference(
     Raises
     ------
     DriftMonitorError
-        If the bundle is missing or altered, its models cannot be loaded, `output` is something else
-        than a bundle, the rows cannot be read, or they are too few.
+        If the bundle is missing or altered, its models cannot be loaded, `output` is something
+        other than a bundle, or the rows cannot be read or are too few.
     """
     check_replaceable((output or path).resolve())
     from adversarial.detector.detector import AdversarialDetector
@@ -220,8 +220,8 @@ def rethreshold(path: Path, fpr: float, output: Path | None = None) -> Path:
     fpr : float
         ε_FPR: the share of the bundle's reference window to flag.
     output : Path, optional
-        Directory of the new bundle; `path` itself, which is replaced whole or not at all, when not
-        given.
+        Directory of the new bundle. When not given, `path` itself, which is replaced whole or not
+        at all.
 
     Returns
     -------
@@ -232,7 +232,7 @@ def rethreshold(path: Path, fpr: float, output: Path | None = None) -> Path:
     ------
     BundleError
         If the bundle is missing, altered or from before reference windows could be given another
-        threshold, or `output` is something else than a bundle.
+        threshold, or `output` is something other than a bundle.
     ModelError
         If the reference window has too few rows for `fpr`.
     """
@@ -240,9 +240,9 @@ def rethreshold(path: Path, fpr: float, output: Path | None = None) -> Path:
     window = bundle.reference()
     if ScoreColumn.RECONSTRUCTION_PREDICTION not in window.column_names:
         raise BundleError(
-            f"{path / REFERENCE} has no column 'reconstruction_prediction', without which rows "
-            "that were not flagged cannot be now: the bundle is of an older version; make it again "
-            "with 'drift-monitor fit'"
+            f"{path / REFERENCE} has no column 'reconstruction_prediction', which is needed to "
+            "flag rows that were not flagged before: the bundle is of an older version; make it "
+            "again with 'drift-monitor fit'"
         )
     calibration = Calibration.from_window(window, fpr)
     rewrite_bundle(
@@ -257,7 +257,7 @@ def rethreshold(path: Path, fpr: float, output: Path | None = None) -> Path:
 
 
 def feature_quantiles(x: NDArray[np.float32], spec: InputSpec) -> dict[str, list[float]] | None:
-    """Return the quantiles of each feature at `QUANTILE_PROBABILITIES`; None of images.
+    """Return the quantiles of each feature at `QUANTILE_PROBABILITIES`, or None for images.
 
     Parameters
     ----------

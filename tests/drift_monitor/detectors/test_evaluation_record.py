@@ -39,7 +39,7 @@ def other_settings(monitor: Monitor, _: Path) -> Monitor:
     ("change", "message"),
     [
         (other_detector, "its current is detector [0-9a-f]{12}, but .*other is detector"),
-        (other_rows, r"is of other rows than .*held_out.parquet \(evaluation.path\) now has"),
+        (other_rows, r"was made on other rows than .*held_out.parquet \(evaluation.path\) now has"),
         (other_settings, r"with another evaluation.limit \(1000, now 50\)"),
     ],
 )
