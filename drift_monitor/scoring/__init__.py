@@ -1,1 +1,1 @@
-"""Score tables, and the reference window that they are compared with."""
+"""Score tables, and the reference window they are compared with."""

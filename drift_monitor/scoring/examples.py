@@ -1,4 +1,4 @@
-"""The rows of highest score as a reader sees them: pictures or fields, and probabilities."""
+"""The rows with the highest scores as a reader sees them: pictures or fields, and probabilities."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 THUMBNAIL_PIXELS = 128
 FEATURES_SHOWN = 8
 CLASSES_SHOWN = 3
-"""Likeliest classes shown of M(x), and of M(AE(x))."""
+"""How many of the likeliest classes of M(x), and of M(AE(x)), are shown."""
 
 
 def render_examples(
@@ -34,7 +34,7 @@ def render_examples(
     examples: Sequence[ScoredExample],
     feature_quantiles: Mapping[str, Sequence[float]] | None,
 ) -> list[RenderedExample]:
-    """Return position, pictures or fields, and probabilities of rows, the highest score first.
+    """Return position, pictures or fields, and probabilities of rows, highest score first.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def render_examples(
     reconstructions = detector.reconstruct(x)
     own, rebuilt = detector.probabilities(x)
     spec = detector.input_spec
-    # Fields have units of their own: a change is large beside its field's spread.
+    # Fields have units of their own, so a change is measured by its field's spread.
     spread = np.sqrt((x.var(axis=0) + reconstructions.var(axis=0)) / 2)
     moves = np.abs(reconstructions - x) / np.where(spread > 0, spread, 1)
     is_image = x[0].ndim == 3 and x[0].shape[2] in (1, 3, 4)
@@ -73,12 +73,12 @@ def render_examples(
 
 
 def join_scores(rendered: Sequence[RenderedExample], scores: pa.Table) -> list[Example]:
-    """Join what is shown of rows with their scores.
+    """Join rendered rows with their scores.
 
     Parameters
     ----------
     rendered : sequence of RenderedExample
-        From `render_examples`, or of an earlier report.
+        From `render_examples`, or from an earlier report.
     scores : pyarrow.Table
         The content of `scores.parquet`.
     """
@@ -126,7 +126,7 @@ def _fields(
     spec: InputSpec,
     feature_quantiles: Mapping[str, Sequence[float]] | None,
 ) -> list[FeatureValue]:
-    """Return the fields farthest from the reference's middle, or moved most by AE."""
+    """Return the fields farthest from the reference's median, or moved most by AE."""
     names = spec.feature_names or tuple(map(str, range(len(row))))
     quantile = np.full(len(row), np.nan)
     median = np.full(len(row), np.nan)
@@ -136,7 +136,7 @@ def _fields(
             known = np.asarray(feature_quantiles[name])
             quantile[i] = _share_at_or_below(known, float(row[i]))
             median[i] = np.interp(0.5, np.linspace(0, 1, len(known)), known)
-            # Beyond all rows of the reference, how far beyond tells more than that it is.
+            # Beyond all rows of the reference, the quantile no longer changes, so add the distance.
             scale = (known[-1] - known[0]) or 1.0
             beyond = max(0.0, known[0] - row[i], row[i] - known[-1]) / scale
             distance[i] = abs(quantile[i] - 0.5) + beyond
@@ -154,7 +154,7 @@ def _fields(
 
 
 def _share_at_or_below(quantiles: NDArray[np.float64], value: float) -> float:
-    """Read a distribution function from evenly spaced quantiles; the middle of a flat piece."""
+    """Read a distribution function from evenly spaced quantiles; where they tie, the middle."""
     first = np.searchsorted(quantiles, value, side="left")
     last = np.searchsorted(quantiles, value, side="right")
     if first < last:  # equal to one or more of them

@@ -1,4 +1,4 @@
-"""Which rows a batch is compared with: the detector's own window, or the last good intervals."""
+"""Which rows a batch is compared with: the detector's own window, or recent good intervals."""
 
 from dataclasses import dataclass
 
@@ -23,9 +23,9 @@ UNFIT = ("harmful_drift", "insufficient_data")
 
 @dataclass(frozen=True)
 class ReferenceWindow:
-    """A reference window, and what else the bundle says of normal rows.
+    """A reference window, and what else the bundle says about normal rows.
 
-    All of it is read while nobody replaces the bundle, so that it is of one detector.
+    All of it is read under the bundle's lock, so that it belongs to one detector.
 
     Attributes
     ----------
@@ -34,11 +34,11 @@ class ReferenceWindow:
     own_score : (n,) float64 array
         Scores in the bundle's own window, in nats.
     accuracy_estimator : AccuracyEstimator, optional
-        The bundle's, where it has one.
+        The bundle's, if it has one.
     intervals : tuple of str
-        Intervals it consists of, the latest last; none if it is the detector's own.
+        Intervals that make up the window, latest last; none if it is the detector's own.
     note : str, optional
-        Why it is the detector's own where the monitor asks for a trailing one.
+        Why it is the detector's own although the monitor asks for a trailing one.
     """
 
     table: pa.Table
@@ -94,9 +94,10 @@ def _checked(table: pa.Table, bundle: Bundle) -> pa.Table:
 
 
 def trailing_intervals(monitor: Monitor, fingerprint: str, before: str) -> list[str]:
-    """Return the last committed intervals before one that may be its reference.
+    """Return the last committed intervals that may serve as reference for the interval `before`.
 
-    At most as many as the monitor asks for; scored by the detector `fingerprint`, not harmful.
+    They are at most as many as the monitor asks for, were scored by the detector `fingerprint`, and
+    their verdicts are not in `UNFIT`.
     """
     result: list[str] = []
     for name in reversed(Store(monitor.directory).committed()):
@@ -106,7 +107,7 @@ def trailing_intervals(monitor: Monitor, fingerprint: str, before: str) -> list[
             break
         try:
             report = read_report(monitor.directory / name / REPORT)
-        except StoreError:  # the index names it; a window is made of those that can be read
+        except StoreError:  # the index names it; the window uses reports that can be read
             continue
         if report.detector.fingerprint == fingerprint and report.verdict.verdict not in UNFIT:
             result.append(name)
@@ -114,7 +115,7 @@ def trailing_intervals(monitor: Monitor, fingerprint: str, before: str) -> list[
 
 
 def is_current(monitor: Monitor, fingerprint: str, interval: str, used: ReferenceInfo) -> bool:
-    """Whether a report's reference is still what it would be compared with now."""
+    """Whether a report's reference is the one that it would be given now."""
     if monitor.reference.kind == "fixed":
         return used.kind == "fixed"
     names = trailing_intervals(monitor, fingerprint, interval)

@@ -1,4 +1,4 @@
-"""Scores of a batch: one table row per input row, streamed, and the rows that stand out."""
+"""Scores of a batch: one table row per input row, streamed, and the rows that score highest."""
 
 import heapq
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, order=True)
 class ScoredExample:
-    """A row worth looking at; the higher its score, the greater it is.
+    """A row worth looking at; ordered by its score.
 
     Attributes
     ----------
     score : float
         Adversarial score in nats.
     position : int
-        Minus the row's position among the scored rows, so that of equal scores the first wins.
+        Minus the row's position among the scored rows, so that the first of equal scores wins.
     x : float32 array
         The row, in the units the classifier takes.
     """
@@ -45,16 +45,16 @@ class ScoredExample:
 
 @dataclass
 class BatchScores:
-    """What streaming over a batch leaves behind, filled as `score_batch` is consumed.
+    """What streaming over a batch collects, filled as `score_batch` is consumed.
 
     Attributes
     ----------
     n_scored : int
         Rows scored.
     rejected : list of Rejected
-        Rows that could not be.
+        Rows that could not be scored.
     examples : list of ScoredExample
-        The rows of highest score, at most as many as asked for; a heap while filling.
+        The rows with the highest scores, at most as many as asked for, as a heap.
     """
 
     n_scored: int = 0
@@ -72,7 +72,7 @@ def score_batch(
 ) -> Iterator[pa.Table]:
     """Yield the score table of the batch chunk by chunk: the columns of `score_chunk`.
 
-    Memory does not grow with the batch, but for the list of rejected rows.
+    Memory does not grow with the batch, except for the list of rejected rows.
     """
     for chunk in batch.chunks(batch_size):
         scores.rejected += chunk.rejected

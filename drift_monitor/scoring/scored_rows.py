@@ -14,12 +14,12 @@ from drift_monitor.results.score_columns import ScoreColumn, segment_column
 Classes = NDArray[np.int64]
 
 MISSING = "(missing)"
-"""Stands for a segment that is null."""
+"""Stands for a null segment."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A column by whose values rows are broken down.
+    """A column whose values break the rows down.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class ScoredRows:
     logged, label, clean : (n,) int64
         Class served, true class, class of the clean twin; −1 where not given.
     probability_correct, reconstruction_probability_correct : (n,) float64, optional
-        From the accuracy estimator: that the prediction is right, that the class of M(AE(x)) is.
+        From the accuracy estimator: that the prediction, or the class of M(AE(x)), is right.
     segments : dict of str to Segment
         By the segment's name in the monitor.
     """
@@ -73,7 +73,7 @@ class ScoredRows:
     def of(cls, table: pa.Table, class_names: Sequence[str], segments: Sequence[str]) -> Self:
         """Return the rows of a score table (columns in `results.score_columns`).
 
-        Segments that the table does not hold are left out.
+        Segments that the table lacks are left out.
         """
         names = pa.array(class_names, pa.string())
 
@@ -114,7 +114,7 @@ class ScoredRows:
         )
 
     def take(self, rows: NDArray[np.int64]) -> Self:
-        """Return the rows of these numbers, in this order."""
+        """Return the rows with these numbers, in this order."""
         arrays = {
             name: values[rows]
             for name, values in vars(self).items()
@@ -131,7 +131,7 @@ class ScoredRows:
 
     @property
     def served(self) -> Classes:
-        """The class that counts: what was served where it was logged, else what M says now."""
+        """The class that counts: the one served where it was logged, else what M says now."""
         return np.where(self.logged >= 0, self.logged, self.prediction)
 
     @property
@@ -151,7 +151,7 @@ def _segment(column: pa.ChunkedArray) -> Segment:
 
 
 def align_segments(first: Segment, second: Segment) -> tuple[Segment, Segment]:
-    """Return two segments whose codes speak of one list of values, in the order of their names."""
+    """Return both segments recoded to one list of values, in the order of their names."""
     values = tuple(sorted({*first.values, *second.values}))
     position = {value: at for at, value in enumerate(values)}
 
