@@ -14,13 +14,13 @@ from adversarial.attacks.core.hyper_parameters import NonNegative, PositiveInt
 from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 CHECKS = 10
-"""Times that each c's descent is looked at for rows that no longer move."""
+"""How often each c's descent is checked for rows that no longer improve."""
 PROGRESS = 0.9999
-"""A row whose lowest loss has not fallen to this share since the last look stands still."""
+"""A row stands still if its lowest loss has not fallen to this share since the last check."""
 PATIENCE = 2
-"""Looks at which a row must stand still to be done with this c: Adam moves in waves."""
+"""Checks that find a row standing still before it is done with this c: Adam moves in waves."""
 INSIDE = 0.999999
-"""Rows are drawn into the open interval by this factor: arctanh has no value at the bounds."""
+"""Rows are scaled into the open interval by this factor: arctanh is infinite at the bounds."""
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 """Parameters of Adam, whose moments start from zero for each c."""
 
@@ -29,24 +29,24 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 class CarliniWagner(Attack):
     """C&W's L2 attack (Carlini & Wagner 2017, section V.A and VI.A).
 
-    Minimises ‖x(w) − x‖² + c · max(margin, 0) over w by Adam, where x(w) is a tanh of w, scaled to
-    the bounds, and searches for each row the smallest c that succeeds. The smallest perturbation
-    that met the criterion under any c is returned; where none did, the row itself. Confidence κ is
-    the criterion's (`Misclassified`).
+    Minimises ‖x(w) − x‖² + c · max(margin, 0) over w with Adam, where x(w) is tanh of w, scaled to
+    the bounds, and searches for the smallest c that succeeds, for each row. The smallest
+    perturbation that met the criterion under any c is returned; where none did, the row itself.
+    Confidence κ is the criterion's (`Misclassified`).
 
     Parameters
     ----------
     steps : int
-        Of Adam for each c, at most: a row whose loss stands still is done earlier.
+        Steps of Adam for each c, at most: a row whose loss stands still is done earlier.
     learning_rate : float
-        Of Adam, in w.
+        Learning rate of Adam, in w.
     initial_c : float
-        c to begin with.
+        The first c.
     search_steps : int
         Number of values of c.
     search : {"plain", "log"}
-        "plain" halves the interval of c, as its authors do; "log" takes the geometric mean, and a
-        tenth of c after a first success, which needs fewer values from whatever c it begins with.
+        "plain" halves the interval of c, as the authors do; "log" takes the geometric mean, and
+        a tenth of c after a first success, which needs fewer values whatever c it starts from.
     """
 
     steps: PositiveInt = 1_000

@@ -26,7 +26,7 @@ class DDN(Attack):
     initial_norm : float
         L2 norm after the first step, in the units of x.
     gamma : float
-        γ, the share by which the norm changes in a step.
+        γ, the fraction by which the norm changes in a step.
     """
 
     steps: PositiveInt = 100
@@ -34,7 +34,7 @@ class DDN(Attack):
     gamma: Annotated[float, Check(lambda value: 0 < value < 1, "a number between 0 and 1")] = 0.05
 
     def prepare(self, victim: Victim) -> Perturb:
-        """Return the steps along the gradient, to a norm that adapts."""
+        """Return the steps along the gradient, with an adaptive norm."""
         low, high = self.limits()
 
         def perturb(x: Rows, y: Classes, rows: NDArray[np.int64]) -> Rows:

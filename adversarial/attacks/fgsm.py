@@ -20,9 +20,9 @@ class FGSM(Attack):
     Parameters
     ----------
     epsilon : float or (n_features,) array
-        ε, the L∞ norm of the step, in the units of x; for flat rows one per feature if need be.
+        ε, the L∞ norm of the step, in the units of x; for flat rows, optionally one per feature.
     steps : int
-        1 takes the full step. k > 1 tries ε/k, 2ε/k, …, ε along the one gradient and stops at the
+        1 takes the full step. k > 1 tries ε/k, 2ε/k, …, ε along the same gradient and stops at the
         first that succeeds, row by row; where none does, the full step is returned. The paper's
         "1000 iterations" can be read either way.
     """

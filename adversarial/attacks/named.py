@@ -1,4 +1,4 @@
-"""Attacks by the names that commands and files give them."""
+"""Attacks by the names that commands and files use."""
 
 import re
 from collections.abc import Callable
@@ -34,7 +34,7 @@ FIXED_EPSILON: dict[str, Callable[[float], Attack]] = {
     "square-E": SquareAttack,
     "noise-E": UniformNoise,
 }
-"""Attacks within a ball of radius ε, which stands for E: 0.1, or 8/255."""
+"""Attacks within a ball of radius ε, given in place of E, such as 0.1 or 8/255."""
 
 SELECTIVE = "-selective"
 """Suffix of an attack that follows one of several criteria at a time instead of their sum."""
@@ -73,5 +73,5 @@ def make_attack(name: str) -> Attack:
     known = ", ".join([*MINIMAL_NORM, *FIXED_EPSILON])
     raise AttackError(
         f"no attack {name!r}: expected one of {known}, with the radius for E above 0 and "
-        "without an exponent, as 0.1 or 8/255"
+        "without an exponent, such as 0.1 or 8/255"
     )

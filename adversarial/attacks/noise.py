@@ -14,8 +14,8 @@ from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 class UniformNoise(Attack):
     """Uniform noise in the L∞ ball; the first of several draws that succeeds.
 
-    No attack to be afraid of: an attack that knows a gradient and succeeds less often is broken, or
-    the gradient is hidden from it (Athalye et al. 2018, section 3.1). Of a row on which every draw
+    A baseline, not a threat: an attack that knows a gradient and succeeds less often is broken, or
+    the gradient is hidden from it (Athalye et al. 2018, section 3.1). For a row on which every draw
     failed, the one closest to success is returned.
 
     Parameters

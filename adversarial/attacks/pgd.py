@@ -15,7 +15,7 @@ from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 class PGD(Attack):
     """Projected gradient descent (Madry et al. 2018), from random points in the ball.
 
-    A row is done where the criterion is met. Of a row on which every restart failed, the iterate
+    A row is done once the criterion is met. For a row on which every restart failed, the iterate
     closest to success is returned.
 
     Parameters
@@ -23,17 +23,17 @@ class PGD(Attack):
     epsilon : float
         Radius of the ball around x, in its units.
     norm : {"linf", "l2"}
-        Of the ball.
+        Norm of the ball.
     steps : int
-        Of one restart.
+        Steps per restart.
     step_size : float, optional
-        Norm of a step, with "cosine" of the first; when not given 2.5 ε / steps, with "cosine"
-        ε / 2.
+        Norm of a step (of the first one with "cosine"); 2.5 ε / steps when not given (ε / 2 with
+        "cosine").
     schedule : {"constant", "cosine"}
-        "cosine" lowers the step to zero by half a cosine: large steps find the way, and small ones
-        meet criteria that leave little room, such as a score below a threshold.
+        "cosine" lowers the step to zero along half a cosine: large steps find the way, and
+        small ones meet criteria that leave little room, such as a score below a threshold.
     restarts : int
-        Number of random starting points. The first start of the first is x itself.
+        Number of starting points: x itself, then random ones.
     """
 
     epsilon: NonNegative
@@ -126,6 +126,6 @@ class PGD(Attack):
 
 
 def _lengths(rows: Rows) -> Rows:
-    """Return the L2 norm of each row, not 0, shaped to divide it by."""
+    """Return the L2 norm of each row, never 0, in a shape to divide the row by."""
     norms: Rows = np.linalg.norm(rows.reshape(len(rows), -1), axis=1).astype(np.float32)
     return np.maximum(norms, 1e-12).reshape(-1, *(1,) * (rows.ndim - 1))

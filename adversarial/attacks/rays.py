@@ -1,4 +1,4 @@
-"""RayS: a search for the nearest decision boundary by the model's class alone."""
+"""RayS: a search for the nearest decision boundary that sees only the model's class."""
 
 from dataclasses import dataclass
 
@@ -14,16 +14,16 @@ from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 class RayS(Attack):
     """Ray searching attack (Chen & Gu 2020, Algorithm 3): a small L∞ norm from decisions alone.
 
-    Looks along directions of ±1 for the one in which the criterion is met nearest to x. Signs are
-    turned block by block: the whole row, halves, quarters, and so on. A turn that does not bring
-    the boundary nearer costs one query; one that does, a binary search.
+    Searches directions of ±1 for the one in which the criterion is met nearest to x. Signs are
+    flipped block by block: the whole row, halves, quarters, and so on. A flip that does not bring
+    the boundary nearer costs one query; one that does costs a binary search.
 
     Parameters
     ----------
     steps : int
-        Number of turns that are tried.
+        Number of flips that are tried.
     tolerance : float
-        To which the distance is searched, in the units of x.
+        Precision of the distance, in the units of x.
     """
 
     steps: PositiveInt = 500
@@ -43,7 +43,7 @@ class RayS(Attack):
                 return np.asarray(result.met, np.bool_)
 
             def nearest(which: NDArray[np.int64], direction: Rows, outer: Rows) -> Rows:
-                """Search the boundary between x and a radius at which the criterion is met."""
+                """Search for the boundary between x and a radius at which the criterion is met."""
                 inner, outer = np.zeros_like(outer), outer.copy()
                 while len(wide := np.flatnonzero(outer - inner > self.tolerance)):
                     middle = ((inner[wide] + outer[wide]) / 2).astype(np.float32)
@@ -59,7 +59,7 @@ class RayS(Attack):
                 edges = np.linspace(0, n_features, blocks + 1).astype(np.int64)
                 turned = directions[going]
                 turned[:, edges[block] : edges[block + 1]] *= -1
-                # Until a row has succeeded once, the farthest point in sight is looked at.
+                # Until a row has succeeded once, the farthest point within reach is tried.
                 radius = np.where(np.isfinite(radii[going]), radii[going], reach)
                 radius = np.maximum(radius - self.tolerance, 0).astype(np.float32)
                 hit = met(going, turned, radius)
@@ -70,7 +70,7 @@ class RayS(Attack):
                 block += 1
                 if block == blocks:
                     blocks, block = min(2 * blocks, n_features), 0
-            radii[np.isinf(radii)] = 0  # without success a row stays as it is
+            radii[np.isinf(radii)] = 0  # a row without success stays as it is
             moved = x.reshape(len(x), -1) + radii[:, None] * directions
             return np.clip(moved.reshape(x.shape), low, high)
 

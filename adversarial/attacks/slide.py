@@ -18,7 +18,7 @@ from adversarial.attacks.core.hyper_parameters import (
 from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 GROWTH = 1.5
-"""By what ε grows until an attack succeeds for the first time."""
+"""Factor by which ε grows until an attack succeeds for the first time."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SLIDE(Attack):
     """Sparse L1 descent attack (Tramèr & Boneh 2019, Algorithm 1; Eq. 3 of the paper).
 
     Each step moves the coordinates with the largest gradients by equal amounts, leaves out those
-    that the bounds stop already, and projects the perturbation onto the L1 ball.
+    already stopped by the bounds, and projects the perturbation onto the L1 ball.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ class SLIDE(Attack):
         q, 0 to 100: only gradients of at least this percentile of a row's absolute values move.
     unit : {"l1", "mean"}
         "l1" takes ε as the norm Σ|δ| itself, in the units of x; "mean" as the mean of |δ| over the
-        features, as a share of the value range.
+        features, as a fraction of the value range.
     search_steps : int
-        0 attacks with ε as it is. k > 0 searches, row by row, the smallest ε that succeeds: from ε,
-        it grows by half until it does, then the interval is halved; k attacks in all. The size of a
-        step stays in proportion.
+        0 attacks with ε as it is. k > 0 searches, row by row, for the smallest ε that succeeds:
+        starting from ε, it grows by half until it does, then the interval is halved; k attacks in
+        all. The step size stays in proportion.
     """
 
     epsilon: NonNegative
@@ -60,9 +60,9 @@ class SLIDE(Attack):
     def paper(cls, **more: Any) -> SLIDE:
         """Return the attack with the paper's hyper-parameters, ε searched for each row.
 
-        The paper gives q = 80, ε = 0.1 and a step of 0.05 over 10 steps, and no unit. ε = 0.1 as an
-        L1 norm succeeds on no image of MNIST, as a mean without search on all and by far; what its
-        authors will have used takes the mean, and searches.
+        The paper gives q = 80, ε = 0.1 and a step of 0.05 over 10 steps, and no unit. As an L1
+        norm, ε = 0.1 succeeds on no MNIST image; as a mean without a search, it succeeds on all of
+        them by far. The authors most likely used the mean and searched.
         """
         return cls(epsilon=0.1, step_size=0.05, unit="mean", search_steps=20, **more)
 
@@ -84,7 +84,7 @@ class SLIDE(Attack):
                 if not len(active):
                     break
                 current, start = x_adv[active], x[active]
-                if step == self.steps:  # the last step is still to be looked at
+                if step == self.steps:  # the last step has yet to be evaluated
                     done[active] = victim.evaluate(current, y[active], rows[active]).met
                     break
                 gradient, result = victim.gradient(current, y[active], rows[active])

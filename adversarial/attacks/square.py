@@ -1,4 +1,4 @@
-"""Square attack: random search by the model's scores, without gradients."""
+"""Square attack: random search on the model's scores, without gradients."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,7 +11,7 @@ from adversarial.attacks.core.hyper_parameters import Check, NonNegative, Positi
 from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 HALVINGS = np.array([10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000]) / 10_000
-"""Shares of the steps after which the squares become half as large in area (section 4.2)."""
+"""Shares of the steps after which the squares' area is halved (section 4.2)."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class SquareAttack(Attack):
     """Square attack in the L∞ ball (Andriushchenko et al. 2020, Algorithms 1 and 2).
 
     Starts from vertical stripes of ±ε; each step sets a random square to ±ε, channel by channel,
-    and keeps it where the margin falls. It sees the model's scores only, so a defence that hides
-    gradients does not hide from it.
+    and keeps it where the margin falls. It sees only the model's scores, so hiding gradients is no
+    defence against it.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class SquareAttack(Attack):
     def prepare(self, victim: Victim) -> Perturb:
         """Return the random search."""
         low, high = self.limits()
-        # Flat rows are images of one line.
+        # Flat rows are treated as images of one line.
         shape = victim.shape if len(victim.shape) == 3 else (1, int(np.prod(victim.shape)), 1)
         height, width, channels = shape
 

@@ -155,7 +155,7 @@ def dense_autoencoder(
     if len(shape) == 1:
         mean = x_train.mean(axis=0, dtype=np.float64)
         variance = x_train.var(axis=0, dtype=np.float64)
-        # Keras divides by at least 1e-7: the least change of a constant feature would drown the rest.
+        # Keras divides by at least 1e-7: a constant feature's least change would drown the rest.
         variance[variance == 0] = 1
         too_large = np.flatnonzero(~(variance < np.finfo(np.float32).max))
         if len(too_large):

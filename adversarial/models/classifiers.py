@@ -83,8 +83,8 @@ def load_model(path: Path, trust: Sequence[str] = ()) -> keras.Model:
     """
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise ModelError(
-            f"{path} {'is not a' if path.exists() else 'not found: expected a'} saved model: give a "
-            ".keras file, an .h5 file or the directory of a SavedModel"
+            f"{path} {'is not a' if path.exists() else 'not found: expected a'} saved model: give "
+            "a .keras file, an .h5 file or the directory of a SavedModel"
         )
     if not path.is_file():
         raise ModelError(f"{path} not found: expected a file that model.save wrote")

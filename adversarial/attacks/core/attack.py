@@ -39,7 +39,7 @@ def _are_bounds(bounds: Bounds) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(abc.ABC):
-    """An attack: its fields are its hyper-parameters, `prepare` is the attack.
+    """An attack: its fields are its hyper-parameters, `prepare` is its algorithm.
 
     An attack of your own is a frozen dataclass that adds fields, each with a type that says what
     values it can take (`attacks.core.hyper_parameters`), and implements `prepare`
@@ -50,12 +50,12 @@ class Attack(abc.ABC):
     bounds : (float, float), or a pair of arrays for flat rows
         Smallest and largest value of x.
     batch_size : int
-        Rows that are attacked together; the result does not depend on it except for rounding.
+        Rows attacked together; except for rounding, the result does not depend on it.
     seed : int
         Seed of everything random. Each row has its own random numbers, whatever batch it is in.
     weight_steps : int
-        k > 0 searches, for rows on which the attack fails, the weight of all criteria but the
-        first (`attacks.core.weight_search`), and attacks them up to k times more. It is of use
+        k > 0 searches, for rows on which the attack fails, for the weight of all criteria but the
+        first (`attacks.core.weight_search`), attacking them up to k more times. This is useful
         against several criteria at once (`All`).
 
     Raises
@@ -82,16 +82,16 @@ class Attack(abc.ABC):
         Parameters
         ----------
         victim : Victim
-            What is attacked: it evaluates the criterion and its gradient, and counts each time
-            that a row is shown to the model.
+            What is attacked: it evaluates the criterion and its gradient, and counts how often each
+            row is shown to the model.
 
         Returns
         -------
         callable
-            Maps a batch, its classes and its row numbers, `(x, y, rows)`, to the attacked batch;
-            all of its rows, those on which the attack fails too. Each call of the victim takes the
-            row numbers of the rows that it is given, `rows[active]` of `x[active]`. What leaves the
-            bounds is clipped afterwards.
+            Maps a batch, its classes and its row numbers, `(x, y, rows)`, to the attacked batch,
+            with all of its rows, including those on which the attack fails. Each call of the victim
+            takes the numbers of the rows it is given: `rows[active]` with `x[active]`. Values
+            outside the bounds are clipped afterwards.
         """
 
     def run(
@@ -108,26 +108,26 @@ class Attack(abc.ABC):
         Parameters
         ----------
         model : keras.Model or Criterion
-            A classifier with probabilities or logits as output, one for each class, which is to
-            misclassify; or what is to be met instead (`attacks.core.criteria`). No model is
+            A classifier with probabilities or logits as output, one per class, which is to
+            misclassify; or another criterion to meet (`attacks.core.criteria`). No model is
             changed.
         x : (n, *input_shape) float32
             Rows within the bounds.
         y : (n,) int
             Their classes.
         directory : Path, optional
-            Where each batch is kept once it is done. A run that was killed goes on from there; one
-            that was finished is read.
+            Where each batch is kept once it is done. A run that was killed continues from there;
+            one that was finished is read.
         verbose : bool
             Show a progress bar.
 
         Raises
         ------
         ModelError
-            If the rows are outside of the bounds or not of the model's shape, the numbers of rows
-            and classes differ, a class does not exist, or the model is no classifier.
+            If the rows are outside the bounds or not of the model's shape, the numbers of rows and
+            classes differ, a class does not exist, or the model is not a classifier.
         AttackError
-            If `directory` holds batches of another attack, model or criterion or of other rows, or
+            If `directory` holds batches of another attack, model or criterion, or of other rows, or
             a file in it is damaged.
         """
         x = np.asarray(x, np.float32)
@@ -154,7 +154,7 @@ class Attack(abc.ABC):
         return AttackResult(**merged, seconds=float(sum(batch["seconds"] for batch in batches)))
 
     def settings(self) -> dict[str, Any]:
-        """Return the attack and its hyper-parameters as JSON has them: what a result depends on."""
+        """Return the attack and its hyper-parameters, which results depend on, as JSON values."""
         values = {
             field.name: np.asarray(getattr(self, field.name)).tolist() for field in fields(self)
         }
@@ -173,7 +173,7 @@ class Attack(abc.ABC):
         rows : (n,) int64
             Numbers of the rows among all that are attacked.
         turn : int
-            Another one gives other random numbers, as for each restart.
+            Each turn has its own random numbers, for instance each restart.
         """
         return [np.random.default_rng([self.seed, int(row), turn]) for row in rows]
 

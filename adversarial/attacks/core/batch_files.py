@@ -1,4 +1,4 @@
-"""The directory of a run: attacked batches, kept so that a killed run goes on from them."""
+"""The directory of a run: attacked batches, kept so that a killed run continues from them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from adversarial.files import describe_changes, replace_file, write_json
 def claim_directory(
     directory: Path, settings: Mapping[str, Any], fingerprint: list[list[float]]
 ) -> None:
-    """Note what a directory is for, or check that it is for this.
+    """Note what a directory is for, or check that it is for the same.
 
     Parameters
     ----------
     directory : Path
         Directory of the batches; it is created if it does not exist.
     settings : mapping
-        What the batches depend on, as JSON has it.
+        What the batches depend on, as JSON values.
     fingerprint : list of list of float
         Losses and margins of some rows, which tell models and criteria apart.
 
@@ -83,5 +83,5 @@ def read_batch(file: Path, x: Rows) -> dict[str, Any]:
     rows = {field.name: (len(x),) for field in fields(AttackResult)}
     is_whole = shapes == rows | {"x_adv": x.shape, "seconds": ()}
     if not is_whole or not np.isfinite(batch["x_adv"]).all():
-        raise AttackError(f"{file} is damaged ({why}): remove it, and its rows are attacked again")
+        raise AttackError(f"{file} is damaged ({why}): remove it to attack its rows again")
     return batch

@@ -1,7 +1,7 @@
 """What an attack is to achieve: criteria that say how far rows are from it, alone or combined.
 
-A criterion is a function of tensors that an attack can differentiate. The usual one is that the
-classifier misclassifies; against a defence, several must be met at once, and are combined with `&`:
+A criterion is a function of tensors that an attack can differentiate. The usual one is
+misclassification; against a defence, several must be met at once, and are combined with `&`:
 `Misclassified(classifier) & Unflagged(detector)`.
 """
 
@@ -21,7 +21,7 @@ from adversarial.detector.detector import AdversarialDetector
 from adversarial.errors import ModelError
 
 SATURATED = 1e-6
-"""Cross-entropy in nats, below which float32 has few digits of it left."""
+"""Cross-entropy in nats below which float32 has few of its digits left."""
 
 
 class CriterionResult(NamedTuple):
@@ -33,7 +33,7 @@ class CriterionResult(NamedTuple):
         A smooth function that gradient ascent raises, such as the cross-entropy in nats.
     margin : (n,) tensor
         At most 0 where the criterion is met, in logits or nats. C&W lowers it, and where an attack
-        fails it says which point came closest.
+        fails, it says which point came closest.
     met : (n,) bool tensor
         Whether the criterion is met.
     first_met : (n,) bool tensor, optional
@@ -65,13 +65,13 @@ class Criterion(abc.ABC):
 
 @dataclass(frozen=True)
 class Misclassified(Criterion):
-    """The class of the largest logit is not y.
+    """The class with the largest logit is not y.
 
     Parameters
     ----------
     model : keras.Model or callable
-        A classifier, whose logits are found (`attacks.core.logits`), or a function from rows
-        to logits, (n, n_classes).
+        A classifier, from which the logits are derived (`attacks.core.logits`), or a function from
+        rows to logits, (n, n_classes).
     confidence : float
         κ, by how much another logit must exceed that of y.
     """
@@ -82,15 +82,15 @@ class Misclassified(Criterion):
     def __call__(self, x: tf.Tensor, y: tf.Tensor) -> CriterionResult:
         """Return the cross-entropy, and z_y − max of the other logits + κ (C&W's f₆).
 
-        Where the cross-entropy is 0 to the last bit, its gradient has lost the part of y, and soon
-        all of it; there the loss is the margin's negative, whose gradient it tends to.
+        Near a cross-entropy of 0, its gradient loses first the part of y and then all of it to
+        rounding; there the loss is the negative margin, whose gradient it tends to.
         """
         logits = logits_of(self.model)(x)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
         true = tf.one_hot(y, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
         own = tf.reduce_max(tf.where(true, logits, logits.dtype.min), axis=-1)
         other = tf.reduce_max(tf.where(true, logits.dtype.min, logits), axis=-1)
-        # By the class, not by the margin: of two equal logits the classifier names the first.
+        # By class, not by margin: of two equal logits the classifier picks the first.
         met = tf.argmax(logits, axis=-1, output_type=y.dtype) != y
         margin = own - other + self.confidence
         loss = tf.where(loss < SATURATED, -margin, loss)
@@ -120,7 +120,7 @@ class Unflagged(Criterion):
 
     def __post_init__(self) -> None:
         if self.threshold is None and not isinstance(self.detector, AdversarialDetector):
-            raise ModelError("Unflagged of a function: expected a threshold beside it")
+            raise ModelError("Unflagged with a function: expected a threshold too")
 
     def __call__(self, x: tf.Tensor, y: tf.Tensor) -> CriterionResult:  # noqa: ARG002  # any class
         """Return −S, and S − t."""
@@ -133,7 +133,7 @@ class Unflagged(Criterion):
 
 @dataclass(frozen=True)
 class All(Criterion):
-    """Several criteria at once, as `&` makes it of two: misclassified and unflagged, for instance.
+    """Several criteria at once, such as misclassified and unflagged; `&` makes one of two.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class All(Criterion):
     selective: bool = False
 
     def __and__(self, other: Criterion) -> All:
-        """Return one `All`, so that `a & b & c` weighs three criteria and not a pair and one."""
+        """Return one `All`, so that `a & b & c` weighs three criteria, not a pair and one."""
         if self.weights is None and not self.selective:
             return All((*self.criteria, other))
         return super().__and__(other)
@@ -162,7 +162,7 @@ class All(Criterion):
     ) -> CriterionResult:
         """Return the loss, and the weighted sum of the margins that are still above 0.
 
-        `weight`, (n,) or one number, is a row's own factor on all criteria but the first.
+        `weight`, (n,) or one number, is each row's factor on all criteria but the first.
         """
         found = [criterion(x, y) for criterion in self.criteria]
         shares = self.weights or [1.0] * len(found)

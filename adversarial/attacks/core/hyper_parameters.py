@@ -1,7 +1,7 @@
-"""What values a hyper-parameter of an attack can take, as the type of its field says.
+"""What values a hyper-parameter of an attack can take, according to the type of its field.
 
 An attack is a dataclass whose fields are its hyper-parameters. The type of a field, from this
-module or any `Annotated` with a `Check`, is all that the base class needs to know of it.
+module or any `Annotated` with a `Check`, is all that the base class needs to know about it.
 
 Examples
 --------
@@ -86,7 +86,7 @@ NonNegative = Annotated[float, NON_NEGATIVE]
 def check_hyper_parameters(attack: DataclassInstance) -> None:
     """Raise ModelError if a field of a dataclass has a value that its type does not allow.
 
-    Checked are `Annotated` types with a `Check`, `Literal` types, and that an `int` is a whole
+    It checks `Annotated` types with a `Check`, `Literal` types, and that an `int` is a whole
     number; None is allowed where the type says so. A plain `float` is not checked.
     """
     types = get_type_hints(type(attack), include_extras=True)

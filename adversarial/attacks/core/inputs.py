@@ -14,7 +14,7 @@ from adversarial.attacks.core.victim import FINGERPRINT_ROWS, Classes, Rows
 from adversarial.errors import ModelError
 
 Bounds = tuple[float | NDArray[np.floating], float | NDArray[np.floating]]
-"""Smallest and largest value of x; for flat rows a pair of arrays, if each feature has its own."""
+"""Smallest and largest value of x; for flat rows, optionally arrays of one value per feature."""
 
 
 def check_inputs(
@@ -35,7 +35,7 @@ def check_inputs(
     """
     if not isinstance(model, keras.Model | Criterion):
         raise ModelError(
-            f"{type(model).__name__} cannot be attacked: give a keras.Model or a criterion; of "
+            f"{type(model).__name__} cannot be attacked: give a keras.Model or a criterion; for "
             "a detector, its `classifier` or one of `adversarial.evaluation.threat_models`"
         )
     if not len(x) or y.shape != (len(x),):
@@ -75,5 +75,5 @@ def _check_classifier(model: keras.Model, x: Rows, y: NDArray[Any]) -> None:
         raise ModelError(f"row {row} has class {y[row]}: the model has {n_classes}, from 0")
     if n_classes < 2:
         raise ModelError(
-            "the model has one output: expected one for each class, as 1 − p and p of a sigmoid"
+            "the model has one output: expected one per class, such as 1 − p and p of a sigmoid"
         )

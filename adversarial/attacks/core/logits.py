@@ -1,7 +1,7 @@
 """The logits of a classifier: attacks on probabilities are too weak.
 
-Where a softmax is sure, its probabilities are 0 and 1 to the last bit and their gradient is zero,
-so an attack that works on them stands still or goes astray: against the same classifier, C&W ends
+Where a softmax is certain, its probabilities are 0 and 1 to the last bit and their gradient is
+zero, so an attack that works on them stalls or goes astray: against the same classifier, C&W ends
 at a mean L2 norm of 2.5 on probabilities and of 1.7 on logits.
 """
 
@@ -19,26 +19,26 @@ from adversarial.models.output_kind import are_distributions, detected_kind
 Logits = Callable[[tf.Tensor], tf.Tensor]
 
 TINY = 1e-37
-"""Floor of probabilities whose logarithm is taken: what is below is no normal float32."""
+"""Floor of probabilities whose logarithm is taken: below it, float32 is no longer normal."""
 
 _UNCHANGING = {"Dropout", "Identity", "Reshape"}
-"""Layers that, in inference mode, hand on the logits they are given."""
+"""Layers that, in inference mode, pass on the logits they are given."""
 
 
 def logits_of(model: keras.Model | Logits) -> Logits:
     """Return the function from rows to logits, (n, n_classes), behind a classifier's probabilities.
 
-    Where the model is a graph of layers that ends in a softmax, they are the values before it;
-    where its two columns are 1 − p and p of a sigmoid, they are 0 and the value before that; where
-    its last layer has no activation, they are what it gives. Elsewhere they are the logarithms of
-    the probabilities, which are logits up to a number per row, but have no gradient where a
+    If the model is a graph of layers that ends in a softmax, they are the values before it; if its
+    two columns are 1 − p and p of a sigmoid, they are 0 and the value before that; if its last
+    layer has no activation, they are its output. Otherwise they are the logarithms of the
+    probabilities, which are logits up to a constant per row, but have no gradient where a
     probability is 0.
 
     Parameters
     ----------
     model : keras.Model or callable
         A classifier with probabilities or logits as output, which is called in inference mode.
-        What is a function already is returned as it is.
+        A function is returned as it is.
     """
     if not isinstance(model, keras.Model):
         return model
@@ -59,7 +59,7 @@ def check_output(model: keras.Model, x: NDArray[np.float32]) -> None:
     if not are_distributions(values):
         raise ModelError(
             f"the model's outputs for a row sum to {values.sum(axis=1)[0]:.3g}, from "
-            f"{values.min():.3g}, and are no probabilities: give Misclassified(f) with a function "
+            f"{values.min():.3g}, and are not probabilities: give Misclassified(f) with a function "
             "f from rows to logits"
         )
 
@@ -74,7 +74,7 @@ def _output(model: keras.Model) -> Any:
 
 
 def _behind(model: keras.Model, activation: Callable[..., Any], output: Any) -> Logits | None:
-    """Return what computes the input of the `activation` that made an output, if one did."""
+    """Return a function to the input of the `activation` that made an output, if one did."""
     if output is None:
         return None
     layer, [made_from, *_] = _origin(output)
@@ -118,9 +118,9 @@ def _two_columns(model: keras.Model) -> Logits | None:
 
 
 def _origin(tensor: Any) -> tuple[Any, list[Any]]:
-    """Return the layer that made a symbolic tensor, and what from.
+    """Return the layer that made a symbolic tensor, and its inputs.
 
-    Not the layer's `input`, which is that of its first use: layers are shared between models.
+    The layer's own `input` is that of its first use, but layers are shared between models.
     """
     history = tensor._keras_history
     node = history.operation._inbound_nodes[history.node_index]

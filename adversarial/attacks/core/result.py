@@ -13,7 +13,7 @@ from adversarial.attacks.core.victim import Rows
 
 @dataclass(frozen=True)
 class AttackResult:
-    """What an attack made of n rows, those on which it failed included.
+    """What an attack made of n rows, including those on which it failed.
 
     Attributes
     ----------
@@ -26,9 +26,9 @@ class AttackResult:
     l1, l2, linf : (n,) float64
         Norms of x_adv − x, in the units of x.
     queries : (n,) int64
-        Times that the row was shown to the model, with or without its gradient.
+        How often the row was shown to the model, with or without the gradient.
     seconds : float
-        Duration, summed over all sittings of a resumed run.
+        Duration, summed over all parts of a resumed run.
     """
 
     x_adv: Rows
@@ -44,7 +44,7 @@ class AttackResult:
 def strongest(results: Sequence[AttackResult]) -> AttackResult:
     """Return, row by row, the attack that succeeded with the smallest L2 norm.
 
-    A defence is as good as it is against the best attack on each input (Carlini et al. 2019,
+    A defence is only as good as it is against the best attack on each input (Carlini et al. 2019,
     section 5.3). Where no attack succeeded, the first one's row is returned. Queries and seconds
     are those of all attacks together.
 

@@ -14,15 +14,15 @@ Score = Callable[[tf.Tensor], tf.Tensor]
 def score_of(detector: AdversarialDetector | Score) -> Score:
     """Return the detector's score as a function of tensors that has a gradient everywhere.
 
-    The score that flags clips probabilities at 1e-7, and what is clipped has no gradient. Here the
-    divergence is computed from logits, without clipping: it is the same except where a probability
-    lies below that, and there it is larger by no more than the classes' probability times the
-    difference in logits.
+    The score used for flagging clips probabilities at 1e-7, and what is clipped has no gradient.
+    Here the divergence is computed from logits, without clipping: it is the same except where a
+    probability lies below that, and there it is larger by no more than the classes' probability
+    times the difference in logits.
 
     Parameters
     ----------
     detector : AdversarialDetector or callable
-        A detector. What is a function from rows to scores already is returned as it is.
+        A detector; a function from rows to scores is returned as it is.
     """
     if not isinstance(detector, AdversarialDetector):
         return detector

@@ -14,10 +14,10 @@ from adversarial.attacks.core.criteria import All, Criterion, CriterionResult
 Rows = NDArray[np.float32]
 Classes = NDArray[np.int64]
 Perturb = Callable[[Rows, Classes, NDArray[np.int64]], Rows]
-"""From a batch, its classes and its row numbers among all rows to the attacked batch."""
+"""Maps a batch, its classes and its row numbers among all rows to the attacked batch."""
 
 FINGERPRINT_ROWS = 16
-"""Rows on which a resumed attack must find the criterion as it was."""
+"""Rows on which the criterion must be the same when an attack is resumed."""
 
 
 class Victim:
@@ -35,11 +35,11 @@ class Victim:
     Attributes
     ----------
     weights : (n,) float32
-        Weight of all criteria but the first of several (`All`), for each row.
+        For each row, the weight of all criteria but the first of several (`All`).
     queries : (n,) int64
-        Times that each row was shown to the model.
+        How often each row was shown to the model.
     first_met : (n,) int64
-        Times that it met the criterion, or the first of several, when it was shown.
+        How often it then met the criterion, or the first of several.
     """
 
     def __init__(self, criterion: Criterion, shape: tuple[int, ...], n: int) -> None:
@@ -79,13 +79,14 @@ class Victim:
         with tf.GradientTape() as tape:
             tape.watch(x)
             result = self.criterion(x, y, weight)
-        # A model may have no gradient at all: then it is zero, and an attack without one is due.
+        # Zero if the model has no gradient at all: then it takes an attack that needs none.
         return tape.gradient(result.loss, x, unconnected_gradients="zero"), result
 
     def count(self, rows: NDArray[np.int64], first_met: NDArray[np.bool_]) -> None:
-        """Count that these rows were shown to the model once, and which met the first criterion.
+        """Count that these rows were shown to the model, and which met the first criterion.
 
-        `evaluate` and `gradient` do so themselves; what an attack compiles with `compile` does not.
+        `evaluate` and `gradient` count by themselves; functions that an attack compiles with
+        `compile` do not.
         """
         self.queries[rows] += 1
         self.first_met[rows] += first_met
@@ -106,7 +107,7 @@ class Victim:
         y : (n,) int64
             Their classes.
         rows : (n,) int64
-            Their numbers among all rows that are attacked.
+            Their numbers among all attacked rows.
         """
         return self._counted(self._evaluate(x, y, self.weights[rows]), rows)
 

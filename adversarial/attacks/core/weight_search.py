@@ -1,4 +1,4 @@
-"""A search, row by row, for the weight between what an attack wants first and the rest."""
+"""A search, row by row, for the weight of an attack's other criteria against its first."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,22 +6,22 @@ from numpy.typing import NDArray
 from adversarial.attacks.core.victim import Classes, Perturb, Rows, Victim
 
 FACTOR = 10.0
-"""By what a weight changes until it is known to be too small and too large."""
+"""Factor by which a weight changes until one too small and one too large are known."""
 
 
 def search_weights(victim: Victim, perturb: Perturb, steps: int) -> Perturb:
-    """Return an attack that tries other weights on the rows on which it fails.
+    """Return an attack that tries other weights on the rows where it fails.
 
-    Against several criteria at once (`attacks.core.criteria.All`), e.g. to be misclassified
-    and to stay below the detector's threshold, one weight does not fit all rows: with one too small
-    the row is misclassified and flagged, with one too large neither. As c in C&W's attack, the
-    weight is searched by a binary search for each row, in its logarithm: it is too large where
-    fewer than half of the points that the attack looked at met the first criterion.
+    Against several criteria at once (`attacks.core.criteria.All`), e.g. being misclassified and
+    staying below the detector's threshold, one weight does not fit all rows: if it is too small,
+    the row is misclassified and flagged; if it is too large, neither. Like c in C&W's attack, the
+    weight of each row is found by binary search, on its logarithm: it is too large where fewer than
+    half of the points that the attack tried met the first criterion.
 
     Parameters
     ----------
     victim : Victim
-        Of the attack.
+        The attack's victim.
     perturb : callable
         The attack on one batch.
     steps : int
@@ -51,7 +51,7 @@ def search_weights(victim: Victim, perturb: Perturb, steps: int) -> Perturb:
             between = np.sqrt(small * np.where(known, large, 1))
             further = np.where(small > 0, small * FACTOR, weights / FACTOR)
             weights = np.where(known, between, further)
-        # Success and norms are reported of the criterion as it was given.
+        # Success and norms are reported for the criterion as it was given.
         victim.weights[rows] = 1
         return result
 

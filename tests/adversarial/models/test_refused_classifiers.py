@@ -99,8 +99,8 @@ FLAT = tf.TensorSpec([None, 3], tf.float32)
 REFUSED: dict[str, Refused] = {
     "missing file": (lambda d: d / "nothing.keras", {}, r"nothing\.keras not found"),
     "missing directory": (lambda d: d / "nothing", {}, "nothing not found.*SavedModel"),
-    "other form": (text_file("model.onnx"), {}, r"model\.onnx is no saved model.*\.h5"),
-    "empty directory": (lambda d: d, {}, "is no saved model"),
+    "other form": (text_file("model.onnx"), {}, r"model\.onnx is not a saved model.*\.h5"),
+    "empty directory": (lambda d: d, {}, "is not a saved model"),
     "damaged file": (
         text_file("model.keras"),
         {},
