@@ -24,12 +24,12 @@ FPRS = (0.01, 0.05)
 def attack_metrics(
     clean: NDArray[np.floating], attacked: NDArray[np.floating], attack: AttackResult, y: Classes
 ) -> list[Metric]:
-    """Return what an attack does to a classifier that nothing defends.
+    """Return what an attack does to an undefended classifier.
 
     Parameters
     ----------
     clean, attacked : (n, n_classes) arrays
-        M(x) of the originals and of the attacked rows.
+        M(x) for the originals and for the attacked rows.
     attack : AttackResult
         Results for the same rows.
     y : (n,) int64
@@ -70,9 +70,9 @@ def defence_metrics(
     detector : AdversarialDetector
         The detector; its reference window gives the thresholds.
     clean : Prediction
-        What it says of the originals.
+        Its predictions for the originals.
     attacked : Prediction
-        What it says of the same rows, attacked; failed attacks stay among them.
+        Its predictions for the same rows after the attack, including those on which it failed.
     y : (n,) int64
         True classes.
     fprs : sequence of float
@@ -87,10 +87,9 @@ def defence_metrics(
         M(AE(x)) on all attacked rows (most probably Tables 1 to 6), and on the originals
         (`accuracy_reconstructed_clean`). For each ε_FPR the `threshold` in nats, the share of
         originals and of attacked rows that is flagged (`flagged_clean`, `detection_rate`), and for
-        each policy the share of attacked rows and of originals on which the system ends in a wrong
-        answer that nobody is warned of (`undetected_error`, `undetected_error_clean`).
-        `accuracy_defended` is 1 − `undetected_error` of the policy "correct", the defence of
-        Figure 2.
+        each policy the share of attacked rows and of originals for which the system gives a wrong
+        answer without a warning (`undetected_error`, `undetected_error_clean`). `accuracy_defended`
+        is 1 − `undetected_error` of the policy "correct", the defence of Figure 2.
 
     Raises
     ------
@@ -126,7 +125,7 @@ def defence_metrics(
 def undetected_errors_by_policy(
     detector: AdversarialDetector, found: Prediction, y: Classes, *, fprs: Sequence[float] = FPRS
 ) -> dict[tuple[float, str], NDArray[np.bool_]]:
-    """Return where the system ends in a wrong answer that nobody is warned of.
+    """Return where the system gives a wrong answer without a warning.
 
     Parameters and errors as in `defence_metrics`.
 

@@ -1,4 +1,4 @@
-"""Harmful and harmless drift: the score of either, by corruption and by severity (Figure 7)."""
+"""Harmful and harmless drift: the score of each, by corruption and by severity (Figure 7)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from adversarial.evaluation.estimates import (
 from adversarial.evaluation.read import Case, Columns
 from adversarial.statistics import Scores
 
-if TYPE_CHECKING:  # it takes TensorFlow, which a page of kept numbers does not need
+if TYPE_CHECKING:  # needs TensorFlow, which showing kept numbers does not
     from adversarial.detector.detector import Prediction
 
 Classes = NDArray[np.int64]
@@ -40,7 +40,7 @@ def drift_metrics(
     Parameters
     ----------
     before, after : Prediction
-        What the detector says of the rows before the drift, and of the same rows after it.
+        The detector's predictions for the rows before the drift, and for the same rows after it.
     y : (n,) int64
         True classes.
     seed : int
@@ -73,20 +73,20 @@ def split_drift(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which drifted rows are harmful, and which are harmless.
 
-    A row is harmful if it is misclassified and its original is not, harmless if the class that M
-    gives is the same; other rows are in neither group.
+    A row is harmful if it is misclassified and its original is not, harmless if M gives both the
+    same class; other rows are in neither group.
 
     Parameters
     ----------
     before, after, y : (n,) int64
-        M's classes of the originals and of the drifted rows, and the true ones.
+        M's classes for the originals and for the drifted rows, and the true ones.
     """
     return (before == y) & (after != y), before == after
 
 
 @dataclass(frozen=True)
 class SeveritySummary:
-    """What drift of one severity does, as one defence sees it.
+    """What drift of one severity does, seen by one defence.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class SeveritySummary:
     score : Estimate
         Mean over all rows, in nats.
     score_harmful, score_harmless : Estimate
-        Mean over the rows of either kind (`split_drift`); of no rows for the originals.
+        Mean over the rows of each kind (`split_drift`); there are none among the originals.
     ratio : Estimate
         Ratio of the former to the latter.
     ks_metrics : list of Metric
@@ -124,7 +124,7 @@ class SeveritySummary:
         return self.ks_metrics[0].estimate.value
 
     def metrics(self) -> list[Metric]:
-        """Return the numbers by the names that they have for one corruption."""
+        """Return the numbers under the names that they have for one corruption."""
         return [
             Metric("accuracy_drifted", self.accuracy),
             Metric("accuracy_reconstructed", self.accuracy_reconstructed),
@@ -140,8 +140,8 @@ def by_severity(
 ) -> list[SeveritySummary]:
     """Return what drift does at every severity, all corruptions together, by defence.
 
-    The same images are drifted by every corruption, so an image, not a row, is what is drawn in the
-    bootstrap that gives the intervals.
+    Every corruption drifts the same images, so the bootstrap behind the intervals draws images, not
+    rows.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def by_severity(
 
 
 def _separation(harmful: Scores, harmless: Scores) -> list[Metric]:
-    """Return D and p of a two-sample Kolmogorov-Smirnov test; of no rows where one is empty."""
+    """Return D and p of a two-sample Kolmogorov-Smirnov test; undefined if one sample is empty."""
     statistic = p_value = undefined()
     if len(harmful) and len(harmless):
         test = stats.ks_2samp(harmful, harmless)

@@ -1,6 +1,6 @@
 """Estimates: a number, its 95 % interval, and the number of rows behind it.
 
-Intervals speak of other rows like these, not of other trainings of the models.
+Intervals are about other rows like these, not about training the models again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ N_RESAMPLES = 1_000
 
 
 class Estimate(NamedTuple):
-    """A number, the ends of its 95 % interval, and how many rows it is from.
+    """A number, the ends of its 95 % interval, and how many rows it is based on.
 
     All three are NaN where there are no rows.
     """
@@ -84,7 +84,7 @@ def mean(values: NDArray[np.floating] | NDArray[np.integer]) -> Estimate:
 
 
 def roc(normal: Scores, attacked: Scores) -> tuple[Scores, Scores]:
-    """Return false and true positive rates of every threshold, from none flagged to all.
+    """Return the false and true positive rates of every threshold, from none flagged to all.
 
     Parameters
     ----------
@@ -115,8 +115,7 @@ def area_under_roc(normal: Scores, attacked: Scores, *, paired: bool, seed: int 
     normal, attacked : (n,), (m,) float64
         Scores.
     paired : bool
-        Row i of both is of the same image; then images are drawn in the bootstrap, and not each
-        side by itself.
+        Row i of both is the same image; the bootstrap then draws images, not each side separately.
     seed : int
         Seed of the bootstrap, whose percentiles are the interval.
     """
@@ -146,11 +145,11 @@ def ratio_of_means(above: Scores, below: Scores, *, seed: int = 0) -> Estimate:
 
 
 def percentiles(drawn: Sequence[float] | Scores) -> tuple[float, float]:
-    """Return the ends of the interval by what was drawn in a bootstrap."""
+    """Return the ends of the interval, from what was drawn in a bootstrap."""
     low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 
 
 def undefined() -> Estimate:
-    """Return the estimate from no rows: NaN."""
+    """Return the estimate that no rows give: NaN."""
     return Estimate(float("nan"), float("nan"), float("nan"), 0)

@@ -1,6 +1,6 @@
 """One evaluation: attacks by threat model and defence, and corruptions, to a directory of results.
 
-What the directory holds: `adversarial.evaluation.write`.
+`adversarial.evaluation.write` says what the directory holds.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class Experiment:
     Parameters
     ----------
     attacks : sequence of str, or mapping of str to Attack
-        Names of attacks (`adversarial.attacks.named`); or attacks of your own by name, and others
-        with `make_attack`. Their seed is the experiment's. A name that ends in "-selective" is of
-        an attack that follows several criteria one at a time (`threat_models.selective`).
+        Names of attacks (`adversarial.attacks.named`); or attacks of your own by name, with
+        `make_attack` for the others. Their seed is the experiment's. An attack whose name ends in
+        "-selective" follows several criteria one at a time (`threat_models.selective`).
     threat_models : sequence of str, or mapping of str to callable
-        Names as in `make_threat_model`; or threat models of your own by name: from the detector
-        that is attacked to a criterion. "grey-box" is attacked once for all detectors.
+        Names as in `make_threat_model`; or threat models of your own by name, each mapping the
+        attacked detector to a criterion. "grey-box" is attacked once for all detectors.
     targets : sequence of str
-        Names of the detectors that an attacker who knows one attacks; all when not given. The
-        others are held out: what was made against a target is tried on them.
+        Names of the detectors that are attacked by an attacker who knows one; all when not given.
+        The others are held out: attacks made against a target are tried on them.
     corruptions : sequence of str
         Names in `adversarial.corruptions.CORRUPTIONS`, each at every severity.
     gradient_masking : bool
@@ -55,7 +55,7 @@ class Experiment:
     Raises
     ------
     ExperimentError
-        If there is nothing to evaluate, or a name does not exist or stands for two things.
+        If there is nothing to evaluate, or a name does not exist or is given twice.
 
     Examples
     --------
@@ -141,7 +141,7 @@ class Experiment:
 
 
 def _check_name(what: str, name: str) -> None:
-    """Raise ExperimentError for a name that cannot be one of a directory and of numbers."""
+    """Raise ExperimentError for a name that cannot be used for a directory and in the records."""
     if not re.fullmatch(r"[\w./-]+", name) or name in {STRONGEST, ANY}:
         raise ExperimentError(
             f"{name!r} cannot be the name of {what}: expected letters, digits, '_', '.', '-' and "
@@ -155,7 +155,7 @@ def ensemble_of(members: Sequence[AdversarialDetector]) -> AdversarialDetector:
     Raises
     ------
     ExperimentError
-        If their reference windows are not of the same rows, whose scores give its threshold.
+        If their reference windows, whose scores give its threshold, are not of the same rows.
     """
     first = members[0]
     given = [member.calibration.reference for member in members]
@@ -181,7 +181,7 @@ def ensemble_of(members: Sequence[AdversarialDetector]) -> AdversarialDetector:
 
 
 def same_classifier(one: AdversarialDetector, other: AdversarialDetector, *, x: Rows) -> bool:
-    """Say whether both detectors are of one classifier, however its files differ: on rows x too."""
+    """Say whether both detectors have one classifier, by its weights and its outputs for `x`."""
     first, second = one.classifier.get_weights(), other.classifier.get_weights()
     if one.class_names != other.class_names or len(first) != len(second):
         return False

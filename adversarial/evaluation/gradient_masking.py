@@ -2,8 +2,8 @@
 
 After Athalye et al. 2018, section 3.1, and Carlini et al. 2019, section 4. An attack whose
 gradients are not masked succeeds on every row when it is unbounded, gains nothing from more steps,
-and is at least as strong as noise and as an attack without gradients. One that fails a check says
-nothing about the defence.
+and is at least as strong as noise and as an attack without gradients. An attack that fails a check
+says nothing about the defence.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from adversarial.attacks import PGD, Attack, Criterion, SquareAttack, UniformNoi
 from adversarial.statistics import mcnemar_test
 
 SIGNIFICANCE = 0.05
-"""Of McNemar's test that another attack is stronger than the one that is checked."""
+"""Level of McNemar's test that another attack is stronger than the one being checked."""
 
 
 class Check(NamedTuple):
@@ -27,7 +27,7 @@ class Check(NamedTuple):
     name : str
         "unbounded", "doubled_steps", "noise" or "gradient_free".
     success : (n,) bool
-        Where the attack that it is compared with succeeded.
+        Where the attack it is compared with succeeded.
     passed : bool
         Whether the comparison shows no sign of gradient masking.
     """
@@ -49,19 +49,19 @@ def gradient_masking_checks(
     Parameters
     ----------
     attack : PGD
-        What has been run.
+        The attack that was run.
     success : (n,) bool
         Where it succeeded.
     criterion : Criterion
-        What it was after.
+        What it was to achieve.
     x, y : (n, *input_shape) float32, (n,) int64
         Rows within the bounds and their classes.
 
     Returns
     -------
     list of Check
-        Noise and the attack without gradients, the square attack, are of the L∞ ball: they are left
-        out where the attack is in another.
+        Noise and the square attack, which uses no gradients, work in the L∞ ball; they are left out
+        if the attack works in another.
     """
     low, high = attack.bounds
     everything = float(np.max(np.asarray(high) - np.asarray(low)))

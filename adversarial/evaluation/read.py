@@ -1,6 +1,6 @@
-"""A finished evaluation, as it is read back from its directory.
+"""A finished evaluation, read back from its directory.
 
-Everything that shows an evaluation starts here, so that it can be shown again at any time.
+Everything that shows an evaluation starts here, so it can be shown again at any time.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ NUMBER_COLUMNS = tuple(name for name in ROWS.names[len(PLACE) :] if name != "suc
 
 
 class ResultsError(DriftMonitorError):
-    """A directory holds no finished evaluation, or a file of it is damaged."""
+    """A directory holds no finished evaluation, or a file in it is damaged."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What rows and numbers are of: an attack under a threat model, or a corruption.
+    """What rows and numbers belong to: an attack under a threat model, or a corruption.
 
     Attributes
     ----------
     attack, threat_model : str, optional
-        Of an attack.
+        The attack, and the threat model it was made under.
     target : str, optional
         The defence that the attack was made against, where the attacker knows it.
     corruption : str, optional
@@ -122,7 +122,7 @@ class Results:
         return [*self.config["detectors"], *self.config.get("ensembles", ())]
 
     def find(self, case: Case, metric: str, **named: object) -> Record | None:
-        """Return a case's number of that name, or None; `named` says its other fields."""
+        """Return a case's number of that name, or None; `named` gives its other fields."""
         wanted = {field.name: getattr(case, field.name) for field in fields(case)}
         wanted |= {"metric": metric} | named
         for record in self.records:
@@ -149,10 +149,10 @@ def read_results(directory: Path) -> Results:
     if not metrics.is_file():
         raise ResultsError(
             f"{directory} holds an unfinished evaluation: give its 'adversarial evaluate' command "
-            "again, and it goes on"
+            "again to continue it"
         )
     config = _read_config(file)
-    # Runs of before there were targets have no such column.
+    # Runs from before there were targets have no such column.
     table = _read_table(metrics, METRICS, ["metric", "value"])
     if not table.num_rows:
         raise _damaged(metrics, "no numbers")
@@ -178,7 +178,7 @@ def read_rows(results: Results) -> dict[Case, dict[str, Columns]]:
     table = _read_table(file, ROWS, [*keys, *NUMBER_COLUMNS])
     if not table.num_rows:
         raise _damaged(file, "no rows")
-    # Groups are told apart by one integer: a table of a million rows is too long for tuples.
+    # Each group has one integer as its key: tuples are too slow for a table of a million rows.
     code = np.zeros(table.num_rows, np.int64)
     values = []
     for name in keys:
@@ -220,7 +220,7 @@ def read_images(results: Results, case: Case) -> dict[str, NDArray[np.float32]]:
     -------
     dict of str to array
         `original`, `attacked`, and for each defence `reconstruction_clean-<defence>` and
-        `reconstruction-<defence>`. Of a corruption, `attacked` are the drifted images.
+        `reconstruction-<defence>`. For a corruption, `attacked` are the drifted images.
 
     Raises
     ------
@@ -248,7 +248,7 @@ def read_images(results: Results, case: Case) -> dict[str, NDArray[np.float32]]:
 
 
 def case_of(record: Record) -> Case:
-    """Return what a number is of."""
+    """Return the case that a number belongs to."""
     return Case(**{field.name: record[field.name] for field in fields(Case)})
 
 
@@ -263,7 +263,7 @@ def _read_config(file: Path) -> dict[str, Any]:
     if known and known.keys().isdisjoint({"dataset", "model"}):
         raise ResultsError(
             f"{file.parent} holds another kind of evaluation (its config.json has no dataset and "
-            "no model): expected one of 'adversarial evaluate'"
+            "no model): expected one from 'adversarial evaluate'"
         )
     if "masking" in known:
         raise ResultsError(
@@ -306,7 +306,7 @@ def _read_table(file: Path, schema: pa.Schema, needed: Sequence[str]) -> pa.Tabl
         if column.null_count and not field.nullable:
             raise _damaged(file, f"the column {field.name} has nulls")
         if pa.types.is_floating(field.type) and pc.any(pc.is_nan(column)).as_py():
-            raise _damaged(file, f"the column {field.name} has values that are no number")
+            raise _damaged(file, f"the column {field.name} has NaN values")
     return table
 
 
@@ -325,8 +325,8 @@ def _load(file: Path) -> Any:
 
 def _missing(file: Path) -> ResultsError:
     return ResultsError(
-        f"{file} is missing: give the run's 'adversarial evaluate' command again, and it writes "
-        "what is not there"
+        f"{file} is missing: give the run's 'adversarial evaluate' command again to write "
+        "what is missing"
     )
 
 

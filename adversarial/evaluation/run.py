@@ -1,4 +1,4 @@
-"""Running an experiment: attacks and corruptions, cell by cell, and writing what they found."""
+"""Running an experiment: attacks and corruptions, cell by cell, and writing the results."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def run_experiment(
     experiment : Experiment
         What to evaluate.
     detectors : mapping of str to AdversarialDetector
-        Defences by name, of one classifier. An attack that knows nothing of the detector is made
+        Defences of one classifier, by name. An attack that knows nothing of the detector is made
         once for all; one that does is made against each, and tried on all others too.
     x, y : (n, height, width, channels) float32, (n,) int64
         Images in [0, 1] that no model has seen, and their classes.
     output : Path
-        The directory. One that holds a run of the same configuration is finished.
+        The directory. An unfinished run of the same configuration in it is continued.
     about : mapping
         What else belongs in `config.json`: data set, bundles, command.
     verbose : bool
@@ -85,7 +85,7 @@ def run_experiment(
     Raises
     ------
     ExperimentError
-        If the detectors are not of one classifier, or a target is not among them.
+        If the detectors do not share one classifier, or a target is not among them.
     RunError
         If `output` holds a run of another configuration, or something else.
     """
@@ -95,7 +95,7 @@ def run_experiment(
     for name, detector in others:
         if not same_classifier(first[1], detector, x=x):
             raise ExperimentError(
-                f"the detectors {first[0]!r} and {name!r} are of different classifiers: evaluate "
+                f"the detectors {first[0]!r} and {name!r} have different classifiers: evaluate "
                 "each by itself"
             )
     config = json.loads(
@@ -110,7 +110,7 @@ def run_experiment(
             }
         )
     )
-    criteria = _criteria(experiment, detectors)  # refused, if at all, before anything is written
+    criteria = _criteria(experiment, detectors)  # errors come before anything is written
     claim(output, config)
     write_original(output, x)
     evaluation = _Evaluation(experiment, detectors, x, y, output, verbose)
@@ -160,7 +160,7 @@ class _Evaluation:
 
     def attacked(self, criteria: Mapping[tuple[str, str | None], Criterion]) -> Iterator[Record]:
         """Yield the records of all attacks."""
-        # Of each defence: where any attack has won, by ε_FPR and policy.
+        # For each defence, the rows on which any attack has won, by ε_FPR and policy.
         lost: dict[str, dict[tuple[float, str], NDArray[np.bool_]]] = {
             name: {} for name in self.detectors
         }
@@ -221,7 +221,7 @@ class _Evaluation:
             return attack
         if not criterion.selective:
             return replace(attack, weight_steps=WEIGHT_STEPS)
-        # No weight makes a difference to it: it starts from as many points instead.
+        # Weights make no difference to it, so it gets more starting points instead.
         return replace(attack, restarts=1 + WEIGHT_STEPS) if isinstance(attack, PGD) else attack
 
     def _defended(
@@ -275,7 +275,7 @@ class _Evaluation:
             yield from as_records(metrics, {"attack": name, **place})
 
     def _after(self, x: Rows, name: str) -> dict[str, Prediction]:
-        """Return what each defence says of changed rows, and keep the first as pictures."""
+        """Return each defence's predictions for changed rows, and keep some as pictures."""
         pictures = {
             f"reconstruction-{defence}": detector.reconstruct(x[:N_IMAGES])
             for defence, detector in self.detectors.items()

@@ -10,10 +10,10 @@ PLACE = [
     ("corruption", pa.string()),
     ("severity", pa.int64()),
 ]
-"""What a number or a row is of; `target` is the defence that was attacked, null for grey-box."""
+"""What a number or row belongs to; `target` is the attacked defence, null for grey-box."""
 
 STRONGEST, ANY = "strongest", "any"
-"""As `attack`: the best of the attacks, row by row, and the best by any threat model."""
+"""Values of `attack`: the best attack, row by row, and the best under any threat model."""
 
 METRICS = pa.schema(
     [
@@ -27,7 +27,7 @@ METRICS = pa.schema(
         pa.field("n", pa.int64(), nullable=False),
     ]
 )
-"""Of `metrics.parquet`; what does not apply to a number is null, and so is a number of no rows."""
+"""Columns of `metrics.parquet`; null where a field does not apply or a number has no rows."""
 
 ROWS = pa.schema(
     [
@@ -45,4 +45,4 @@ ROWS = pa.schema(
         pa.field("entropy", pa.float64(), nullable=False),
     ]
 )
-"""Of `rows.parquet`: classes as indices, scores and entropies of M in nats, before and after."""
+"""Columns of `rows.parquet`: class indices, scores and entropies of M in nats, before and after."""

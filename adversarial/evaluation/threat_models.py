@@ -1,6 +1,6 @@
-"""What an attacker knows of the detector, as criteria to attack, and when the system has lost.
+"""What an attacker knows of the detector, as criteria for attacks, and when the system has lost.
 
-A threat model makes a criterion (`attacks.core.criteria`) of a detector: what an attack is to
+A threat model turns a detector into a criterion (`attacks.core.criteria`): what an attack is to
 achieve, and through which models its gradients flow.
 
 Examples
@@ -31,7 +31,7 @@ from adversarial.detector.detector import AdversarialDetector, Prediction
 from adversarial.errors import DriftMonitorError, ModelError
 
 ThreatModel = Callable[[AdversarialDetector], Criterion]
-"""From the detector that is attacked to what the attack is to achieve."""
+"""Maps the attacked detector to what the attack is to achieve."""
 
 
 def grey_box(detector: AdversarialDetector) -> Criterion:
@@ -42,8 +42,8 @@ def grey_box(detector: AdversarialDetector) -> Criterion:
 def white_box(detector: AdversarialDetector) -> Criterion:
     """Misclassified by M(AE(x)), with gradients through both (section 4.3).
 
-    Of an ensemble, by every member's. M(x) itself may stay as it is; under a policy that corrects
-    whatever the score, that is enough.
+    With an ensemble, by M(AE(x)) of every member. M(x) itself may stay as it is; that is enough
+    against a policy that corrects whatever the score.
     """
     return reduce(and_, (_through(detector, member) for member in detector.autoencoders))
 
@@ -71,13 +71,13 @@ def selective(criterion: Criterion) -> Criterion:
     """Return a combined criterion whose parts an attack follows one at a time, row by row.
 
     Selective projected gradient descent (Bryniarski et al. 2022, section 4.1). A criterion that
-    combines no others is returned as it is.
+    does not combine others is returned as it is.
     """
     return replace(criterion, selective=True) if isinstance(criterion, All) else criterion
 
 
 def threshold_at(detector: AdversarialDetector, fpr: float) -> float:
-    """Return the threshold, in nats, that the detector's reference window gives at ε_FPR.
+    """Return the threshold, in nats, that the detector's reference window gives for an ε_FPR.
 
     Raises
     ------
@@ -106,27 +106,27 @@ POLICIES: dict[str, Callable[[Prediction], NDArray[np.int64]]] = {
     ),
     "correct_always": lambda found: found.reconstruction_prediction,
 }
-"""The class that the system gives of each row, by what it does with flagged rows; −1 is none."""
+"""The class that the system gives each row, by what it does with flagged rows; −1 is none."""
 
 
 def undetected_errors(found: Prediction, y: NDArray[np.int64], policy: str) -> NDArray[np.bool_]:
-    """Say of each row whether the system ends in a wrong answer that nobody is warned of.
+    """Say for each row whether the system gives a wrong answer without a warning.
 
     Parameters
     ----------
     found : Prediction
-        What the detector says of the (attacked) rows.
+        The detector's predictions for the (attacked) rows.
     y : (n,) int64
         Their true classes.
     policy : {"none", "reject", "correct", "correct_gated", "correct_always"}
         Use M(x) as it is; give no answer on flagged rows; give the corrected class on flagged rows;
-        give it on flagged rows on which M(AE(x)) is surer of its class than M(x) of its own, where
-        correction is expected to help; give it on all rows.
+        give it on those flagged rows where M(AE(x)) is surer of its class than M(x) is, because
+        there correction is expected to help; give it on all rows.
 
     Returns
     -------
     (n,) bool
-        A refused row is no error.
+        A refused row is not an error.
     """
     given = POLICIES[policy](found)
     lost: NDArray[np.bool_] = (given != y) & (given != -1)
@@ -148,7 +148,7 @@ THREAT_MODELS: dict[str, ThreatModel] = {
 
 
 class ExperimentError(DriftMonitorError):
-    """An evaluation cannot be run as it was asked for."""
+    """An evaluation cannot be run as requested."""
 
 
 def make_threat_model(name: str) -> ThreatModel:
@@ -158,7 +158,7 @@ def make_threat_model(name: str) -> ThreatModel:
     ----------
     name : str
         One of `THREAT_MODELS`, of which "undetected" uses the detector's own threshold; or
-        "undetected-E", with the threshold of an ε_FPR, as 0.01.
+        "undetected-E", with the threshold of an ε_FPR such as 0.01.
 
     Raises
     ------
@@ -171,6 +171,6 @@ def make_threat_model(name: str) -> ThreatModel:
     if not result or not 0 < (fpr := float(result[1])) < 1:
         raise ExperimentError(
             f"no threat model {name!r}: expected one of {', '.join(THREAT_MODELS)}, or "
-            "undetected-E with the ε_FPR for E, as 0.01"
+            "undetected-E with an ε_FPR for E, such as 0.01"
         )
     return lambda detector: undetected(detector, fpr)

@@ -3,7 +3,7 @@
 `config.json` is what was asked for; `metrics.parquet` and `metrics.json` hold one record per number
 (`evaluation.attack_metrics`); `rows.parquet` what each defence said of each row before and after an
 attack or a corruption; `images/` the first rows as pictures; `attacks/` the attacked rows batch by
-batch, from which a killed run goes on.
+batch, from which a killed run continues.
 """
 
 import json
@@ -37,7 +37,7 @@ OWN = {
     "report.html",
     "rows.parquet",
 }
-"""What a run leaves beside `config.json`. The attacks in it know themselves what they are of."""
+"""What a run leaves beside `config.json`. The attacks keep a note of what they belong to."""
 
 
 class RunError(DriftMonitorError):
@@ -45,7 +45,7 @@ class RunError(DriftMonitorError):
 
 
 def claim(output: Path, config: Record) -> None:
-    """Note what the directory is for, or check that it is for this.
+    """Note what the directory is for, or check that it is for the same.
 
     Raises
     ------
@@ -70,10 +70,8 @@ def claim(output: Path, config: Record) -> None:
     except ValueError as error:
         result, why = None, str(error)
     if not isinstance(result, dict):
-        raise RunError(
-            f"{file} is damaged ({why}): remove it, and what has been attacked is still of use"
-        )
-    # The directory of each attack says itself with which hyper-parameters it was made.
+        raise RunError(f"{file} is damaged ({why}): remove it; finished attacks will be used again")
+    # Each attack's own directory records its hyper-parameters.
     told = [{**what, "hyper_parameters": None} for what in (result, config)]
     if changed := describe_changes(*told):
         raise RunError(
@@ -101,7 +99,7 @@ def as_rows(
     success: NDArray[np.bool_] | None,
     place: Mapping[str, Any],
 ) -> pa.Table:
-    """Return what a defence said of each row, with the fields of `ROWS`."""
+    """Return a defence's predictions for each row, with the fields of `ROWS`."""
     n = len(y)
     values: dict[str, Any] = {
         "row": np.arange(n),

@@ -156,7 +156,7 @@ def test_what_is_no_finished_run_is_refused(runs: list[Path], tmp_path: Path) ->
     for name, value, why in (
         ("n", None, "nulls"),
         ("metric", None, "nulls"),
-        ("low", math.nan, "values that are no number"),
+        ("low", math.nan, "NaN values"),
     ):
         records = [record | {name: value} for record in table.to_pylist()]
         nullable = pa.schema([field.with_nullable(True) for field in table.schema])

@@ -101,7 +101,7 @@ def test_detectors_of_different_classifiers_are_refused(
     stranger = AdversarialDetector(
         classifier, detectors["kl"].autoencoders, class_names=detectors["kl"].class_names
     )
-    with pytest.raises(ExperimentError, match="'kl' and 'stranger' are of different classifiers"):
+    with pytest.raises(ExperimentError, match="'kl' and 'stranger' have different classifiers"):
         run_experiment(
             Experiment(), {**detectors, "stranger": stranger}, x, y, tmp_path / "run", about={}
         )
