@@ -19,6 +19,12 @@ def test_every_public_name_can_be_imported(name: str) -> None:
     assert getattr(adversarial, name).__name__ == name
 
 
+def test_a_prompt_completes_the_public_names_and_no_others() -> None:
+    assert {name for name in dir(adversarial) if not name.startswith("_")} == set(
+        adversarial.__all__
+    )
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nothing"):
         _ = adversarial.nothing

@@ -24,6 +24,12 @@ def test_the_version_is_that_of_the_distribution() -> None:
     assert drift_monitor.__version__ == version("drift-monitor")
 
 
+def test_a_prompt_completes_the_public_names_and_no_others() -> None:
+    assert {name for name in dir(drift_monitor) if not name.startswith("_")} == set(
+        drift_monitor.__all__
+    )
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nothing"):
         _ = drift_monitor.nothing
