@@ -6,11 +6,13 @@ import time
 import warnings
 from datetime import UTC, datetime
 from datetime import time as clock_time
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from adversarial.errors import DriftMonitorError
 from adversarial.reporting.terminal_table import print_table
 from drift_monitor.airflow.demo_week import WEEK, Day, make_week
 from drift_monitor.config import Monitor, load_monitor
@@ -41,19 +43,24 @@ def run_demo(monitor_file: Path, example: Path) -> bool:
     Raises
     ------
     DriftMonitorError
-        If the quickstart's files are not there.
+        If the quickstart's files are not there, or Airflow is not installed.
     """
     from adversarial.detector.detector import AdversarialDetector
 
     console = Console()
     started = time.monotonic()
-    monitor = load_monitor(monitor_file)
     images = example / "test.parquet"
     if not images.exists():
         raise ConfigError(
             f"{images} not found: run the demo from a checkout of the repository, or name the "
             "quickstart's directory with --example"
         )
+    if find_spec("airflow") is None:
+        raise DriftMonitorError(
+            "Airflow is not installed: install the package with its extra 'airflow' "
+            "(make setup does, and so does pip install '.[airflow]')"
+        )
+    monitor = load_monitor(monitor_file)
     console.print(f"Making a week of production batches from {images} …")
     detector = AdversarialDetector.load(monitor.detector, monitor.trust)
     make_week(images, detector, monitor)

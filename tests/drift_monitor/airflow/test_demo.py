@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 
+from adversarial.errors import DriftMonitorError
+from drift_monitor.airflow.demo import run_demo
 from tests.support.chromium import assert_opens_well
 from tests.support.progress import assert_only_progress
 
@@ -81,6 +83,22 @@ def test_nothing_but_the_demos_own_words_is_printed(checkout: Path) -> None:
     words = [line.split()[0] for line in lines if line.strip(" ─")]
     days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
     assert words == ["Making", "Running", *days, "Day", *days, "Reports:", "Took"]
+
+
+def test_outside_a_checkout_the_demo_says_where_to_run_it(tmp_path: Path) -> None:
+    done = run(tmp_path, "demo")
+    assert done.returncode == 1
+    assert "checkout of the repository" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_airflow_the_demo_says_how_to_install_it_and_makes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "airflow", None)
+    with pytest.raises(DriftMonitorError, match="extra 'airflow'"):
+        run_demo(tmp_path / "monitors" / "fashion_mnist.yaml", ROOT / "examples" / "fashion_mnist")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_second_run_changes_no_byte(checkout: Path) -> None:
