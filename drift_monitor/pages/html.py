@@ -38,6 +38,9 @@ MEANINGS = {
 CHARTED = 500
 """How many of the latest intervals are charted. More would be too narrow to tell apart or click."""
 
+ROOT = 16
+"""Pixels of 1 rem in a notebook, as in a browser that has not been set otherwise."""
+
 
 def render_report(report: Report, scores: pa.Table) -> str:
     """Return the page of one interval.
@@ -128,6 +131,9 @@ def _environment() -> jinja2.Environment:
         "p": formatting.p_text,
         "rounded": lambda share: formatting.DASH if share is None else f"{share:.0%}",
         "whole_percent": lambda share: f"{100 * share:g}%",
+        "in_pixels": lambda css: re.sub(
+            r"([\d.]+)rem\b", lambda length: f"{ROOT * float(length[1]):g}px", css
+        ),
     }
     named: dict[str, Any] = {"verdicts": VERDICTS, "meanings": MEANINGS, "decision": decision}
     named |= {"mixed_css": mixed_css, "strongest_heat": HEAT}

@@ -27,6 +27,16 @@ body {{ margin: 0; background: {background}; color-scheme: {scheme}; }}
 </div></main>"""
 """Like JupyterLab's own rules for HTML in an output cell."""
 
+FOREIGN = """
+html { font-size: 10px; }
+.lead { margin-bottom: 20px; font-size: 21px; font-weight: 300; line-height: 1.4; }
+.panel { margin-bottom: 20px; border: 1px solid transparent; box-shadow: 0 1px 1px #000; }
+.cell small { font-size: 85%; }
+.cell svg { vertical-align: middle; }
+.next, .value, .title { display: none; }
+"""
+"""Like the rules of Bootstrap, on which the classic notebook, nbviewer and Quarto are built."""
+
 THEMES = {
     "light": {"background": "#ffffff", "ink": "rgba(0, 0, 0, .87)"},
     "dark": {"background": "#111111", "ink": "#ffffff"},
@@ -97,3 +107,24 @@ def test_a_cell_keeps_the_notebook_s_rules_out_and_leaves_the_notebook_alone(
     assert "monospace" not in style(f"{report} dl", "fontFamily")
     assert [style(f"#{p}", "marginBottom") for p in ("before", "after")] == ["14px", "14px"]
     assert style("#after", "fontFamily") == "serif"
+
+
+def test_a_cell_looks_the_same_in_a_notebook_that_uses_its_class_names(
+    browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    page = notebook(tmp_path / "notebook.html", "light")
+
+    def look() -> list[list[object]]:
+        assert_opens_well(browser, page, 1100, "light")
+        elements: list[list[object]] = browser.execute_script(
+            "return [...document.querySelectorAll('.drift-monitor-report *')].map(element => {"
+            "const {x, y, width, height} = element.getBoundingClientRect();"
+            "const {fontSize, fontWeight, boxShadow} = getComputedStyle(element);"
+            "return [element.className, x, y, width, height, fontSize, fontWeight, boxShadow]; });"
+        )
+        return elements
+
+    plain = look()
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace("<style>", f"<style>{FOREIGN}", 1), encoding="utf-8")
+    assert look() == plain
