@@ -1,7 +1,7 @@
 """The content of `report.json`; its JSON Schema is `report.schema.json` beside this file."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -172,6 +172,15 @@ class Report(ReportModel):
     def to_json(self) -> str:
         """Return the text of `report.json`."""
         return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        # All fields are 70 KB, at every prompt and in every notebook that shows a report.
+        return (
+            ("monitor", self.monitor),
+            ("interval", self.interval),
+            ("verdict", self.verdict.verdict),
+            ("reason", self.verdict.reason),
+        )
 
     def _repr_html_(self) -> str | None:
         render = type(self).as_html
