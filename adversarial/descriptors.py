@@ -68,7 +68,8 @@ def image_descriptors(x: Rows) -> Floats:
 def _luminance(x: Rows) -> Rows:
     if x.shape[-1] == 1:
         return x[..., 0]
-    return RED * x[..., 0] + GREEN * x[..., 1] + BLUE * x[..., 2]
+    luminance: Rows = RED * x[..., 0] + GREEN * x[..., 1] + BLUE * x[..., 2]
+    return luminance
 
 
 def _describe(x: Rows) -> Floats:
@@ -126,8 +127,9 @@ def thumbnails(x: Rows, size: int = 4) -> Floats:
         widths = np.diff(np.append(edges, n)).astype(np.float32)
         shape = [1, 1, 1]
         shape[axis] = cells
-        grey = np.add.reduceat(grey, edges, axis=axis) / widths.reshape(shape)
-    return grey.reshape(len(grey), -1).astype(np.float32)
+        means = np.add.reduceat(grey, edges, axis=axis) / widths.reshape(shape)
+        grey = means.astype(np.float32, copy=False)
+    return grey.reshape(len(grey), -1)
 
 
 def _noise(grey: Rows) -> Floats:
@@ -145,4 +147,5 @@ def _entropy(grey: Rows) -> Floats:
     counts = np.bincount(levels.ravel(), minlength=LEVELS * n).reshape(n, LEVELS)
     shares = counts / max(1, levels.shape[1])
     logarithms = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    return -(shares * logarithms).sum(axis=1).astype(np.float32)
+    entropy: Floats = -(shares * logarithms).sum(axis=1).astype(np.float32)
+    return entropy
