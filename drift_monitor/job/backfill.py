@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector
 
 Run = Report | DriftMonitorError | OSError
-"""What came of one interval: its report, or the error that stopped it."""
+"""The outcome of one interval: its report, or the error that stopped it."""
 
 
 @dataclass(frozen=True)
 class Backfill:
-    """What a backfill did; intervals are named by their `id`, in the order of time.
+    """What a backfill did; intervals are named by their `id`, in time order.
 
     Attributes
     ----------
     reports : dict of str to Report
         The reports of the intervals that were run.
     failed : dict of str to Exception
-        Why other intervals could not be run. Nothing of them was committed.
+        Why other intervals could not be run. Nothing was committed for them.
     skipped : list of str
         Intervals that were committed before and were left as they are.
     """
@@ -67,14 +67,14 @@ def backfill(
     monitor : Monitor
         The monitored model.
     start, end : datetime or date
-        The first and the last interval are those that hold them; see `Monitor.intervals`.
+        The first and the last interval are those that contain them; see `Monitor.intervals`.
     overwrite : bool
         Run committed intervals again.
     detector : AdversarialDetector, optional
-        The monitor's detector, where it is loaded already.
+        The monitor's detector, if it is already loaded.
     progress : callable, optional
-        Called with each interval before it runs; returns a context manager that gives the
-        callback for rows done and rows in all (or None), and that is left when the interval ends.
+        Called with each interval before it runs. Returns a context manager that gives the callback
+        for rows done and total rows (or None); it is left when the interval ends.
     on_done : callable, optional
         Called after each interval with its report or the error that stopped it.
 

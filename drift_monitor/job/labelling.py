@@ -1,4 +1,4 @@
-"""Give committed intervals the labels that have arrived since, without scoring again."""
+"""Add labels that have arrived since to committed intervals, without scoring again."""
 
 import os
 from collections.abc import Sequence
@@ -53,12 +53,12 @@ class Labelling:
     labels : LabelFiles
         The labels.
     intervals : list of Interval
-        Committed intervals with rows that the labels name, in the order of time, and those of which
-        that cannot be told: trying them says why.
+        Committed intervals with rows that the labels name, in time order, and those whose rows
+        cannot be read: trying to label them says why.
     unnamed : list of Interval
-        Committed intervals of the range of which the labels name no row.
+        Committed intervals of the range in which the labels name no row.
     unmatched : int
-        Labels of rows that no committed interval of the range has scored.
+        Number of labels for rows that no committed interval of the range has scored.
     """
 
     labels: LabelFiles
@@ -67,18 +67,19 @@ class Labelling:
     unmatched: int
 
     def describe(self) -> str:
-        """Return what the files hold, and what of it is of no use."""
+        """Return what the files hold, and which part of it is of no use."""
         rows = self.labels.rows
         text = f"{len(rows.label):,} labels in {', '.join(f.path for f in self.labels.files)}"
         if rows.unlabelled:
             text += f"; {rows.unlabelled:,} further rows have none"
         if self.unmatched:
             text += (
-                f"\n{self.unmatched:,} of them are of rows that no interval of the range has scored"
+                f"\n{self.unmatched:,} of them are for rows that no interval of the range has "
+                "scored"
             )
         if self.unnamed:
             names = ", ".join(interval.id for interval in self.unnamed)
-            text += f"\nNo row of {names} is labelled by them: left as they are"
+            text += f"\nThey label no row of {names}: left unchanged"
         return text
 
 
@@ -105,7 +106,7 @@ class Labelled:
     dependents: list[str]
 
     def describe(self) -> str:
-        """Return what has changed in a line or two."""
+        """Return what has changed, in a few lines."""
         before, after = self.before, self.after
         verdicts = [report.verdict.verdict for report in (before, after)]
         realised, estimated = after.accuracy.realised.current, after.accuracy.estimated
@@ -117,7 +118,7 @@ class Labelled:
             f"{percent(estimated.current.estimate if estimated else None)}"
         )
         if self.dependents:
-            text += f"\n  judged again, being compared with it: {', '.join(self.dependents)}"
+            text += f"\n  judged again, as they are compared with it: {', '.join(self.dependents)}"
         return text
 
 
@@ -128,26 +129,26 @@ def plan_labelling(
     id_column: str | None = None,
     label_column: str | None = None,
 ) -> Labelling:
-    """Read label files and find the intervals that they are about. Changes nothing.
+    """Read label files and find the intervals they belong to. Changes nothing.
 
     Parameters
     ----------
     monitor : Monitor
-        Whose intervals.
+        The monitored model.
     path : str
         Parquet file, directory, glob or URL.
     intervals : sequence of Interval
-        The range; those that are not committed are passed over.
+        The range; intervals that are not committed are skipped.
     id_column, label_column : str, optional
-        Columns of the files; `data.row_id` and `data.label` of the monitor when not given. Without
-        a row id in the monitor, the columns `file` and `row` say which row is meant.
+        Columns of the files; the monitor's `data.row_id` and `data.label` when not given. If the
+        monitor has no row id, the columns `file` and `row` name the row.
 
     Raises
     ------
     BatchError
-        If a file cannot be read, or a label is no class of the detector; names file and row.
+        If a file cannot be read, or a label is not a class of the detector; names file and row.
     LabelError
-        If a column is missing, two labels contradict each other, or none is of a row in the range.
+        If a column is missing, two labels contradict each other, or none is for a row in the range.
     StoreError
         If no interval of the range is committed.
     """
@@ -161,7 +162,7 @@ def plan_labelling(
     label_column = label_column or monitor.data.label
     if not label_column:
         raise LabelError(
-            f"{monitor.file} names no label column: name that of {path} with --label, or in "
+            f"{monitor.file} names no label column: name the one in {path} with --label, or in "
             "data.label"
         )
     bundle = read_bundle(monitor.detector)
@@ -180,7 +181,7 @@ def plan_labelling(
     if not matched.any():
         example = f" ({labels.rows.key[0].as_py()!r})" if len(matched) else ""
         raise LabelError(
-            f"{path}: none of its {len(matched):,} labels is of a row of {committed[0].id} to "
+            f"{path}: none of its {len(matched):,} labels is for a row of {committed[0].id} to "
             f"{committed[-1].id}{example}; check the dates, and the column that names the row"
         )
     return Labelling(labels, named, unnamed, int(np.count_nonzero(~matched)))
@@ -189,12 +190,12 @@ def plan_labelling(
 def label_interval(monitor: Monitor, interval: Interval, labels: LabelFiles) -> Labelled:
     """Judge a committed interval again with labels, and the intervals that are compared with it.
 
-    The index is left as it is.
+    The index is not rewritten.
 
     Raises
     ------
     StoreError
-        If the interval was scored by another detector than the monitor's, or cannot be read.
+        If the interval was scored by a detector other than the monitor's, or cannot be read.
     """
     _read_keys(monitor, interval)
     result: list[tuple[Report, int]] = []
@@ -220,9 +221,9 @@ def read_labels(path: str, bundle: Bundle, keys: dict[str, str], label: str) -> 
     path : str
         Parquet file, directory, glob or URL.
     bundle : Bundle
-        The detector's; a label is one of its classes or the class's number from 0, or null.
+        The detector's. A label is one of its classes, a class number from 0, or null.
     keys : dict of str to str
-        The columns that name a row, `row_id` or `file` and `row`, to those of the files.
+        The columns that name a row (`row_id`, or `file` and `row`), mapped to those of the files.
     label : str
         Column of the labels.
 
@@ -288,6 +289,6 @@ def _read_keys(monitor: Monitor, interval: Interval) -> pa.Table:
     if len(table.column_names) < len(wanted):
         raise StoreError(
             f"{directory / SCORES} has no {' and '.join(wanted)}: the monitor's data.row_id has "
-            "been changed since; run the interval again (drift-monitor run)"
+            "changed since; run the interval again (drift-monitor run)"
         )
     return table

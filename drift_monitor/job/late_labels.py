@@ -21,13 +21,13 @@ class LabelRows:
     Attributes
     ----------
     key : pyarrow.Array of string
-        Names the row that is labelled, as `row_keys` does. A key may recur with the same label.
+        Names the labelled row, as `row_keys` does. A key may recur with the same label.
     label : (n,) int64
         Class numbers.
     source : (n,) int64
-        Number of the file that each is from.
+        Number of the file that each label is from.
     unlabelled : int
-        Further rows of the files, which have no label.
+        How many further rows of the files have no label.
     """
 
     key: pa.Array
@@ -62,8 +62,8 @@ class LabelRows:
         if key.null_count:
             at = kept[int(np.asarray(key.is_null()).argmax())]
             raise LabelError(
-                f"{places[source[at]]}, row {row[at]}: it has a label, but not the id (or file and "
-                "row) that says whose; fill it in or drop the row"
+                f"{places[source[at]]}, row {row[at]}: it has a label, but no id (or file and row) "
+                "to say whose; fill it in or drop the row"
             )
         result = cls(key, label[kept], source[kept], len(label) - len(kept))
         first = np.asarray(pc.index_in(key, key.unique()), np.int64)
@@ -76,21 +76,21 @@ class LabelRows:
             raise LabelError(
                 f"{places[source[one]]}, row {row[one]} and {places[source[other]]}, row "
                 f"{row[other]}: {key[late].as_py()!r} has two labels, classes {label[one]} and "
-                f"{label[other]}; leave the right one"
+                f"{label[other]}; keep the right one"
             )
         return result
 
     def within(self, scores: pa.Table) -> NDArray[np.bool_]:
-        """Return which of the labels are of rows in a score table (its key columns suffice)."""
+        """Return which labels are for rows in a score table (its key columns suffice)."""
         return np.asarray(pc.is_in(self.key, value_set=row_keys(scores)))
 
 
 def with_labels(
     scores: pa.Table, labels: LabelRows, class_names: tuple[str, ...]
 ) -> tuple[pa.Table, int]:
-    """Return a score table with the labels given, and how many of its rows they name.
+    """Return a score table with these labels, and how many of its rows they name.
 
-    They replace earlier ones; rows that they do not name keep theirs.
+    They replace earlier labels; rows that they do not name keep theirs.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def with_labels(
     Raises
     ------
     LabelError
-        If a label is of an id that several rows have.
+        If a label names an id that several rows have.
 
     Examples
     --------
@@ -121,8 +121,8 @@ def with_labels(
         counts = meant.value_counts()
         most = counts[int(np.argmax(counts.field("counts")))].as_py()
         raise LabelError(
-            f"{most['counts']:,} scored rows have the id {most['values']!r}, so that a label does "
-            "not say which is meant: give each row an id of its own (data.row_id)"
+            f"{most['counts']:,} scored rows have the id {most['values']!r}, so a label does not "
+            "say which is meant: give each row an id of its own (data.row_id)"
         )
     names = pa.array(class_names, pa.string())
     given = names.take(pa.array(labels.label).take(at))
@@ -135,10 +135,10 @@ def with_labels(
 def with_kept_labels(
     scores: pa.Table, before: pa.Table, changed: Collection[str]
 ) -> tuple[pa.Table, int]:
-    """Return a score table with the labels that an earlier one of the same interval has.
+    """Return a score table with the labels that an earlier table of the same interval has.
 
-    Where the batch is what it was, all of them. Where it has changed, its own labels come first; a
-    row that has none keeps its earlier one if one row alone goes by its name, then and now.
+    If the batch is unchanged, it keeps all of them. If it has changed, its own labels come first; a
+    row without one keeps its earlier label if its name is unique in both tables.
 
     Parameters
     ----------
@@ -147,13 +147,13 @@ def with_kept_labels(
     before : pyarrow.Table
         The earlier one.
     changed : collection of str
-        Files of the batch that are new or have changed. A row that is named by file and row is not
-        the row it was in one of these.
+        Files of the batch that are new or have changed. A row in one of these that is named by file
+        and row is no longer the same row.
 
     Returns
     -------
     pyarrow.Table, int
-        The table, and how many of its rows have the label that they had.
+        The table, and how many of its rows have the label they had before.
 
     Examples
     --------
@@ -190,7 +190,7 @@ def with_kept_labels(
 
 
 def _is_single(keys: pa.Array) -> pa.BooleanArray:
-    """Return which keys stand for one row alone."""
+    """Return which keys occur only once."""
     counts = keys.value_counts()
     single = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
     return pc.is_in(keys, value_set=single)

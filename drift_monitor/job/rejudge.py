@@ -1,4 +1,4 @@
-"""A committed interval judged again from its score table."""
+"""Judge a committed interval again from its score table."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from drift_monitor.scoring.reference_window import is_current
 from drift_monitor.verdict.scored_interval import ScoredInterval, Scoring
 
 Change = tuple[pa.Table, list[DataFile]]
-"""A score table with other labels, and the files by which labels have arrived so far."""
+"""A score table with other labels, and all files from which labels have been added so far."""
 
 
 def rejudge(
@@ -32,8 +32,7 @@ def rejudge(
 ) -> Report:
     """Rewrite a committed interval's report from its `scores.parquet`, without scoring again.
 
-    Nobody else changes the interval meanwhile. The index is left as it is, and so are other
-    intervals.
+    The interval is locked meanwhile. The index and other intervals are left as they are.
 
     Parameters
     ----------
@@ -42,12 +41,12 @@ def rejudge(
     change : callable, optional
         Given the committed report and score table, returns a `Change`.
     bundle : Bundle, optional
-        The monitor's detector, where it has been verified already.
+        The monitor's detector, if it has already been verified.
 
     Raises
     ------
     StoreError
-        If the interval is not committed, cannot be read, or was scored by another detector than the
+        If the interval is not committed, cannot be read, or was scored by a detector other than the
         monitor's.
     """
     directory = monitor.directory / interval.id
@@ -60,7 +59,7 @@ def rejudge(
         bundle, window = read_reference(monitor, interval, bundle)
         if bundle.fingerprint != scoring.fingerprint:
             raise StoreError(
-                f"{directory} was scored by the detector {scoring.fingerprint[:12]}, and "
+                f"{directory} was scored by the detector {scoring.fingerprint[:12]}, but "
                 f"{monitor.detector} is {bundle.fingerprint[:12]}: score it again (drift-monitor "
                 "backfill, --overwrite)"
             )
@@ -94,8 +93,8 @@ def rejudge_dependents(
 ) -> list[str]:
     """Judge again the intervals that are compared with `interval`, and itself if it is out of date.
 
-    With a fixed reference there are none. Reports that cannot be read are left to the index, which
-    names them. A `bundle` as in `rejudge`.
+    With a fixed reference there are none. Reports that cannot be read are skipped; the index names
+    them. `bundle` is as in `rejudge`.
 
     Returns
     -------
@@ -105,7 +104,7 @@ def rejudge_dependents(
     Raises
     ------
     StoreError
-        If some cannot be judged again, after all others have been; names each with the reason.
+        If some cannot be judged again, raised after all others have been; says which, and why.
     """
     if monitor.reference.kind == "fixed":
         return []

@@ -1,7 +1,7 @@
-"""The batch job: score an interval, report on it, publish the result; judge it again.
+"""The batch job: score an interval, report on it, publish the result.
 
-The three steps hand files to each other through a staging directory, so that each can be a task of
-its own; only the first needs TensorFlow.
+The three steps pass files to each other through a staging directory, so that each can be a task of
+its own. Only the first needs TensorFlow.
 """
 
 import time
@@ -51,7 +51,7 @@ def score_interval(
     bundle: Bundle | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Score the interval's batch into a staging directory. The one step that needs TensorFlow.
+    """Score the interval's batch into a staging directory. The only step that needs TensorFlow.
 
     Parameters
     ----------
@@ -62,19 +62,19 @@ def score_interval(
     token : str
         Names the run; the same token gives the same staging directory.
     detector : AdversarialDetector, optional
-        The monitor's detector, where it is loaded already; loaded again if the bundle has been
+        The monitor's detector, if it is already loaded; loaded again if the bundle has been
         replaced since.
     bundle : Bundle, optional
-        The monitor's detector, where it has been verified already; verified again if it has been
+        The monitor's detector, if it has already been verified; verified again if it has been
         replaced since.
     progress : callable, optional
-        Called with rows done and rows in all.
+        Called with rows done and total rows.
 
     Returns
     -------
     Path
         The staging directory, with `scores.parquet` (no outcomes yet), `rejected.parquet` and
-        what the report needs of the scoring.
+        what else the report needs from scoring.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def score_interval(
     started = time.monotonic()
     with bundle_lock(monitor.detector):
         bundle = read_bundle(bundle or monitor.detector)
-        # Before TensorFlow, because a batch that is missing should be said so at once.
+        # Before TensorFlow loads, so that a missing batch is reported at once.
         batch = Batch(monitor.batch_path(interval), monitor.data, bundle.manifest.input)
         if detector is None or detector.fingerprint != bundle.fingerprint:
             from adversarial.detector.detector import AdversarialDetector
@@ -117,8 +117,8 @@ def write_report(
 ) -> Report:
     """Judge the scores in a staging directory; complete them and add `report.json` and the page.
 
-    Labels that arrived after the batch of a committed result are kept (`with_kept_labels`). A
-    `bundle` as in `score_interval`.
+    If the interval has a committed result, labels that were added to it later are kept
+    (`with_kept_labels`). `bundle` is as in `score_interval`.
     """
     if not (staging / SCORING).exists():
         raise StoreError(
@@ -150,14 +150,14 @@ def publish(
 ) -> Report:
     """Commit what a staging directory holds and bring the monitor's index up to date.
 
-    Once done it may be called again: a retry finds the interval committed. Where the reference is
-    trailing, intervals that are compared with this one are judged again, so that reports are those
-    of a run in the order of time, whatever the order was. A `bundle` as in `score_interval`.
+    It is safe to call again: a retry finds the interval committed. With a trailing reference,
+    intervals that are compared with this one are judged again, so that the reports do not depend on
+    the order in which intervals are run. `bundle` is as in `score_interval`.
 
     Returns
     -------
     Report
-        The one that is committed: not the one that was written, if labels have arrived since.
+        The committed one, which is judged anew if labels have arrived since it was written.
     """
     store = Store(monitor.directory)
     directory = monitor.directory / interval.id
@@ -196,15 +196,15 @@ def run_interval(
     interval : Interval
         The batch's interval, such as `monitor.interval(date(2026, 11, 20))`.
     detector, bundle : AdversarialDetector, Bundle, optional
-        The monitor's detector, where it is loaded or verified already; again if it has been
-        replaced since.
+        The monitor's detector, if it is already loaded or verified; this is done again if it has
+        been replaced since.
     progress : callable, optional
-        Called with rows done and rows in all.
+        Called with rows done and total rows.
 
     Returns
     -------
     Report
-        The report that is committed.
+        The committed report.
 
     Raises
     ------
@@ -266,7 +266,7 @@ def _with_late_labels(scored: ScoredInterval) -> ScoredInterval:
 
 
 def _labels(directory: Path) -> list[DataFile]:
-    """Return the files by which labels have arrived, of a report that may not be there."""
+    """Return the label files in a committed report; none if there is no report."""
     try:
         return read_report(directory / REPORT).labels
     except StoreError:

@@ -1,4 +1,4 @@
-"""Writing an interval's files, its page and the index."""
+"""Write an interval's files, its page and the index."""
 
 import json
 import os
@@ -32,7 +32,7 @@ ROW_GROUP_ROWS = 65_536
 
 
 def rerender(monitor: Monitor, interval: str) -> Path:
-    """Rewrite a committed interval's page from its `report.json` and `scores.parquet` alone."""
+    """Rewrite a committed interval's page, only from its `report.json` and `scores.parquet`."""
     directory = monitor.directory / interval
     report = read_report(directory / REPORT)
     store = Store(monitor.directory)
@@ -54,7 +54,7 @@ def read_reference(
 ) -> tuple[Bundle, ReferenceWindow]:
     """Read the monitor's bundle and the window of `interval`, both of one detector.
 
-    A `bundle` that was verified before is verified again only where it has been replaced.
+    A `bundle` that has already been verified is verified again only if it has been replaced.
     """
     with bundle_lock(monitor.detector):
         bundle = read_bundle(bundle or monitor.detector)
@@ -76,7 +76,7 @@ def write_interval(staging: Path, scored: ScoredInterval, run: Mapping[str, Any]
     scored : ScoredInterval
         The interval.
     run : mapping
-        What is known of the run so far; `run.json` has it beside when and where it ended.
+        What is known about the run so far; `run.json` adds when and where it ended.
     """
     started = time.monotonic()
     report, scores = build_report(scored)
@@ -107,5 +107,5 @@ def write_interval(staging: Path, scored: ScoredInterval, run: Mapping[str, Any]
 
 
 def new_token() -> str:
-    """Return what names a run among those of one interval."""
+    """Return a token that tells a run from others of the same interval."""
     return uuid.uuid4().hex[:8]

@@ -77,7 +77,7 @@ def test_labels_says_what_became_of_each_interval(
     code, out, _ = invoke(*words)
     assert code == 0
     assert f"241 labels in {file}" in out
-    assert "1 of them are of rows that no interval of the range has scored" in out
+    assert "1 of them are for rows that no interval of the range has scored" in out
     for day in DAYS[:2]:
         assert f"{day}: no_drift -> no_drift" in out
     assert out.count("120 of 120 scored rows are labelled") == 2

@@ -28,8 +28,8 @@ def test_what_names_no_row_is_counted_and_other_days_are_left(
     assert (plan.unmatched, plan.labels.rows.unlabelled) == (1, 1)
     assert plan.describe().splitlines() == [
         f"121 labels in {path}; 1 further rows have none",
-        "1 of them are of rows that no interval of the range has scored",
-        f"No row of {DAYS[1]} is labelled by them: left as they are",
+        "1 of them are for rows that no interval of the range has scored",
+        f"They label no row of {DAYS[1]}: left unchanged",
     ]
     assert results(monitor) == before
 
@@ -39,7 +39,7 @@ def test_a_monitor_without_a_label_column_takes_labels_by_the_column_given(
 ) -> None:
     monitor = prepare(make_monitor, data={"label": None})
     path = write_labels(tmp_path / "labels.parquet", DAYS)
-    with pytest.raises(LabelError, match=r"names no label column: name that of .* with --label"):
+    with pytest.raises(LabelError, match=r"names no label column: name the one in .* with --label"):
         plan_labelling(monitor, str(path), monitor.intervals(DAYS[0], DAYS[2]))
     pq.write_table(pq.read_table(path).rename_columns(["request", "truth"]), path)
     plan = plan_labelling(
@@ -70,7 +70,7 @@ def table(**columns: object) -> pa.Table:
 @pytest.mark.parametrize(
     ("labels", "error", "message"),
     [
-        (table(id=["x", "y"]), LabelError, r"none of its 2 labels is of a row of .*\('x'\)"),
+        (table(id=["x", "y"]), LabelError, r"none of its 2 labels is for a row of .*\('x'\)"),
         (table(label=[None, None]), LabelError, r"none of its 0 labels"),
         (table(label=[0, 3]), BatchError, r"labels\.parquet, row 1: column 'label' is 3"),
         (table(label=["cat", "cow"]), BatchError, r"labels\.parquet, row 1: .* 'cow'"),

@@ -167,7 +167,7 @@ def test_intervals_that_are_compared_with_it_are_judged_again(
     first, second = label(monitor, write_labels(tmp_path / "labels.parquet", DAYS[:2]))
     assert first.dependents == [f"{DAYS[1]}"]
     assert second.dependents == [f"{DAYS[2]}"]
-    assert "judged again, being compared with it: 2026-11-18" in second.describe()
+    assert "judged again, as they are compared with it: 2026-11-18" in second.describe()
     assert report(monitor, DAYS[2]).reference.intervals == [f"{DAYS[0]}"]
 
 

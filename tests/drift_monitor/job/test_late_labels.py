@@ -115,7 +115,7 @@ def test_two_labels_of_one_row_are_refused_with_both_places() -> None:
 
 def test_a_label_of_no_row_is_refused_and_a_gap_is_not() -> None:
     rows = pa.array(["r0", None, None], pa.string())
-    with pytest.raises(LabelError, match=re.escape("file0, row 2: it has a label, but not the id")):
+    with pytest.raises(LabelError, match=re.escape("file0, row 2: it has a label, but no id")):
         LabelRows.of([rows], [np.array([0, -1, 1])], ["file0"])
     assert len(LabelRows.of([rows], [np.array([0, -1, -1])], ["file0"]).label) == 1
 
