@@ -13,7 +13,7 @@ from adversarial.reporting.formatting import describe, number_name
 
 ESTIMATE = ("value", "low", "high", "n")
 PLACE = tuple(name for name in METRICS.names if name not in ESTIMATE)
-"""Fields that name a number."""
+"""Fields that identify a number."""
 
 HEAD = ("case", "defence", "number")
 MARK = "*"
@@ -26,9 +26,9 @@ class Comparison:
     Attributes
     ----------
     runs : sequence of str
-        What to call them.
+        Names of the runs.
     rows : mapping of tuple to sequence of mapping or None
-        By the fields of `PLACE`, the record of each run; None where a run has none.
+        The record of each run, or None where a run has none; keyed by the fields of `PLACE`.
     """
 
     runs: Sequence[str]
@@ -38,12 +38,12 @@ class Comparison:
 def compare_evaluations(
     runs: Mapping[str, Results], *, metrics: Sequence[str] = (), fprs: Sequence[float] = ()
 ) -> Comparison:
-    """Set the numbers of runs side by side, in the order of the first that has them.
+    """Set the numbers of runs side by side, in the order of the first run that has them.
 
     Parameters
     ----------
     runs : mapping of str to Results
-        By the name of their column.
+        Runs by the name of their column.
     metrics : sequence of str
         Only these; all when empty.
     fprs : sequence of float
@@ -77,15 +77,15 @@ def compare_evaluations(
 
 
 def have_no_defence_in_common(runs: Mapping[str, Results]) -> bool:
-    """Say whether no two runs have a defence of one name, so that none is beside another."""
+    """Say whether no two runs share a defence's name, so that none stands beside another."""
     names = [name for results in runs.values() for name in dict.fromkeys(results.defences)]
     return len(runs) > 1 and len(set(names)) == len(names)
 
 
 def name_runs(runs: Sequence[Results]) -> dict[str, Results]:
-    """Return runs by the shortest end of their path that tells them apart, with their data set.
+    """Return runs, named by the shortest distinct end of their paths and their data sets.
 
-    A run given twice is one.
+    A run given twice counts once.
     """
     paths = {results.directory.resolve(): results for results in runs}
     longest = max(len(path.parts) for path in paths)
@@ -117,7 +117,7 @@ def are_disjoint(first: Record | None, other: Record | None) -> bool:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """Return a comparison as CSV: for each run value, interval, n, and whether it is disjoint."""
+    """Return a comparison as CSV: each run's value, interval and n, and whether it is disjoint."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     heads = [f"{name} {run}" for run in comparison.runs for name in (*ESTIMATE, "disjoint")]
@@ -143,7 +143,7 @@ def to_markdown(comparison: Comparison) -> str:
 def table_rows(comparison: Comparison) -> list[list[str]]:
     """Return the rows of a table as text, with the columns of `HEAD` and one for each run.
 
-    A number is marked whose interval does not overlap with that of the first run.
+    A number is marked if its interval does not overlap that of the first run.
     """
     rows = []
     for place, records in comparison.rows.items():

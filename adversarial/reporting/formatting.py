@@ -6,7 +6,7 @@ from adversarial.evaluation.read import Record
 
 
 def number_name(record: Record) -> str:
-    """Return what a number is called beside its case and defence.
+    """Return what a number is called, apart from its case and defence.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def describe(record: Record | None, *, percent: bool = False) -> str:
 
 
 def number_text(value: float | None, *, percent: bool = False) -> str:
-    """Return a number as text, of a share its hundredths; a dash for None."""
+    """Return a number as text, a share as a percentage without its sign; a dash for None."""
     if value is None:
         return "–"
     if percent:

@@ -1,4 +1,4 @@
-"""The page of an evaluation: one HTML file that needs nothing else."""
+"""The page of an evaluation: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHARES = (
     "undetected_error",
     "gradient_masking",
 )
-"""What the names of metrics that are shares begin with."""
+"""Prefixes of the names of metrics that are shares."""
 
 POLICIES = {
     "none": "No detector",
@@ -38,12 +38,12 @@ POLICIES = {
 """Policies of `adversarial.evaluation.threat_models` in words."""
 
 MOST_GRIDS = 12
-"""Grids of images on the page; more would make it slow to open. All are in `figures/`."""
+"""Image grids on the page; more would make it slow to open. All are in `figures/`."""
 
 
 @dataclass(frozen=True)
 class InlineFigure:
-    """A figure as it stands on the page."""
+    """A figure as it appears on the page."""
 
     kind: str
     caption: str
@@ -53,16 +53,16 @@ class InlineFigure:
 
 @dataclass(frozen=True)
 class Headline:
-    """The numbers that decide, of one attack and defence.
+    """The decisive numbers of one attack and defence.
 
     Attributes
     ----------
     case : Case
     defence : str
     numbers : mapping of str to Record or None
-        By the heading of their column.
+        Records by the heading of their column.
     lost : mapping of str to Record or None
-        Wrong answers that nobody is warned of, by policy.
+        Wrong answers without a warning, by policy.
     """
 
     case: Case
@@ -73,14 +73,14 @@ class Headline:
 
 @dataclass(frozen=True)
 class NumberTable:
-    """Numbers of one place, whatever they are called.
+    """All numbers of one case, or of one corruption and defence.
 
     Attributes
     ----------
     caption : str
     columns : sequence of str
     rows : mapping of str to sequence
-        By the number's name, the records of each column.
+        The records of each column, by the number's name.
     """
 
     caption: str
@@ -94,7 +94,7 @@ def write_report(directory: Path) -> Path:
     Raises
     ------
     ResultsError
-        If the directory holds no finished evaluation, or a file of it is missing or damaged.
+        If the directory holds no finished evaluation, or a file in it is missing or damaged.
     """
     from adversarial.reporting.figures import draw_figures
     from adversarial.reporting.figures.drawing import save
@@ -141,10 +141,10 @@ def render_report(
 
 
 def headlines(results: Results) -> list[Headline]:
-    """Return the numbers that decide, by attack, threat model and defence; any attack comes first.
+    """Return the decisive numbers by attack, threat model and defence; any attack comes first.
 
-    An attack that knows a defence counts against that one alone: what it does to another is among
-    all numbers.
+    An attack that knows a defence counts against that one alone; what it does to others is only
+    among all numbers.
     """
     fpr = max(results.config["fprs"])
     of_attacks = [record for record in results.records if record["attack"] is not None]
@@ -186,7 +186,7 @@ def failed_checks(results: Results) -> list[tuple[Case, str]]:
 
 
 def number_tables(results: Results) -> list[NumberTable]:
-    """Return all numbers: a table for each attack, by defence; and corruption, by severity."""
+    """Return all numbers: a table per attack, by defence, and per corruption, by severity."""
     grouped: dict[str, list[tuple[str, str, Record]]] = {}
     for record in results.records:
         defence = "M alone" if record["defence"] is None else record["defence"]

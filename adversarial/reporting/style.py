@@ -1,8 +1,8 @@
-"""The look of every page, chart and figure: colours of a light and a dark page, and fonts.
+"""The look of every page, chart and figure: fonts, and the colours of light and dark pages.
 
 The names of the colours are those of the CSS variables. Text colours have a contrast of at least
-4.5 to 1 on the page and its panels, and colours of lines one of at least 3 to 1; no two series
-differ by colour alone, but also by dashes, markers, hatches or words.
+4.5 to 1 on the page and its panels, line colours of at least 3 to 1; no two series differ by colour
+alone, but also by dashes, markers, hatches or words.
 """
 
 FONT = 'system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif'
@@ -54,7 +54,7 @@ MIXED = {
     "slight": ("#9a7400", 70),
     "unsure": ("#7d68bd", 70),
 }
-"""Colours for a page of unknown theme, and how many per cent of them go with its text colour."""
+"""Colours for a page of unknown theme, each with its per cent in a mix with the text colour."""
 
 SERIES = ("reference", "current", "estimate", "alarm", "unsure", "slight")
 """Colours of the lines of one chart, in this order."""
@@ -76,7 +76,7 @@ def page_css() -> str:
 
 
 def mixed_css() -> str:
-    """Return the CSS variables for a part of a page whose theme is not known."""
+    """Return the CSS variables for a part of a page whose theme is unknown."""
     mixed = " ".join(
         f"--{name}: color-mix(in srgb, {colour} {share}%, currentColor);"
         for name, (colour, share) in MIXED.items()

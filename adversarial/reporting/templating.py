@@ -1,4 +1,4 @@
-"""Where pages come from: Jinja templates of a package, escaped, with no name undefined."""
+"""Where pages come from: a package's Jinja templates, escaped, undefined names being errors."""
 
 import jinja2
 

@@ -1,4 +1,4 @@
-"""A table for the terminal. Text that comes from data is shown as it is, never obeyed as markup."""
+"""A table for the terminal. Text from data is shown as it is, never interpreted as markup."""
 
 import io
 from collections.abc import Collection, Iterable, Sequence

@@ -33,7 +33,7 @@ HEATMAPS = {
     "score_ratio": "Score, harmful ÷ harmless",
     "ks_statistic": "KS D, harmful and harmless",
 }
-"""Numbers of every corruption and severity, and what to call them."""
+"""Numbers of every corruption and severity, and their titles."""
 
 
 def draw_figures(
@@ -66,7 +66,7 @@ def draw_figures(
 
 
 def redraw_plots(directory: Path) -> list[Path]:
-    """Draw an evaluation's plots again, from the arrays kept beside them and its numbers.
+    """Draw an evaluation's plots again, from its numbers and the arrays kept beside the plots.
 
     Neither rows nor images are needed, so a directory that kept only `config.json`,
     `metrics.parquet` and `figures/` can follow a change of style.
@@ -92,7 +92,7 @@ def redraw_plots(directory: Path) -> list[Path]:
 
 
 def _plots(results: Results) -> dict[str, Callable[[pa.Table], Figure]]:
-    """Return how each plot that the evaluation may have is drawn from its arrays, by its stem."""
+    """Return, by stem, the functions that draw the evaluation's possible plots from arrays."""
     from adversarial.reporting.figures import detection, drift
 
     result: dict[str, Callable[[pa.Table], Figure]] = {}
@@ -172,8 +172,8 @@ def _of_attack(
             stem,
             draw[stem](table),
             "score",
-            f"{case.title}: adversarial score of originals and attacked images, as {defence} "
-            "gives it.",
+            f"{case.title}: adversarial score of originals and attacked images, given by "
+            f"{defence}.",
             f"Histograms of the score by {defence}, {case.title}: mean {before:.3g} nats on "
             f"originals, {after:.3g} on attacked images",
             table,

@@ -1,7 +1,7 @@
 """What tells attacked images from originals: ROC (Figures 5, 6), entropy (Figure 4) and score.
 
-Each plot comes in two parts: the arrays that it shows, which are kept as Parquet, and the drawing
-of them.
+Each plot comes in two parts: the arrays that it shows, which are kept as Parquet, and their
+drawing.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from adversarial.reporting.formatting import describe, rate_text
 
 N_BINS = 40
 SCORE_FLOOR = 1e-7
-"""Scores below this are drawn here: a logarithmic axis has no zero."""
+"""Lower scores are drawn here: a logarithmic axis has no zero."""
 TOLERANCE = 7.5e-4
-"""How far a drawn ROC curve may be from the exact one, in rates: a quarter of a point."""
+"""How far a drawn ROC curve may be from the exact one, in rates; a quarter of a point on paper."""
 
 
 def roc_table(rows: Mapping[str, Columns]) -> pa.Table:
@@ -46,7 +46,7 @@ def roc_table(rows: Mapping[str, Columns]) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        The columns defence, and originals and attacked: how many of either are flagged.
+        The columns defence, and originals and attacked: how many of each are flagged.
     """
     defences: list[str] = []
     corners = []
@@ -137,7 +137,8 @@ def scores(results: Results, case: Case, defence: str, histograms: pa.Table) -> 
     def draw(axes: Axes) -> None:
         _draw_histograms(axes, histograms, results.config["n"])
         axes.set_xscale("log")
-        # The default writes powers in mathematical text, which names of classes must not be.
+        # The default formats powers as mathematical text, which the style turns off for class
+        # names.
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
         for dashes, epsilon in zip((":", "-."), results.config["fprs"], strict=False):
@@ -160,8 +161,8 @@ def _histograms(
     Returns
     -------
     pyarrow.Table
-        The columns low and high, the ends of the bin; originals and attacked, how many of either
-        are in it. The last bin holds its upper end too.
+        The columns low and high, the ends of the bin; originals and attacked, how many of each are
+        in it. The last bin includes its upper end.
     """
     counts = [np.histogram(values, edges)[0] for values in (before, after)]
     names = ["low", "high", "originals", "attacked"]

@@ -1,4 +1,4 @@
-"""A figure with its words, and the files it becomes."""
+"""A figure with its texts, and the files it is saved as."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from adversarial.reporting.figures.matplotlib_style import drawn_in_style
 from adversarial.reporting.figures.svg import to_svg
 
 IMAGE_QUALITY = 30
-"""Of WebP. More is hardly seen where each pixel of an image is four, and takes twice the bytes."""
+"""Quality of WebP. With image pixels drawn as four each, more hardly shows, at twice the bytes."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with the words that belong to it.
+    """A figure with its texts.
 
     Attributes
     ----------
@@ -31,13 +31,13 @@ class Drawing:
     figure : matplotlib.figure.Figure
     kind : {"grid", "roc", "entropy", "score", "drift", "heatmap"}
     caption : str
-        What is seen, and which figure of the paper it repeats.
+        What the figure shows, and which figure of the paper it repeats.
     alt : str
         The same for those who cannot see it.
     table : pyarrow.Table, optional
         The arrays that a plot shows, from which it can be drawn again. A grid of images has none.
     is_in_report : bool
-        Images of every corruption and severity would make a page of many megabytes.
+        Whether the page has it: images of every corruption and severity would be many megabytes.
     """
 
     stem: str
@@ -62,7 +62,7 @@ def save(drawing: Drawing, directory: Path) -> None:
 
 
 def write_arrays(table: pa.Table, file: Path) -> None:
-    """Write the arrays of a plot as Parquet of few bytes."""
+    """Write the arrays of a plot as compact Parquet."""
     counts = [field.name for field in table.schema if pa.types.is_integer(field.type)]
     pq.write_table(
         table,
@@ -71,7 +71,7 @@ def write_arrays(table: pa.Table, file: Path) -> None:
         # Counts rise slowly along a curve.
         column_encoding=dict.fromkeys(counts, "DELTA_BINARY_PACKED"),
         use_dictionary=[field.name for field in table.schema if pa.types.is_string(field.type)],
-        # These would be half of the file.
+        # These would take up half of the file.
         write_statistics=False,
         store_schema=False,
     )

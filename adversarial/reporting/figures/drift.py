@@ -1,7 +1,7 @@
 """Drift (Figure 7): by severity with intervals, and by corruption and severity.
 
-Each plot comes in two parts: the arrays that it shows, which are kept as Parquet, and the drawing
-of them.
+Each plot comes in two parts: the arrays that it shows, which are kept as Parquet, and their
+drawing.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def severity_table(summaries: Sequence[SeveritySummary], lines: Lines) -> pa.Tab
     ----------
     summaries : sequence of SeveritySummary
     lines : mapping of str to str
-        Attributes of a summary, and what to call them.
+        Attributes of a summary, and their names.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def severity_lines(table: pa.Table, label: str) -> Figure:
 
 
 def heatmap_table(results: Results, metric: str, defence: str) -> pa.Table:
-    """Return a number of every corruption and severity: the columns of those names, and value."""
+    """Return a number for every corruption and severity: columns corruption, severity and value."""
     result = [
         {name: record[name] for name in ("corruption", "severity", "value")}
         for record in results.records
@@ -119,7 +119,7 @@ def heatmap_table(results: Results, metric: str, defence: str) -> pa.Table:
 
 
 def heatmap(table: pa.Table, title: str) -> Figure:
-    """Draw a number of every corruption and severity, also written in its cell."""
+    """Draw a number for every corruption and severity, also written in its cell."""
     rows = table.to_pylist()
     corruptions = list(dict.fromkeys(row["corruption"] for row in rows))
     severities = sorted({row["severity"] for row in rows})

@@ -14,14 +14,14 @@ from adversarial.evaluation.read import Columns
 from adversarial.reporting.figures.matplotlib_style import RIGHT, WRONG, drawn_in_style, shorten
 
 POINTS = 72
-"""In an inch. A grid is laid out in points, which are the pixels of a WebP file."""
+"""Points per inch. A grid is laid out in points, which are the pixels of a WebP file."""
 SIDE = 64
-"""Of an image, which is square."""
+"""Side of an image, which is square."""
 CELL_WIDTH, CELL_HEIGHT = 80, 96
-"""Of an image with its margin and the text under it."""
+"""Size of an image with its margin and the text under it."""
 LABEL_WIDTH, HEADER_HEIGHT = 74, 50
-"""With these, images begin two pixels inside the blocks of 16 that WebP codes: on the blocks' edges
-it would smooth theirs away, and far from them they take more bytes."""
+"""With these, images begin two pixels inside WebP's blocks of 16: on a block's edge, WebP would
+smooth theirs away, and far from one they take more bytes."""
 
 
 def image_grid(
@@ -40,9 +40,9 @@ def image_grid(
     rows : mapping of str to columns
         By defence; row i is image i.
     class_names : sequence of str
-        In the order of the classes.
+        Names in the order of the classes.
     changed : {"attacked", "drifted"}
-        What the images are after.
+        What happened to the images.
     """
     defences = list(rows)
     k = len(images["original"])
@@ -52,11 +52,11 @@ def image_grid(
         width = LABEL_WIDTH + CELL_WIDTH * len(columns)
         height = HEADER_HEIGHT + CELL_HEIGHT * k
         figure = Figure(figsize=(width / POINTS, height / POINTS))
-        # One pair of axes for all: a pair for each image takes a hundred times as long.
+        # One pair of axes for all images: a pair for each takes a hundred times as long.
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         for column, (name, symbol) in enumerate(columns):
-            # Two texts, since SVG would align the lines of one by the font that Matplotlib has.
+            # Two texts, since SVG would align the lines of one by Matplotlib's font metrics.
             middle = CELL_WIDTH * (column + 0.5)
             _text(axes, middle, -24, shorten(name), fontsize=9)
             _text(axes, middle, -10, symbol, fontsize=9)
@@ -85,7 +85,7 @@ def image_grid(
 
 
 def to_display(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return an image within [0, 1]: as it is or, if it leaves the range, stretched to its own."""
+    """Return an image in [0, 1]: as it is or, if it leaves that range, stretched from its own."""
     low, high = float(image.min()), float(image.max())
     if low < 0 or high > 1:
         return (image - low) / (high - low if high > low else 1.0)
@@ -123,7 +123,7 @@ def _side(
 
 def _draw(axes: Axes, image: NDArray[np.float32], middle: float, top: float) -> None:
     shown = to_display(image)
-    # Without interpolation an SVG keeps the pixels as they are, which is also the smallest.
+    # Without interpolation an SVG keeps the pixels as they are, which also takes the fewest bytes.
     axes.imshow(
         shown[..., 0] if shown.shape[-1] == 1 else shown,
         extent=(middle - SIDE / 2, middle + SIDE / 2, top + SIDE, top),

@@ -1,4 +1,4 @@
-"""The style of all pages (`adversarial.reporting.style`) as Matplotlib draws in it."""
+"""The style of all pages (`adversarial.reporting.style`), for Matplotlib."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adversarial.reporting.style import LIGHT, SERIES
 
 INK, MUTED, LINE = LIGHT["ink"], LIGHT["muted"], LIGHT["line"]
 RIGHT, WRONG = LIGHT["quiet"], LIGHT["harmful"]
-"""Of the names of classes, which have a symbol beside the colour."""
+"""Colours of class names, which have a symbol besides the colour."""
 
 COLOURS = tuple(LIGHT[name] for name in SERIES)
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
@@ -59,7 +59,7 @@ STYLE: dict[Any, Any] = {
 
 
 def plot(draw: Callable[[Axes], None], size: tuple[float, float] = (4.9, 3.7)) -> Figure:
-    """Return a figure of one pair of axes, drawn in this style."""
+    """Return a figure with one pair of axes, drawn in this style."""
     with drawn_in_style():
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.add_subplot())
@@ -67,7 +67,7 @@ def plot(draw: Callable[[Axes], None], size: tuple[float, float] = (4.9, 3.7)) -
 
 
 def shorten(name: str) -> str:
-    """Return a name as it fits a figure.
+    """Return a name, cut to fit a figure.
 
     Examples
     --------
@@ -91,6 +91,6 @@ def set_legend(axes: Axes, columns: int = 2) -> None:
 
 @contextmanager
 def drawn_in_style() -> Iterator[None]:
-    """Draw in this style; both making and saving a figure look at it."""
+    """Draw in this style, which matters both when a figure is made and when it is saved."""
     with rc_context(STYLE):
         yield

@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 
 
 def simplify(points: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
-    """Return some of a curve's points, from whose line none of the others is far away.
+    """Return some of a curve's points, with none of the others far from the line through them.
 
     The algorithm is that of Ramer, Douglas and Peucker: between two points that are kept, the one
-    farthest from the line through them is kept too, as long as it is farther than the tolerance.
+    farthest from the line through them is kept too if it is farther than the tolerance.
 
     Parameters
     ----------
     points : (n, 2) float64
-        In their order along the curve; x and y in units that are drawn alike.
+        In their order along the curve; x and y in units that are drawn at the same scale.
     tolerance : float
-        Greatest distance of a point that is left out from the line that is kept.
+        Greatest distance of an omitted point from the line that is kept.
 
     Returns
     -------

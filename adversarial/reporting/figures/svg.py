@@ -1,8 +1,8 @@
-"""Figures as SVG of few bytes, as a file or as part of a page.
+"""Figures as compact SVG, as a file or as part of a page.
 
 Matplotlib repeats the font for each text and writes six decimals of every coordinate. Here the font
-is given once, lines go from point to point in tenths of a point, and lines that look alike become
-one path.
+is given once, lines go from point to point in tenths of a point, and lines that look the same
+become one path.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def _draw(figure: Figure) -> ElementTree.Element:
     root = ElementTree.fromstring(buffer.getvalue())  # noqa: S314 - our own
     used = set(REFERENCE.findall(buffer.getvalue()))
     _thin(root, used)
-    # What Matplotlib says of all elements in a style sheet, which would speak of a whole page.
+    # Matplotlib sets this in a style sheet, which would apply to the whole page.
     root.set("stroke-linejoin", "round")
     return root
 
 
 def _thin(element: ElementTree.Element, used: set[str]) -> None:
-    """Take from an element and all in it what the eye does not see."""
+    """Remove whatever is invisible from an element and all that it contains."""
     element.text = element.text if element.tag == f"{{{SVG}}}text" else None
     element.tail = None
     if element.get("id") not in used:
@@ -104,7 +104,7 @@ def _thin(element: ElementTree.Element, used: set[str]) -> None:
 
 
 def _merge(elements: list[ElementTree.Element]) -> list[ElementTree.Element]:
-    """Return the elements with lines of one look, between which there is but text, made one."""
+    """Return the elements, with lines that look the same and have only text between them joined."""
     merged: list[ElementTree.Element] = []
     line: ElementTree.Element | None = None
     for element in elements:
@@ -121,7 +121,7 @@ def _merge(elements: list[ElementTree.Element]) -> list[ElementTree.Element]:
 
 
 def _group_texts(elements: list[ElementTree.Element]) -> list[ElementTree.Element]:
-    """Return the elements with successive texts of one look as a group that has it."""
+    """Return the elements, with successive texts of one style in a group that has it."""
     grouped: list[ElementTree.Element] = []
     for style, run in groupby(elements, _style_of_text):
         texts = list(run)
@@ -165,7 +165,7 @@ def _shorten(path: str) -> str:
         if letter == "z":
             short, last = f"{short}z", "z"
             continue
-        # Whole tenths, so that steps from point to point do not add up to an error.
+        # Whole tenths, so that rounding errors do not add up from point to point.
         to_x, to_y = (round(10 * float(number)) for number in numbers.split())
         right, down = (_short(step / 10, 1) for step in (to_x - x, to_y - y))
         if letter == "M":

@@ -92,7 +92,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     ("data", "message"),
     [
         (b"", "cannot be read"),
-        (b"\x00\x00\x0d\x01" + struct.pack(">i", 0), "no IDX file of unsigned bytes"),
+        (b"\x00\x00\x0d\x01" + struct.pack(">i", 0), "not an IDX file of unsigned bytes"),
         (b"\x00\x00\x08\x01" + struct.pack(">i", 5) + b"123", "cannot be read"),
         (b"\x1f\x8bgarbage", "cannot be read"),
     ],

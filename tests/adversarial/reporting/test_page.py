@@ -238,7 +238,7 @@ def test_a_page_of_many_attacks_stays_small(
 def test_a_run_of_drift_alone_has_a_page(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "run", attacks=(), corruptions=("fog",))
     page = Page(write_report(directory).read_text(encoding="utf-8"))
-    assert "What decides" not in page.text
+    assert "Decisive numbers" not in page.text
     assert "Drift by severity" in page.text
 
 
