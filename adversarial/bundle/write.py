@@ -111,7 +111,7 @@ def rewrite_bundle(
     bundle : Bundle
         The bundle as it was read.
     path : str or Path
-        The directory to make. Of a symbolic link, the target is replaced, not the link.
+        The directory to make. If it is a symbolic link, its target is replaced, not the link.
     replaced : frozenset of str
         Names of files that are not copied.
     fill : callable, optional

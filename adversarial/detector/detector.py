@@ -41,8 +41,8 @@ class Prediction:
         Class given by the defence of Figure 2: `reconstruction_prediction` on flagged rows,
         `prediction` on the others.
     reconstruction_prediction : (n,) int64
-        Class with the largest M(AE(x)), or the class an ensemble votes for; of every row, flagged
-        or not.
+        Class with the largest M(AE(x)), or the class that an ensemble votes for; for every row,
+        flagged or not.
     confidence : (n,) float32
         Largest M(x), 0 to 1.
     entropy : (n,) float64

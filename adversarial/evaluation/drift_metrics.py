@@ -96,7 +96,7 @@ class SeveritySummary:
     corruptions : int
         How many are taken together.
     accuracy, accuracy_reconstructed : Estimate
-        Of M(x) and M(AE(x)).
+        Accuracy of M(x) and of M(AE(x)).
     score : Estimate
         Mean over all rows, in nats.
     score_harmful, score_harmless : Estimate

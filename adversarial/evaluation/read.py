@@ -58,7 +58,7 @@ class Case:
         The defence that the attack was made against, where the attacker knows it.
     corruption : str, optional
     severity : int, optional
-        Of a corruption, 1 to 5.
+        Severity of the corruption, 1 to 5.
     """
 
     attack: str | None = None

@@ -37,7 +37,7 @@ def load_classifier(
     ----------
     path : str or Path
         A `.keras` file, a legacy `.h5` or `.hdf5` file, or the directory of a TensorFlow
-        SavedModel. Files are loaded in Keras safe mode; a SavedModel of one's own needs no opt-in.
+        SavedModel. Files are loaded in Keras safe mode; a SavedModel of your own needs no opt-in.
     output : {"auto", "softmax", "logits", "sigmoid"}
         What the model outputs: probabilities; unnormalised log-probabilities (a single unit is the
         log-odds of the second class); or one unit with the probability of the second class. "auto"

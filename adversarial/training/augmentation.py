@@ -41,8 +41,8 @@ class Augmentation:
         """
         if images.ndim != 4:
             raise ModelError(
-                f"rows of shape {images.shape[1:]} cannot be moved and mirrored: images of shape "
-                "(height, width, channels) can"
+                f"rows of shape {images.shape[1:]} cannot be moved and mirrored: expected images "
+                "of shape (height, width, channels)"
             )
         n, height, width, _ = images.shape
         if self.flip:

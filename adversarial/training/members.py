@@ -31,7 +31,7 @@ class Plan:
     ----------
     autoencoders : sequence of str
         One training run each: names of architectures ("auto", "image", "dense", "cifar10"; see
-        `models.autoencoders.make_autoencoder`), or `.keras` files with models of one's own, which
+        `models.autoencoders.make_autoencoder`), or `.keras` files with models of your own, which
         are trained further from the weights they have. Several make an ensemble.
     weights : sequence of float, optional
         w_j of the members, in the order of the runs and, within a run, of its snapshots, the newest

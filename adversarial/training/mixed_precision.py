@@ -52,7 +52,7 @@ def can_mix(model: keras.Model) -> bool:
 def mixed_copy(model: keras.Model) -> keras.Model:
     """Return a copy that computes in bfloat16 on float32 weights.
 
-    What lies before the first layer with trainable weights stays float32, because a feature of
+    Whatever comes before the first layer with trainable weights stays float32, because a feature of
     20,000 ± 1 has no digits left in bfloat16 before it is scaled; so does the last layer with
     weights and what follows it, because probabilities need more than three digits.
 

@@ -42,7 +42,7 @@ def test_a_model_that_is_no_classifier_is_refused() -> None:
     one = keras.layers.Dense(1, activation="sigmoid")(flat)
     cases = [
         (keras.Model(inputs, columns), r"outputs for a row sum to .* give Misclassified\(f\)"),
-        (keras.Model(inputs, one), "the model has one output: expected one for each class"),
+        (keras.Model(inputs, one), "the model has one output: expected one per class"),
         (keras.Model(inputs, [columns, one]), "has several outputs"),
         (keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)]), "has not been built"),
     ]
