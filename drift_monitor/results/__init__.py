@@ -1,1 +1,1 @@
-"""Committed intervals where they are kept."""
+"""Committed intervals: their files, and what is in them."""

@@ -1,4 +1,4 @@
-"""A Parquet file that something was read from, as results name it."""
+"""How results name a Parquet file that was read."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -65,7 +65,7 @@ METRICS = {
 
 
 class Measurement(NamedTuple):
-    """One number of one interval; the columns of that name. None where there is none."""
+    """One number of one interval, for the columns of the same names; None where it has none."""
 
     metric: str
     value: float | None
@@ -78,7 +78,7 @@ class Measurement(NamedTuple):
 
 
 def history_table(reports: Sequence[Report]) -> pa.Table:
-    """Return the numbers of reports as a table with `SCHEMA`, intervals in the order of time."""
+    """Return the numbers of reports as a table with `SCHEMA`, intervals in time order."""
     rows: list[dict[str, Any]] = []
     for report in sorted(reports, key=lambda report: report.data_interval.start):
         about = {
@@ -95,7 +95,7 @@ def history_table(reports: Sequence[Report]) -> pa.Table:
 
 
 def measurements(report: Report) -> Iterator[Measurement]:
-    """Yield the numbers of a report. Those that it lacks are left out, but for skipped tests."""
+    """Yield the numbers of a report. Missing ones are left out, except for skipped tests."""
     counts, health = report.counts, report.detector_health
     for name in ("read", "scored", "rejected", "flagged", "labelled", "non_finite"):
         yield Measurement(f"rows_{name}", getattr(counts, name))

@@ -1,4 +1,4 @@
-"""The numbers of one interval in Prometheus' text form, for node_exporter's textfile collector."""
+"""One interval's numbers in Prometheus' text format, for node_exporter's textfile collector."""
 
 from pathlib import Path
 from typing import get_args
@@ -19,10 +19,11 @@ BOUNDS = {
 def registry(report: Report) -> CollectorRegistry:
     """Return the gauges of a report.
 
-    Each metric of `results.export` is one, named `drift_monitor_<metric>`, and so are the
-    ends of its interval (`…_low`, `…_high`) and its `…_threshold`. All have the label `monitor`.
-    Those about harm have `harm_by`, so that rates of different meaning are not drawn as one line;
-    those of slices `by` and `slice`, empty for the whole; tests have `test`, quantiles `quantile`.
+    Each metric of `results.export` is a gauge named `drift_monitor_<metric>`, and so are the ends
+    of its interval (`…_low`, `…_high`) and its `…_threshold`. All have the label `monitor`. Those
+    about harm have `harm_by`, so that rates with different meanings are not drawn as one line.
+    Those of slices have `by` and `slice`, empty for the whole; tests have `test`, and quantiles
+    have `quantile`.
     """
     result = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
@@ -62,7 +63,7 @@ def write_metrics(report: Report, path: Path) -> None:
     Raises
     ------
     OSError
-        If it cannot be written; an earlier file is then as it was.
+        If it cannot be written; an earlier file is then unchanged.
     """
     write_to_textfile(str(path), registry(report))
 

@@ -1,4 +1,4 @@
-"""Committed results read back: reports and score tables."""
+"""Read committed results: reports and score tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Result:
     Attributes
     ----------
     directory : Path
-        Where it lies.
+        Where its files are.
     report : Report
         The interval's report.
     scores : pyarrow.Table
@@ -32,12 +32,12 @@ class Result:
 
 
 def read_result(path: Path) -> Result:
-    """Read an interval's directory, or that of the `report.json` given.
+    """Read an interval from its directory, or from the path of its `report.json`.
 
     Raises
     ------
     StoreError
-        If it is not committed, or a file cannot be read or does not belong to the other.
+        If it is not committed, or a file cannot be read, or the two do not belong together.
     """
     directory = path.parent if path.name == REPORT else path
     report = read_report(directory / REPORT)
@@ -81,12 +81,12 @@ def read_rejected(directory: Path) -> pa.Table:
 
 
 def read_reports(directory: Path) -> tuple[list[Report], list[str]]:
-    """Read a monitor's committed reports, in the order of time.
+    """Read a monitor's committed reports, in time order.
 
     Returns
     -------
     list of Report, list of str
-        The readable reports, and why others cannot be read: one must not stop the rest.
+        The readable reports, and why others cannot be read: one bad report does not stop the rest.
     """
     reports, unreadable = [], []
     for name in Store(directory).committed():

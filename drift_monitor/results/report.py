@@ -46,9 +46,9 @@ class ReferenceInfo(ReportModel):
     kind: Literal["fixed", "trailing"] = Field(
         description="fixed: stored in the detector; trailing: the last intervals without harm"
     )
-    intervals: list[str] = Field(description="those of a trailing window, the latest last")
+    intervals: list[str] = Field(description="those of a trailing window, latest last")
     note: str | None = Field(
-        description="why the fixed window was taken where the monitor asks for a trailing one"
+        description="why the fixed window was used although the monitor asks for a trailing one"
     )
     n: int
     n_labelled: int
@@ -56,9 +56,11 @@ class ReferenceInfo(ReportModel):
     score_quantiles: list[float] = Field(
         description="scores of the reference at evenly spaced probabilities from 0 to 1, in nats"
     )
-    confidence_quantiles: list[float] = Field(description="the same of the classifier's confidence")
+    confidence_quantiles: list[float] = Field(
+        description="the same for the classifier's confidence"
+    )
     entropy_quantiles: list[float] = Field(
-        description="the same of the entropy of its probabilities, in nats"
+        description="the same for the entropy of its probabilities, in nats"
     )
 
 
@@ -71,8 +73,8 @@ class Counts(ReportModel):
     flagged: int
     labelled: int
     non_finite: int = Field(
-        description="scored rows whose score, confidence or entropy is not a finite number; no "
-        "test and no estimate counts them"
+        description="scored rows whose score, confidence or entropy is not a finite number; they "
+        "are left out of tests and estimates"
     )
 
 
@@ -83,17 +85,17 @@ class VerdictInfo(ReportModel):
     rule: str = Field(description="the rule that gave the verdict, the first that held")
     reason: str
     next_action: str
-    commands: list[str] = Field(description="the next action as commands, ready to be run")
+    commands: list[str] = Field(description="the next action as commands, ready to run")
     p_value: float | None = Field(
         ge=0,
         le=1,
-        description="smallest p of harm rules and tests, adjusted for their number: the chance of "
-        "one so small in a batch like the reference, at most; for procedures over many intervals",
+        description="smallest p of harm rules and tests, adjusted for their number: at most the "
+        "chance of one so small in a batch like the reference; for procedures over many intervals",
     )
 
 
 class SelfTest(ReportModel):
-    """The two halves of the reference window, in its own order, against each other."""
+    """The test between the two halves of the reference window, in its own order."""
 
     statistic: float = Field(description="D")
     p_value: float
@@ -106,17 +108,17 @@ class Health(ReportModel):
     flagged_share_reference: float
     flagged_share_current: float | None
     new_rows_flagged_low: float = Field(
-        description="share of normal rows to come that the threshold flags, 95 % interval"
+        description="share of new normal rows that the threshold flags, 95 % interval"
     )
     new_rows_flagged_high: float
     logged_agreement: float | None = Field(
-        description="share of rows whose logged prediction is the bundle's classifier's"
+        description="share of rows whose logged prediction matches the bundle's classifier"
     )
     rejected_share: float
     non_finite_share: float
     reference_age_days: float | None = Field(
-        description="from the making of the detector's window to the interval's start; negative "
-        "where it was made later, null where the window is a trailing one"
+        description="from when the detector's window was made to the interval's start; negative "
+        "if it was made later, null for a trailing window"
     )
     reference_self: SelfTest | None
     reference_against_fixed: float | None = Field(
@@ -143,7 +145,7 @@ class Report(ReportModel):
     detector: DetectorInfo
     data: list[DataFile]
     labels: list[DataFile] = Field(
-        description="files by which labels arrived after the batch, in the order of their use"
+        description="files of labels that arrived after the batch, in the order they were used"
     )
     reference: ReferenceInfo
     counts: Counts
@@ -153,8 +155,8 @@ class Report(ReportModel):
     tests: list[TwoSampleTest]
     score_quantiles: list[ScoreQuantile]
     slices: list[Slice] = Field(
-        description="by column; in it the slices that contribute most to harm first, those too "
-        "small to judge last"
+        description="by column; within it the slices that contribute most to harm come first, and "
+        "those too small to judge last"
     )
     corrections: list[Correction]
     correction_gain: CorrectionGain
@@ -163,7 +165,7 @@ class Report(ReportModel):
     config: dict[str, Any] = Field(description="the monitor's YAML file, with defaults")
 
     as_html: ClassVar[Callable[["Report"], str] | None] = None
-    """How a notebook shows a report, set by `drift_monitor.pages.html` when it is imported."""
+    """How a notebook shows a report; `drift_monitor.pages.html` sets it when imported."""
 
     def test(self, name: str) -> TwoSampleTest:
         """Return the test of that name; every report has `score`."""

@@ -1,4 +1,4 @@
-"""What a report says of its rows: harm, accuracy, tests, slices, corrections and examples."""
+"""What a report says about its rows: harm, accuracy, tests, slices, corrections and examples."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from drift_monitor.stats.estimates import Estimate, EstimatedShare, Probability,
 
 
 class ReportModel(BaseModel):
-    """A part of `report.json`, in which unknown fields and non-finite numbers are refused."""
+    """A part of `report.json`; unknown fields and non-finite numbers are refused."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -45,11 +45,13 @@ class EstimatedAccuracy(ReportModel):
     reference: EstimatedShare
     difference: Estimate
     p_value: float = Field(ge=0, le=1, description="one-sided: accuracy has not fallen")
-    decides: bool = Field(description="whether the verdict counts it: where no labels judge harm")
+    decides: bool = Field(
+        description="whether the verdict uses it, as it does where harm is not judged by labels"
+    )
 
 
 class Accuracy(ReportModel):
-    """Whether the predictions are right: realised where labels are, and estimated without them."""
+    """Whether the predictions are right: realised with labels, and estimated without them."""
 
     realised: RealisedAccuracy
     estimated: EstimatedAccuracy | None
@@ -73,28 +75,28 @@ class TwoSampleTest(ReportModel):
     effect: float | None = Field(
         description="D, or the total variation distance: share of rows by which the two differ"
     )
-    low: float | None = Field(description="of the interval of the effect")
+    low: float | None = Field(description="lower end of the effect's interval")
     high: float | None
     location: float | None = Field(description="value at which D occurs")
     p_value: float | None
-    p_value_is_bound: bool = Field(description="p is smaller than what is stated")
+    p_value_is_bound: bool = Field(description="whether p is smaller than the value given")
     p_value_adjusted: float | None
     method: Literal["exact", "asymptotic"] | None
     degrees_of_freedom: int | None
     n_reference: int
     n_current: int
     minimum_detectable: float | None = Field(
-        description="effect that is found with 80 % power at these n"
+        description="effect that is detected with 80 % power at these n"
     )
-    threshold: float = Field(description="smallest effect called drift")
+    threshold: float = Field(description="smallest effect that counts as drift")
     drift_detected: bool
 
 
 class Slice(ReportModel):
     """Rows of one predicted class, or of one value of a segment.
 
-    Over the values of one column the two contributions sum to the whole: the difference of the
-    harm rates, and D of the score.
+    Over the values of one column, the contributions add up to the whole: those to harm to the
+    difference of the harm rates, and those to drift to D of the score.
     """
 
     by: str
@@ -108,7 +110,7 @@ class Slice(ReportModel):
     difference: Estimate | None = Field(description="of the harm rates")
     harm_contribution: float | None
     drift_contribution: float | None
-    too_small: bool = Field(description="too few rows, here or in the reference, to judge by")
+    too_small: bool = Field(description="too few rows to judge, here or in the reference")
 
 
 class Correction(ReportModel):
@@ -118,8 +120,8 @@ class Correction(ReportModel):
     reconstruction_prediction: str
     n: int
     offered: int = Field(
-        description="rows whose corrected prediction is that class, it being the likelier of the "
-        "two; all where there is no accuracy estimator"
+        description="rows whose corrected prediction is that class, because it is the likelier of "
+        "the two; all of them if there is no accuracy estimator"
     )
     probability_before: float | None = Field(
         description="mean estimate that the prediction is right"
@@ -135,12 +137,12 @@ class CorrectionGain(ReportModel):
     proposed: int = Field(description="flagged rows with another class after reconstruction")
     offered: int
     expected: Estimate | None = Field(
-        description="change of the batch's accuracy by the corrections offered"
+        description="change in the batch's accuracy from the offered corrections"
     )
     expected_of_all: float | None = Field(
         description="the same if every proposed correction were made"
     )
-    realised: float | None = Field(description="the same by labels, where there are any")
+    realised: float | None = Field(description="the same by labels, if there are any")
 
 
 class FeatureValue(ReportModel):
@@ -156,7 +158,7 @@ class FeatureValue(ReportModel):
 
 
 class ClassProbability(ReportModel):
-    """What the classifier says of one class, of the input and of its reconstruction."""
+    """The classifier's probability of one class, for the input and for its reconstruction."""
 
     name: str
     probability: float = Probability
@@ -164,7 +166,7 @@ class ClassProbability(ReportModel):
 
 
 class RenderedExample(ReportModel):
-    """What is shown of a row beside its scores: a picture or fields, and probabilities."""
+    """What is shown of a row besides its scores: a picture or fields, and probabilities."""
 
     position: int = Field(description="row of scores.parquet, counted from 0")
     image: str | None = Field(description="PNG as a data URL")
@@ -173,13 +175,13 @@ class RenderedExample(ReportModel):
         description="the likeliest classes of M(x) and of M(AE(x))"
     )
     values: list[FeatureValue] = Field(
-        description="features farthest from the reference's middle, or moved most by the "
-        "autoencoder where the detector has no quantiles of the reference"
+        description="features farthest from the reference's median, or moved most by the "
+        "autoencoder if the detector has no quantiles of the reference"
     )
 
 
 class Example(RenderedExample):
-    """A row of high score."""
+    """A row with a high score."""
 
     row: dict[str, str | int | float] = Field(description="row_id, or file and row")
     prediction: str

@@ -1,4 +1,4 @@
-"""The rows of an interval that a person is to look at: the highest score first."""
+"""The rows of an interval that a person should look at, highest score first."""
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ COLUMNS = (
     ScoreColumn.LOGGED_PREDICTION,
     ScoreColumn.LABEL,
 )
-"""What is said of a row, where the score table has it; then come the segments."""
+"""Columns of the list, if the score table has them; the segments follow."""
 
 
 def list_rows(
@@ -33,7 +33,7 @@ def list_rows(
     flagged: bool = False,
     random: int | None = None,
 ) -> pa.Table:
-    """Return rows of an interval, the highest score first; scores that are not finite come last.
+    """Return rows of an interval, highest score first; scores that are not finite come last.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def list_rows(
     flagged : bool
         Only flagged rows.
     random : int, optional
-        So many of these drawn at random, in random order; the same ones each time.
+        Only this many of them, drawn at random, in random order; the same ones each time.
     """
     if outcome:
         scores = scores.filter(pc.equal(scores[ScoreColumn.OUTCOME], outcome))

@@ -1,4 +1,4 @@
-"""The columns of `scores.parquet`: their names, order and types, and what names a row."""
+"""The columns of `scores.parquet`: their names, order and types, and how a row is named."""
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
@@ -35,7 +35,7 @@ class ScoreColumn(StrEnum):
 FILE_AND_ROW = (ScoreColumn.FILE, ScoreColumn.ROW)
 
 IDENTITY = (*FILE_AND_ROW, ScoreColumn.ROW_ID, ScoreColumn.TIMESTAMP)
-"""Say which row it is: the row id where the monitor names one, else file and row; and its time."""
+"""Say which row it is: the row id if the monitor names one, else file and row; and its time."""
 
 SCORED = (
     ScoreColumn.PREDICTION,
@@ -49,8 +49,9 @@ SCORED = (
 """What the detector says: in every score table, and in every reference window."""
 
 ESTIMATES = (ScoreColumn.PROBABILITY_CORRECT, ScoreColumn.RECONSTRUCTION_PROBABILITY_CORRECT)
-"""Where the detector has an accuracy estimator. Corrected prediction and outcome are always there
-once the interval has been judged; the other columns are optional: where the monitor names them."""
+"""Present if the detector has an accuracy estimator. Corrected prediction and outcome are always
+present once the interval has been judged; the other columns are optional, if the monitor names
+them."""
 
 _ORDER: dict[str, int] = {column: place for place, column in enumerate(ScoreColumn)}
 _TYPES: dict[str, pa.DataType] = {
@@ -79,18 +80,18 @@ def segment_column(segment: str) -> str:
 
 
 def column_type(name: str) -> pa.DataType:
-    """Return the type of a score table's column; segments, as most columns, are text."""
+    """Return the type of a score table's column; segments are text, as are most columns."""
     return _TYPES.get(name, pa.string())
 
 
 def make_score_table(columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.Table:
-    """Return columns as a score table: in their order and of their types, the segments last."""
+    """Return columns as a score table, in its order and with its types; segments come last."""
     names = sorted(columns, key=lambda name: _ORDER.get(name, len(_ORDER)))
     return pa.table({name: columns[name].cast(column_type(name)) for name in names})
 
 
 def with_column(table: pa.Table, column: ScoreColumn, values: pa.Array) -> pa.Table:
-    """Set a column of a score table, or insert it in its place where the table lacks it.
+    """Set a column of a score table, or insert it in its place if the table lacks it.
 
     Examples
     --------
@@ -110,7 +111,7 @@ def without_columns(table: pa.Table, columns: Collection[ScoreColumn]) -> pa.Tab
 
 
 def row_keys(table: pa.Table) -> pa.Array:
-    """Return what names each row: its `row_id`, or `file` and `row` in one text.
+    """Return a name for each row: its `row_id`, or its `file` and `row` in one text.
 
     Null where a part is null.
 
@@ -129,16 +130,16 @@ def row_keys(table: pa.Table) -> pa.Array:
 
 
 def _whole(ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return ids that are whole numbers in floats, as pandas leaves those with gaps, as integers.
+    """Return ids as integers if they are whole numbers in floats, as pandas makes them with gaps.
 
-    Beyond 2^53 a float does not tell neighbours apart.
+    From 2^53 on, floats do not tell neighbours apart.
     """
     if not pa.types.is_floating(ids.type):
         return ids
     if (pc.max(pc.abs(ids)).as_py() or 0) >= LARGEST_WHOLE_FLOAT:
         raise LabelError(
-            "its ids are floating-point numbers of 2^53 or more, which does not tell all of them "
-            "apart: write them as integers or text"
+            "its ids are floating-point numbers of 2^53 or more, which are not exact enough to "
+            "tell all of them apart: write them as integers or text"
         )
     whole = pc.all(pc.equal(pc.floor(ids), ids)).as_py()
     return ids.cast(pa.int64()) if whole else ids

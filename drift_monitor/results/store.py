@@ -17,17 +17,17 @@ PAGE = "report.html"
 RUN = "run.json"
 _STAGING = ".staging-"
 _INTERVAL = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2})?")
-"""Names of intervals (`Interval.id`); a copy next to them has another name."""
+"""Names of intervals (`Interval.id`); a copy beside them has another name, and is ignored."""
 ABANDONED_AFTER = 2 * 24 * 3600
-"""Seconds after which a staging directory is taken to belong to no run."""
+"""Seconds after which a staging directory is assumed to be abandoned."""
 
 
 class Store:
     """The intervals of one monitor.
 
     An interval is made in a staging directory and then published file by file. It is committed
-    exactly while its `report.json` is there: publishing removes the old one first and puts the new
-    one in place last, so a reader never takes files of two runs for one result.
+    exactly while its `report.json` exists: publishing removes the old one first and puts the new
+    one in place last, so a reader never mistakes files of two runs for one result.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Store:
         self.directory = directory
 
     def staging(self, interval: str, token: str) -> Path:
-        """Return the staging directory of one run of an interval, made if need be.
+        """Return the staging directory of one run of an interval; create it if needed.
 
         The same token gives the same directory, so that a later task of a run finds what an
         earlier one left.
@@ -69,7 +69,7 @@ class Store:
             yield
 
     def discard(self, staging: Path) -> None:
-        """Remove a staging directory, and the monitor's own where nothing else is in it."""
+        """Remove a staging directory, and the monitor's directory if nothing else is in it."""
         shutil.rmtree(staging, ignore_errors=True)
         if self.directory.is_dir() and not any(self.directory.iterdir()):
             self.directory.rmdir()
@@ -79,7 +79,7 @@ class Store:
         return (self.directory / interval / REPORT).exists()
 
     def committed(self) -> list[str]:
-        """Return the committed intervals in the order of time."""
+        """Return the committed intervals in time order."""
         if not self.directory.is_dir():
             return []
         return sorted(
@@ -107,11 +107,11 @@ class Store:
         return target
 
     def _sweep(self) -> None:
-        """Remove what runs that were killed have left."""
+        """Remove what killed runs have left behind."""
         for path in self.directory.glob(f"{_STAGING}*"):
             if time.time() - path.stat().st_mtime > ABANDONED_AFTER:
                 shutil.rmtree(path, ignore_errors=True)
 
     def write(self, path: Path, text: str) -> None:
-        """Replace a derived file in one step, so that no reader sees half of it."""
+        """Replace a derived file in one step, so that no reader sees half a file."""
         write_text(path, text)

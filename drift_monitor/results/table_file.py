@@ -1,4 +1,4 @@
-"""Tables written to a file that the user names, as Parquet or CSV."""
+"""Write tables to a file that the user names, as Parquet or CSV."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SUFFIXES = (".parquet", ".csv")
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a file whose suffix names no form.
+    """Refuse a file whose suffix names no known format.
 
     Raises
     ------
@@ -21,7 +21,7 @@ def check_suffix(path: Path) -> None:
         If it is neither `.parquet` nor `.csv`.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"{path} ends in neither {' nor '.join(SUFFIXES)}: name the file so")
+        raise ConfigError(f"{path} ends in neither {' nor '.join(SUFFIXES)}: use one of these")
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -32,7 +32,7 @@ def write_table(table: pa.Table, path: Path) -> None:
     ConfigError
         If the suffix is neither `.parquet` nor `.csv`.
     OSError
-        If it cannot be written; an earlier file is then as it was.
+        If it cannot be written; an earlier file is then unchanged.
     """
     check_suffix(path)
     with replace_file(path) as scratch:
