@@ -1,4 +1,4 @@
-"""Production batches: Parquet in, arrays ready to score out, in chunks of bounded size."""
+"""Production batches: read Parquet, give arrays ready to score, in chunks of bounded size."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -44,13 +44,13 @@ class Chunk:
     Attributes
     ----------
     file : str
-        Path or URL of the file; "the table" where there is none.
+        Path or URL of the file; "the table" for a table in memory.
     rows : (n,) int64
         Numbers of the rows that can be scored, counted from 0 within the file.
     x : (n, *shape) float32
         Those rows, in the units the classifier takes.
     columns : pyarrow.Table
-        The other columns of those rows, n long.
+        Their other columns, n rows.
     rejected : list of Rejected
         The rows that cannot be scored.
     """
@@ -68,8 +68,8 @@ class Batch:
     Parameters
     ----------
     rows : str or pyarrow.Table
-        Local path or fsspec URL of Parquet files, glob allowed; files are taken in the order of
-        their names. Or the rows themselves.
+        Local path or fsspec URL of Parquet files, which may be a glob; files are read in the order
+        of their names. Or the rows themselves.
     data : DataConfig
         What the columns mean.
     spec : InputSpec
@@ -78,8 +78,8 @@ class Batch:
     Raises
     ------
     BatchError
-        If there is no such file, a file is not Parquet or cut short, a column is missing or of the
-        wrong type or shape, or there are no rows; names the file and the remedy.
+        If there is no such file, a file is not Parquet or is cut short, a column is missing or has
+        the wrong type or shape, or there are no rows; names the file and the remedy.
     """
 
     def __init__(self, rows: str | pa.Table, data: DataConfig, spec: InputSpec) -> None:
@@ -103,12 +103,12 @@ class Batch:
 
     @property
     def rows_of(self) -> dict[str, int]:
-        """Number of rows by path or URL; by "the table" for a table in memory."""
+        """Number of rows by path or URL, or by "the table" for a table in memory."""
         return {source.name: source.n_rows for source in self._sources}
 
     @property
     def first_rows(self) -> dict[str, int]:
-        """Number of rows in the files before each, by the keys of `rows_of`."""
+        """Number of rows in the files before each file, by the keys of `rows_of`."""
         return dict(zip(self.rows_of, accumulate(self.rows_of.values(), initial=0), strict=False))
 
     @property
@@ -118,7 +118,7 @@ class Batch:
 
     @property
     def has_labels(self) -> bool:
-        """Whether the monitor names no label column, or some file has it."""
+        """Whether some file has the label column, or the monitor names none."""
         label = self.data.label
         return not label or any(label in source.schema.names for source in self._sources)
 
@@ -145,7 +145,7 @@ class Batch:
         """Return the files with their rows and SHA-256; none for a table in memory.
 
         Call it after `chunks`, which hashes the files as it reads them. A file that has not been
-        read by then is read for its SHA-256 alone.
+        read by then is read only for its SHA-256.
 
         Raises
         ------
@@ -163,14 +163,14 @@ class Batch:
                 first_row += table.num_rows
 
     def _carried(self, schema: pa.Schema) -> list[str]:
-        """Return the columns beside the input that the monitor names and the file has."""
+        """Return the columns besides the input that the monitor names and the file has."""
         data = self.data
         named = [data.row_id, data.timestamp, data.prediction, data.label, data.clean_prediction]
         return [c for c in dict.fromkeys([*named, *data.segments]) if c and c in schema.names]
 
     def _check_schema(self, file: str, schema: pa.Schema) -> None:
         data = self.data
-        # A label may arrive later; every other column is promised.
+        # Labels may arrive later; every other column must be there.
         promised = [data.row_id, data.timestamp, data.prediction, data.clean_prediction]
         for column in [*data.input_columns, *promised, *data.segments]:
             if column and column not in schema.names:
@@ -181,7 +181,7 @@ class Batch:
                 )
         for column in [*data.input_columns, *self._carried(schema)]:
             if schema.names.count(column) > 1:
-                raise BatchError(f"{file} has several columns {column!r}; leave one of them")
+                raise BatchError(f"{file} has several columns {column!r}; keep one of them")
         for segment in data.segments:
             if pa.types.is_nested(schema.field(segment).type):
                 raise BatchError(

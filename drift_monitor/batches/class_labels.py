@@ -1,4 +1,4 @@
-"""Class labels as the class numbers that they stand for."""
+"""Turn class labels into class numbers."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def class_names(path: str, label: str | None) -> list[str] | None:
 def class_indices(
     column: pa.ChunkedArray, names: Sequence[str], what: str, chunk: Chunk
 ) -> NDArray[np.int64]:
-    """Return a column of class names or class numbers as class numbers, −1 where it has none.
+    """Return a column of class names or class numbers as class numbers; −1 is no class.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def class_indices(
     Raises
     ------
     BatchError
-        If a value is no class; names file, row and value.
+        If a value is not a class; names file, row and value.
     """
     result = column
     if pa.types.is_dictionary(column.type):
@@ -71,7 +71,7 @@ def class_indices(
         at = int(unknown.argmax())
         raise BatchError(
             f"{chunk.file}, row {chunk.rows[at]}: column {what!r} is {result[at].as_py()!r}, which "
-            f"is no class of the detector ({', '.join(names)}, or 0 to {len(names) - 1}); name the "
-            "right column or fit a detector for these classes"
+            f"is not a class of the detector ({', '.join(names)}, or 0 to {len(names) - 1}); name "
+            "the right column or fit a detector for these classes"
         )
     return indices

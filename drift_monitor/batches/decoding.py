@@ -16,19 +16,19 @@ IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def decode_rows(table: pa.Table, spec: InputSpec) -> tuple[NDArray[np.float32], dict[int, str]]:
-    """Decode rows, in the layout that the columns' types tell.
+    """Decode rows; the columns' types say how they are laid out.
 
     Parameters
     ----------
     table : pyarrow.Table
-        The input columns, n long: one of image files or tensors, or numeric ones.
+        The input columns of n rows: one column of image files or tensors, or numeric columns.
     spec : InputSpec
         Shape and units.
 
     Returns
     -------
     x : (n, *spec.shape) float32
-        The rows; what stands in those that cannot be used is arbitrary.
+        The rows; those that cannot be used have arbitrary values.
     reasons : dict of int to str
         Why rows cannot be used, by their number.
     """
@@ -49,7 +49,7 @@ def decode_rows(table: pa.Table, spec: InputSpec) -> tuple[NDArray[np.float32], 
 
 
 def is_number(column: pa.Field) -> bool:
-    """Whether a column holds numbers or truth values."""
+    """Whether a column holds numbers or booleans."""
     kind = column.type
     return bool(
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
@@ -64,9 +64,10 @@ def is_image(kind: pa.DataType) -> bool:
 
 
 def tensor_shape(kind: pa.DataType, declared: Sequence[int] | None) -> tuple[int, ...] | None:
-    """Return the shape of a row of a tensor type, or None if it is none that can be read.
+    """Return the shape of a row of a tensor type, or None if the type cannot be read.
 
-    A fixed-size list has the `declared` shape where that has as many values, else it is flat.
+    A fixed-size list has the `declared` shape if that has the same number of values; otherwise it
+    is flat.
     """
     if isinstance(kind, pa.FixedShapeTensorType):
         in_order = kind.permutation in (None, list(range(len(kind.shape))))
@@ -130,7 +131,7 @@ def _decode_image(encoded: bytes | None, spec: InputSpec) -> NDArray[np.uint8]:
             if image.mode.startswith(("I", "F")):  # converting would clip, not scale
                 raise _UndecodableError("image has more than 8 bits per channel")
             decoded = np.asarray(image.convert(IMAGE_MODES[channels]))
-    except UnidentifiedImageError:  # its message holds the address of an object
+    except UnidentifiedImageError:  # its message contains an object's memory address
         raise _UndecodableError("image cannot be decoded: not a PNG or JPEG file") from None
     # Pillow raises OSError for a damaged file, and SyntaxError or ValueError from some decoders.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -4,12 +4,12 @@ Parquet is read by seeking: the footer first, then the wanted columns of each ro
 needs every byte, in order. One pass serves both:
 
 - PyArrow reads a local file itself, and a thread hashes it, at most a row group apart. Whichever
-  comes second finds the bytes in the system's page cache, so the disk is read once, and hashing
+  comes second gets the bytes from the system's page cache, so the disk is read once, and hashing
   overlaps with decoding and scoring.
 - A remote file is fetched once, in order, by a thread that stays one block ahead of PyArrow. Each
-  block is hashed, and kept until PyArrow has left its row group: in memory up to `KEPT_IN_MEMORY`,
-  beyond that in a temporary file. Bytes are fetched again only if a file's row groups are not in
-  order.
+  block is hashed, and kept until PyArrow has finished its row group: in memory up to
+  `KEPT_IN_MEMORY`, beyond that in a temporary file. Bytes are fetched again only if a file's row
+  groups are not in order.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ HASHED_BYTES = 1 << 20
 BLOCK_BYTES = 8 << 20
 """Bytes of a remote file that are fetched in one request."""
 KEPT_IN_MEMORY = 64 << 20
-"""Bytes of a remote file's row group that are kept in memory; a larger one is kept on disk."""
+"""Largest row group of a remote file that is kept in memory, in bytes; larger ones go to disk."""
 FOOTER_BYTES = 64 << 10
 """Bytes fetched first, from the end of a remote file. Most footers are smaller."""
 VERSION_FIELDS = (
@@ -54,17 +54,17 @@ class LocalFile:
 
     def version(self) -> tuple[object, ...]:
         """Return a value that changes when the file is replaced or written to."""
-        # NFS may answer from its cache until a file is opened.
+        # NFS may answer from its cache unless the file is opened.
         with Path(self.path).open("rb") as file:
             status = os.fstat(file.fileno())
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
     def footer(self) -> str:
-        """Return what PyArrow reads the footer from."""
+        """Return a source from which PyArrow reads the footer."""
         return self.path
 
     def sha256(self) -> str:
-        """Read the file for its SHA-256 alone."""
+        """Read the file only for its SHA-256."""
         return sha256(Path(self.path))
 
     @contextmanager
@@ -92,7 +92,7 @@ class LocalPass:
         self._until = 0
 
     def reached(self, _start: int, stop: int) -> None:
-        """Note that PyArrow has come to the row group at the bytes from `start` to `stop`."""
+        """Note that PyArrow has reached the row group at the bytes from `start` to `stop`."""
         if stop > self._until:
             self._until = stop
             self._hashed.append(self._thread.submit(self._hash_until, stop))
@@ -149,7 +149,7 @@ class RemoteFile:
         return io.BytesIO(self._tail)
 
     def sha256(self) -> str:
-        """Fetch the file for its SHA-256 alone."""
+        """Fetch the file only for its SHA-256."""
         with self.one_pass() as reading:
             return reading.sha256()
 
@@ -212,9 +212,9 @@ class RemotePass(io.RawIOBase):
         self._block_ahead = thread.submit(self._fetch_block)
 
     def reached(self, start: int, _stop: int) -> None:
-        """Note that PyArrow has come to the row group at the bytes from `start` to `stop`."""
+        """Note that PyArrow has reached the row group at the bytes from `start` to `stop`."""
         start = min(start, self._window_end)
-        # Not before more is dropped than copied; otherwise bytes would be copied again and again.
+        # Only once more is dropped than copied; otherwise bytes would be copied again and again.
         if start - self._window_start > self._window_end - start:
             self._window.seek(start - self._window_start)
             rest = _spooled()
@@ -263,7 +263,7 @@ class RemotePass(io.RawIOBase):
         return True
 
     def close(self) -> None:
-        """Drop what is kept."""
+        """Drop the bytes that are kept."""
         self._window.close()
         super().close()
 
@@ -277,7 +277,7 @@ class RemotePass(io.RawIOBase):
             ) from error
 
     def _next_block(self) -> bytes:
-        """Return the block that was fetched ahead, and start to fetch the next."""
+        """Return the block that was fetched ahead, and start fetching the next."""
         block = self._block_ahead.result()
         self._window_end += len(block)
         self._block_ahead = self._thread.submit(self._fetch_block)
@@ -292,7 +292,7 @@ class RemotePass(io.RawIOBase):
 
 
 def stored_file(path: str) -> LocalFile | RemoteFile:
-    """Return the file of a local path or fsspec URL."""
+    """Return the file at a local path or fsspec URL."""
     if "://" not in path:
         return LocalFile(path)
     filesystem, inner = fsspec.core.url_to_fs(path)

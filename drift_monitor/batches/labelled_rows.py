@@ -16,7 +16,7 @@ CHUNK_ROWS = 4096
 
 
 class RowCounts(BaseModel):
-    """Rows of the files: `read` = `rejected` + `unlabelled` + those that `evaluated` are from."""
+    """Rows of the files. `read` = `rejected` + `unlabelled` + those `evaluated` are drawn from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -77,12 +77,12 @@ def evaluation_batch(monitor: Monitor, spec: InputSpec) -> Batch:
 
 
 def read_rows(batch: Batch, class_names: tuple[str, ...], config: EvaluationConfig) -> LabelledRows:
-    """Read labelled rows, at most `limit` of them drawn by the seed; the rest is counted.
+    """Read labelled rows: all, or `limit` of them drawn by the seed; count the others.
 
     Raises
     ------
     BatchError
-        If a label is no class of the detector, or fewer than two rows are left.
+        If a label is not a class of the detector, or fewer than two rows are left.
     """
     label = batch.data.label or ""
     order = np.random.default_rng(config.seed).permutation(batch.n_rows)

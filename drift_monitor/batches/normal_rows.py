@@ -1,4 +1,4 @@
-"""Rows known to be good, to train on or to compare with: read whole, and checked beforehand."""
+"""Rows known to be good, to train on or to compare with: read whole, and checked first."""
 
 import logging
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def read_normal_rows(data: DataConfig, spec: InputSpec) -> list[Chunk]:
-    """Read the rows whole; those that cannot be used are left out, with a line in the log.
+    """Read all rows; those that cannot be used are left out, with a warning in the log.
 
     Raises
     ------
@@ -50,12 +50,12 @@ def read_normal_rows(data: DataConfig, spec: InputSpec) -> list[Chunk]:
 def true_classes(
     chunks: Sequence[Chunk], data: DataConfig, names: Sequence[str]
 ) -> NDArray[np.int64]:
-    """Return the classes in the label column, (n,), −1 where there is none.
+    """Return the classes in the label column, (n,) int64; −1 where there is no label.
 
     Raises
     ------
     BatchError
-        If a label is no class; names file, row and value.
+        If a label is not a class; names file, row and value.
     """
     label = data.label
     if label is None:

@@ -1,4 +1,4 @@
-"""Parquet files on disk or behind a URL: found, and told from damaged ones."""
+"""Find Parquet files on disk or behind a URL, and say why one cannot be read."""
 
 import glob
 from pathlib import Path
@@ -9,12 +9,12 @@ from drift_monitor.errors import BatchError, MissingBatchError
 
 
 def find_files(path: str) -> list[str]:
-    """Return the Parquet files of a path, directory, glob or fsspec URL, in the order of names.
+    """Return the Parquet files of a path, directory, glob or fsspec URL, sorted by name.
 
     Raises
     ------
     MissingBatchError
-        If there is none.
+        If there are none.
     BatchError
         If the storage cannot be reached.
     """
@@ -34,7 +34,7 @@ def find_files(path: str) -> list[str]:
         raise MissingBatchError(
             f"{path} not found, or without Parquet files: check the path (data.path or "
             "evaluation.path in a monitor's YAML file, --data of fit, --labels of labels), and "
-            "that the job which writes the files has run"
+            "that the job that writes the files has run"
         )
     return files
 

@@ -17,7 +17,7 @@ from drift_monitor.errors import BatchError, ChangedBatchError
 from drift_monitor.results.data_file import DataFile
 
 WHOLE_READ_ROWS = 1 << 20
-"""Rows decoded in one go where a file is read whole."""
+"""Rows decoded at a time when a file is read whole."""
 
 
 class ParquetSource:
@@ -82,10 +82,10 @@ class ParquetSource:
         return pa.concat_tables(tables) if tables else wanted.empty_table()
 
     def describe(self) -> DataFile:
-        """Return what a report says of the file.
+        """Return what a report says about the file.
 
-        The SHA-256 is known once `tables` has yielded the last row. Before that, the file is read
-        for it.
+        The SHA-256 is known once `tables` has yielded the last row. Before that, this reads the
+        whole file for it.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class ParquetSource:
             version = None
         if version != self._version:
             raise ChangedBatchError(
-                f"{self.name} has changed while it was read: run again once the job that writes it "
+                f"{self.name} changed while it was read: run again once the job that writes it "
                 "has ended"
             )
 
@@ -139,14 +139,14 @@ class TableSource:
 def _open(
     source: str | IO[bytes] | RawIOBase, metadata: pq.FileMetaData | None = None
 ) -> pq.ParquetFile:
-    # Without pre-buffering a column is read as it is decoded, not a whole row group ahead.
+    # Without pre-buffering, a column is read as it is decoded, not a whole row group ahead.
     return pq.ParquetFile(source, metadata=metadata, pre_buffer=False, buffer_size=1 << 20)
 
 
 def _row_groups(metadata: pq.FileMetaData) -> tuple[list[int], list[int]]:
     """Return for each row group the number of rows up to its end, and the byte where it starts.
 
-    Two more bytes, beyond the end of the file, follow in the second list.
+    The second list ends with two more entries, beyond the end of the file.
     """
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     columns = [group.column(0) for group in groups]

@@ -214,7 +214,7 @@ def test_a_file_that_changes_while_it_is_read_is_named(
     tables = source.tables(1_000, ["c0", "c2"])
     list(itertools.islice(tables, after))
     change_at(source, path, change)
-    with pytest.raises(ChangedBatchError, match=r"x\.parquet has changed while.*run again"):
+    with pytest.raises(ChangedBatchError, match=r"x\.parquet changed while.*run again"):
         list(tables)
 
 
@@ -226,7 +226,7 @@ def test_a_file_that_changes_before_it_is_hashed_is_named(
     pq.write_table(table(5_000), path)
     source = ParquetSource(place(path))
     change_at(source, path, change)
-    with pytest.raises(ChangedBatchError, match=r"x\.parquet has changed"):
+    with pytest.raises(ChangedBatchError, match=r"x\.parquet changed"):
         source.describe()
 
 

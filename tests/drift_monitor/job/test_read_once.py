@@ -76,7 +76,7 @@ def test_a_batch_that_changes_while_it_is_scored_is_not_committed(
         if done == 16:
             write_batch(batch, *make_images(120, seed=9))
 
-    with pytest.raises(ChangedBatchError, match=rf"{batch} has changed while it was read: run ag"):
+    with pytest.raises(ChangedBatchError, match=rf"{batch} changed while it was read: run again"):
         run_interval(monitor, interval, progress=rewrite)
     assert not monitor.directory.exists()
     assert run_interval(monitor, interval).counts.read == 120
