@@ -39,6 +39,9 @@ class Calibration:
     feature_quantiles : dict of str to list of float, optional
         Quantiles of each feature over the reference rows, at `QUANTILE_PROBABILITIES`, in the units
         that the classifier takes; for flat rows only.
+    reference_inputs : pyarrow.Table, optional
+        Columns, or descriptors of images, of the reference rows, as float32: what the inputs of a
+        batch are compared with.
     created : datetime, optional
         When the reference window was scored, UTC.
     """
@@ -48,6 +51,7 @@ class Calibration:
     reference: pa.Table | None = None
     accuracy_estimator: AccuracyEstimator | None = None
     feature_quantiles: Mapping[str, Sequence[float]] | None = None
+    reference_inputs: pa.Table | None = None
     created: datetime | None = None
 
     @classmethod

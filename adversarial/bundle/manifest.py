@@ -28,6 +28,9 @@ ACCURACY = "accuracy.json"
 FEATURE_QUANTILES = "feature_quantiles.json"
 """Quantiles of each feature over the reference rows; flat rows only, and not in every bundle."""
 
+REFERENCE_INPUTS = "reference_inputs.parquet"
+"""Columns, or descriptors of images, of the reference rows; not in every bundle."""
+
 QUANTILE_PROBABILITIES = tuple(i / 100 for i in range(101))
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]

@@ -28,6 +28,7 @@ from adversarial.bundle.manifest import (
     FEATURE_QUANTILES,
     MANIFEST,
     REFERENCE,
+    REFERENCE_INPUTS,
     BundleError,
     Manifest,
 )
@@ -100,6 +101,10 @@ class Bundle:
         """
         return self._feature_quantiles
 
+    def reference_inputs(self) -> pa.Table | None:
+        """Return the reference rows' columns, or descriptors of images; None if not kept."""
+        return self._reference_inputs
+
     def calibration(self) -> Calibration:
         """Return the threshold, the reference window and what is derived from that window.
 
@@ -111,6 +116,7 @@ class Bundle:
             reference=self.reference(),
             accuracy_estimator=self.accuracy_estimator(),
             feature_quantiles=self.feature_quantiles(),
+            reference_inputs=self.reference_inputs(),
             created=self.manifest.reference_created,
         )
 
@@ -138,6 +144,12 @@ class Bundle:
         if FEATURE_QUANTILES not in self.manifest.sha256:
             return None
         return self._read_json(FEATURE_QUANTILES, _QUANTILES.validate_json)
+
+    @cached_property
+    def _reference_inputs(self) -> pa.Table | None:
+        if REFERENCE_INPUTS not in self.manifest.sha256:
+            return None
+        return pq.read_table(self.path / REFERENCE_INPUTS)
 
     def _read_json(self, name: str, validate: Callable[[bytes], T]) -> T:
         try:

@@ -14,6 +14,7 @@ from adversarial.bundle.manifest import (
     FEATURE_QUANTILES,
     MANIFEST,
     REFERENCE,
+    REFERENCE_INPUTS,
     BundleError,
     Manifest,
 )
@@ -35,6 +36,9 @@ def write_calibration(directory: Path, calibration: Calibration) -> None:
         write_json(directory / ACCURACY, estimator)
     if calibration.feature_quantiles is not None:
         write_json(directory / FEATURE_QUANTILES, calibration.feature_quantiles)
+    if calibration.reference_inputs is not None:
+        inputs = calibration.reference_inputs
+        pq.write_table(inputs, directory / REFERENCE_INPUTS, compression="zstd")
 
 
 def write_bundle(

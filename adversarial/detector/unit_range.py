@@ -65,6 +65,8 @@ class UnitRange:
             class_names=detector.class_names,
             input_spec=InputSpec(shape=shape),
             # The quantiles are in the features' own units, which scaled rows no longer have.
-            calibration=replace(detector.calibration, feature_quantiles=None),
+            calibration=replace(
+                detector.calibration, feature_quantiles=None, reference_inputs=None
+            ),
             provenance=detector.provenance,
         )

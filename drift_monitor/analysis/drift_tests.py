@@ -17,6 +17,9 @@ from drift_monitor.stats.multiple_testing import holm
 EMPTY = "one of the two samples is empty"
 ONE_CATEGORY = "fewer than two categories have enough rows"
 
+FAMILY_SHARE = 1 / 4
+"""Part of α for each family of tests, on scores and outputs and on inputs; harm has one half."""
+
 Numbers = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
@@ -39,8 +42,9 @@ def drift_tests(
 
     The family has tests on the adversarial score of all rows, of the harmful and of the harmless
     ones; on confidence and entropy; and on the mix of predicted classes and of each segment. p is
-    adjusted by Holm over the family, and doubled, because half of α is for the family and half for
-    harm. Harmful against harmless rows of the batch is not a drift test, and is outside the family.
+    adjusted by Holm over the family, and multiplied by four, because half of α is for harm and a
+    quarter for the tests on inputs (`analysis.input_tests`). Harmful against harmless rows of the
+    batch is not a drift test, and is outside the family.
 
     Tests on score, confidence and entropy leave out rows where any of them is not finite.
     """
@@ -95,9 +99,9 @@ def _adjust(made: Sequence[_Made], policy: Policy) -> None:
     """Adjust p over the tests that were made, and mark those that detect drift."""
     family = [(test, detectable) for test, detectable in made if detectable]
     adjusted = holm([test.p_value for test, _ in family if test.p_value is not None])
-    level = policy.alpha / 2 / max(1, len(family))
+    level = FAMILY_SHARE * policy.alpha / max(1, len(family))
     for (test, detectable), p_value in zip(family, adjusted, strict=True):
-        test.p_value_adjusted = min(1.0, 2 * p_value)
+        test.p_value_adjusted = min(1.0, p_value / FAMILY_SHARE)
         test.drift_detected = (
             test.p_value_adjusted < policy.alpha and (test.effect or 0) >= policy.min_effect
         )
@@ -106,7 +110,7 @@ def _adjust(made: Sequence[_Made], policy: Policy) -> None:
 
 def _ks(name: str, compares: str, reference: Numbers, current: Numbers, policy: Policy) -> _Made:
     n, m = len(reference), len(current)
-    test = _unmade(name, "ks", compares, (n, m), policy)
+    test = unmade_test(name, "ks", compares, (n, m), policy)
     if not n or not m:
         test.skipped = EMPTY
         return _Made(test, None)
@@ -121,7 +125,7 @@ def _ks(name: str, compares: str, reference: Numbers, current: Numbers, policy: 
 
 def _mix(name: str, compares: str, reference: Counts, current: Counts, policy: Policy) -> _Made:
     n, m = int(reference.sum()), int(current.sum())
-    test = _unmade(name, "chi_squared", compares, (n, m), policy)
+    test = unmade_test(name, "chi_squared", compares, (n, m), policy)
     result = chi_squared_test(reference, current, policy.alpha)
     if result is None:
         test.skipped = ONE_CATEGORY if n and m else EMPTY
@@ -134,7 +138,7 @@ def _mix(name: str, compares: str, reference: Counts, current: Counts, policy: P
     return _Made(test, lambda level: minimum_detectable_variation(n, m, freedom, level))
 
 
-def _unmade(
+def unmade_test(
     name: str,
     kind: Literal["ks", "chi_squared"],
     compares: str,

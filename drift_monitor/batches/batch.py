@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +38,13 @@ class Rejected:
     reason: str
 
 
+class Missing(NamedTuple):
+    """Of `n_read` rows of numeric columns, how many lack a finite value in each, (columns,)."""
+
+    n_read: int
+    rows: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Consecutive rows of one file, or of a table in memory.
@@ -53,6 +61,8 @@ class Chunk:
         Their other columns, n rows.
     rejected : list of Rejected
         The rows that cannot be scored.
+    missing : Missing, optional
+        How many of the rows as they were read lack each feature; of flat rows.
     """
 
     file: str
@@ -60,6 +70,7 @@ class Chunk:
     x: NDArray[np.float32]
     columns: pa.Table
     rejected: list[Rejected] = field(default_factory=list)
+    missing: Missing | None = None
 
 
 class Batch:
@@ -247,7 +258,12 @@ class Batch:
             x=x if keep.all() else x[keep],
             columns=carried if keep.all() else carried.filter(pa.array(keep)),
             rejected=[Rejected(file, first_row + row, reasons[row]) for row in sorted(reasons)],
+            missing=_missing(x, rejected=~keep) if x.ndim == 2 else None,
         )
+
+
+def _missing(x: NDArray[np.float32], rejected: NDArray[np.bool_]) -> Missing:
+    return Missing(len(x), np.count_nonzero(~np.isfinite(x[rejected]), axis=0).astype(np.int64))
 
 
 def _is_time(kind: pa.DataType) -> bool:

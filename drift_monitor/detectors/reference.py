@@ -18,6 +18,7 @@ from adversarial.bundle.manifest import (
     FEATURE_QUANTILES,
     QUANTILE_PROBABILITIES,
     REFERENCE,
+    REFERENCE_INPUTS,
     BundleError,
     InputSpec,
 )
@@ -28,6 +29,7 @@ from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.normal_rows import read_normal_rows, true_classes
 from drift_monitor.config import DataConfig
 from drift_monitor.results.score_columns import IDENTITY, ScoreColumn, without_columns
+from drift_monitor.scoring.input_columns import reference_inputs
 from drift_monitor.scoring.score_table import score_chunk
 
 if TYPE_CHECKING:
@@ -120,6 +122,7 @@ def calibrate(
         calibration,
         accuracy_estimator=accuracy_estimator,
         feature_quantiles=feature_quantiles(x, detector.input_spec),
+        reference_inputs=reference_inputs(chunks, detector.input_spec),
         created=datetime.now(UTC),
     )
 
@@ -200,7 +203,7 @@ def renew_reference(
     rewrite_bundle(
         bundle,
         output or path,
-        replaced=frozenset({REFERENCE, ACCURACY, FEATURE_QUANTILES}),
+        replaced=frozenset({REFERENCE, ACCURACY, FEATURE_QUANTILES, REFERENCE_INPUTS}),
         fill=partial(write_calibration, calibration=calibration),
         threshold=calibration.threshold,
         fpr=calibration.fpr,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
+from drift_monitor.analysis.input_tests import find_moved_inputs
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import Monitor
 from drift_monitor.errors import StoreError
@@ -32,6 +33,7 @@ from drift_monitor.results.read import read_scores
 from drift_monitor.results.report import Report, read_report
 from drift_monitor.results.store import REJECTED, REPORT, SCORES, Store
 from drift_monitor.scoring.examples import render_examples
+from drift_monitor.scoring.input_summary import summary_for
 from drift_monitor.scoring.score_table import BatchScores, rejected_table, score_batch
 from drift_monitor.verdict.scored_interval import ScoredInterval, Scoring
 
@@ -93,7 +95,8 @@ def score_interval(
     store = Store(monitor.directory)
     staging = store.staging(interval.id, token)
     try:
-        scores = BatchScores()
+        spec = bundle.manifest.input
+        scores = BatchScores(inputs=summary_for(bundle.reference_inputs(), spec))
         _write_scores(staging / SCORES, detector, batch, scores, monitor, progress)
         pq.write_table(rejected_table(scores.rejected), staging / REJECTED)
         scoring = Scoring(
@@ -103,6 +106,7 @@ def score_interval(
             rendered=render_examples(
                 detector, scores.examples, detector.calibration.feature_quantiles
             ),
+            inputs=find_moved_inputs(scores.inputs, spec, monitor.policy),
             seconds=round(time.monotonic() - started, 3),
         )
         (staging / SCORING).write_text(scoring.model_dump_json(), encoding="utf-8")

@@ -14,6 +14,7 @@ from adversarial.bundle.manifest import InputSpec
 from adversarial.bundle.read import read_bundle
 from adversarial.errors import ModelError, validation_reasons
 from drift_monitor.analysis.corrections import corrected_classes
+from drift_monitor.analysis.input_tests import find_moved_inputs
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import DataConfig, HarmByOption, Monitor, Policy
 from drift_monitor.errors import ConfigError
@@ -25,6 +26,7 @@ from drift_monitor.results.score_columns import (
     without_columns,
 )
 from drift_monitor.scoring.examples import render_examples
+from drift_monitor.scoring.input_summary import InputSummary, summary_for
 from drift_monitor.scoring.reference_window import reference_window
 from drift_monitor.scoring.score_table import BatchScores, score_batch
 from drift_monitor.scoring.scored_rows import ScoredRows
@@ -146,7 +148,9 @@ def judge(
         Monitor, {"name": name, "detector": str(bundle.path), "data": data, "policy": policy}
     )
     interval = monitor.interval(when or datetime.now(UTC).date())
-    scored = _score(loaded, rows, data, monitor.examples)
+    spec = bundle.manifest.input
+    summary = summary_for(bundle.reference_inputs(), spec)
+    scored = _score(loaded, rows, data, monitor.examples, summary)
     report, _ = build_report(
         ScoredInterval(
             monitor=monitor,
@@ -162,6 +166,7 @@ def judge(
                 rendered=render_examples(
                     loaded, scored.found.examples, loaded.calibration.feature_quantiles
                 ),
+                inputs=find_moved_inputs(summary, spec, policy),
             ),
         )
     )
@@ -204,12 +209,16 @@ def _checked(model: type[Model], fields: dict[str, Any]) -> Model:
 
 
 def _score(
-    detector: "AdversarialDetector", rows: Rows, data: DataConfig, n_examples: int = 0
+    detector: "AdversarialDetector",
+    rows: Rows,
+    data: DataConfig,
+    n_examples: int = 0,
+    inputs: InputSummary | None = None,
 ) -> _Scored:
     named = [data.row_id, data.timestamp, data.prediction, data.label, data.clean_prediction]
     needed = [*data.input_columns, *filter(None, named), *data.segments]
     batch = Batch(as_batch(rows, list(dict.fromkeys(needed))), data, detector.input_spec)
-    result = BatchScores()
+    result = BatchScores(inputs=inputs)
     tables = list(score_batch(detector, batch, result, n_examples=n_examples))
     return _Scored(batch, result, pa.concat_tables(tables))
 

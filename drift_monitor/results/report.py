@@ -18,6 +18,7 @@ from drift_monitor.results.report_findings import (
     CorrectionGain,
     Example,
     Harm,
+    InputFindings,
     ReportModel,
     Slice,
     TwoSampleTest,
@@ -153,6 +154,11 @@ class Report(ReportModel):
     harm: Harm
     accuracy: Accuracy
     tests: list[TwoSampleTest]
+    inputs: InputFindings | None = Field(
+        default=None,
+        description="which inputs moved, against the detector's own window whatever the reference "
+        "of the other tests is; null in reports of versions that did not test them",
+    )
     score_quantiles: list[ScoreQuantile]
     slices: list[Slice] = Field(
         description="by column; within it the slices that contribute most to harm come first, and "

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from drift_monitor.config import HarmBy
 from drift_monitor.stats.estimates import Estimate, EstimatedShare, Probability, Rate
 
+MovedBy = Literal["distribution", "outside", "unseen", "missing"]
+
 
 class ReportModel(BaseModel):
     """A part of `report.json`; unknown fields and non-finite numbers are refused."""
@@ -90,6 +92,66 @@ class TwoSampleTest(ReportModel):
     )
     threshold: float = Field(description="smallest effect that counts as drift")
     drift_detected: bool
+
+
+class InputShare(ReportModel):
+    """A share of rows that is to be expected among normal rows, and is tested for having risen."""
+
+    current: float = Field(ge=0, le=1)
+    reference: float = Field(ge=0, le=1, description="share to expect among normal rows")
+    p_value: float = Field(ge=0, le=1, description="exact, one-sided: the share has not risen")
+    p_value_adjusted: float | None = Field(ge=0, le=1)
+
+
+class InputCurves(ReportModel):
+    """Two empirical distribution functions at some of their values."""
+
+    values: list[float]
+    reference: list[float] = Field(description="share of the reference at or below each value")
+    current: list[float] = Field(description="share of the batch at or below each value")
+
+
+class InputTest(TwoSampleTest):
+    """One input of the batch against the reference."""
+
+    reference_low: float | None = Field(description="smallest value in the reference")
+    reference_high: float | None
+    current_low: float | None = Field(description="smallest value in the batch")
+    current_high: float | None
+    constant: bool = Field(description="the batch has one value only")
+    outside: InputShare | None = Field(description="rows outside the reference's range")
+    unseen: InputShare | None = Field(
+        description="rows with a value that the reference lacks; null of a continuous input"
+    )
+    missing: InputShare | None = Field(
+        description="rows read without a finite value, which were rejected; null of images"
+    )
+    moved_by: list[MovedBy] = Field(
+        description="what is beyond chance and of a size that matters: a distribution by at least "
+        "the minimum effect, a share by at least the margin of harm"
+    )
+    curves: InputCurves | None = Field(description="of the inputs that moved most")
+
+    @property
+    def change(self) -> float:
+        """The largest of its effect and of the rises of its shares: by it, inputs are ranked."""
+        shares = [share for share in (self.outside, self.unseen, self.missing) if share]
+        return max([self.effect or 0.0, *(share.current - share.reference for share in shares)])
+
+
+class InputFindings(ReportModel):
+    """Every input against the detector's own reference window, those that moved most first."""
+
+    of: Literal["columns", "descriptors"] = Field(
+        description="columns of flat rows, or descriptors of images"
+    )
+    skipped: str | None = Field(description="why inputs were not tested, or null")
+    tests: list[InputTest]
+
+    @property
+    def moved(self) -> list[InputTest]:
+        """The inputs that moved beyond chance by as much as matters, the most moved first."""
+        return [test for test in self.tests if test.moved_by]
 
 
 class Slice(ReportModel):

@@ -19,6 +19,7 @@ from drift_monitor.results.score_columns import (
     make_score_table,
     segment_column,
 )
+from drift_monitor.scoring.input_summary import InputSummary
 
 if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector
@@ -60,6 +61,7 @@ class BatchScores:
     n_scored: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     examples: list[ScoredExample] = field(default_factory=list)
+    inputs: InputSummary | None = None
 
 
 def score_batch(
@@ -77,6 +79,8 @@ def score_batch(
     for chunk in batch.chunks(batch_size):
         scores.rejected += chunk.rejected
         table = score_chunk(detector, chunk, batch.data)
+        if scores.inputs:
+            scores.inputs.add(chunk)
         for row, score in enumerate(table[ScoreColumn.SCORE].to_numpy() if n_examples else ()):
             if not np.isfinite(score):
                 continue

@@ -10,6 +10,7 @@ from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from drift_monitor import __version__
 from drift_monitor.analysis.findings import analyse
 from drift_monitor.analysis.harm import outcome_words
+from drift_monitor.analysis.input_tests import adjust_inputs
 from drift_monitor.results.report import (
     Counts,
     DetectorInfo,
@@ -65,6 +66,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         labelled=int(np.count_nonzero(current.label >= 0)),
         non_finite=int(np.count_nonzero(~current.finite)),
     )
+    inputs = scoring.inputs and adjust_inputs(scoring.inputs, monitor.policy)
     decision = decide(counts, findings.harm, findings.accuracy, findings.tests, monitor.policy)
     action, commands = next_action(
         decision.verdict, counts, findings.harm, findings.accuracy, monitor, interval
@@ -109,6 +111,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         harm=findings.harm,
         accuracy=findings.accuracy,
         tests=findings.tests,
+        inputs=inputs,
         score_quantiles=[
             ScoreQuantile(probability=p, score=score)
             for p, score in zip(

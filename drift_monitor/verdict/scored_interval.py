@@ -12,7 +12,7 @@ from drift_monitor.config import Monitor
 from drift_monitor.intervals import Interval
 from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.report import Report
-from drift_monitor.results.report_findings import RenderedExample
+from drift_monitor.results.report_findings import InputFindings, RenderedExample
 from drift_monitor.scoring.reference_window import ReferenceWindow
 
 
@@ -29,6 +29,8 @@ class Scoring(BaseModel):
         Rows in them.
     rendered : list of RenderedExample
         The rows with the highest scores.
+    inputs : InputFindings, optional
+        Which inputs moved; not in reports of older versions.
     labels : list of DataFile
         Files of labels that arrived later.
     seconds : float, optional
@@ -41,6 +43,7 @@ class Scoring(BaseModel):
     files: list[DataFile]
     n_read: int
     rendered: list[RenderedExample]
+    inputs: InputFindings | None = None
     labels: list[DataFile] = []
     seconds: float | None = None
 
@@ -52,6 +55,7 @@ class Scoring(BaseModel):
             files=report.data,
             n_read=report.counts.read,
             rendered=list(report.examples),
+            inputs=report.inputs,
             labels=report.labels,
         )
 

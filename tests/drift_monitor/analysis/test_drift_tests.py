@@ -77,10 +77,10 @@ def test_each_test_compares_the_rows_it_names() -> None:
         assert tests[name].statistic == ks_test(a, b).statistic
     family = [test for test in findings.tests if test.in_family]
     adjusted = holm([test.p_value or 0 for test in family])
-    assert [test.p_value_adjusted for test in family] == [min(1, 2 * p) for p in adjusted]
+    assert [test.p_value_adjusted for test in family] == [min(1, 4 * p) for p in adjusted]
     assert tests["separation"].p_value_adjusted is None
     for name, (a, b) in pairs.items():
-        level = 0.05 if name == "separation" else 0.05 / 2 / len(family)
+        level = 0.05 if name == "separation" else 0.05 / 4 / len(family)
         assert tests[name].minimum_detectable == minimum_detectable_d(len(a), len(b), level)
         assert tests[name].threshold == 0.05
 
@@ -98,9 +98,9 @@ def test_a_test_without_rows_is_skipped_and_leaves_the_family() -> None:
     assert score.skipped is None
     assert score.p_value is not None
     assert tests["class_mix"].skipped  # all rows are of one class
-    # Of four tests, score, harmless, confidence and entropy, and twice: half of α is for harm.
-    assert score.p_value_adjusted == pytest.approx(2 * 4 * score.p_value)
-    assert score.minimum_detectable == minimum_detectable_d(200, 200, 0.05 / 2 / 4)
+    # Of four tests, score, harmless, confidence and entropy; a quarter of α is theirs.
+    assert score.p_value_adjusted == pytest.approx(4 * 4 * score.p_value)
+    assert score.minimum_detectable == minimum_detectable_d(200, 200, 0.05 / 4 / 4)
 
 
 def test_a_batch_without_rows_skips_every_test() -> None:
