@@ -89,8 +89,8 @@ def read_rows(table: pa.Table, class_names: Sequence[str], first: int = 0) -> Ro
         if result.null_count:
             row = result.is_valid().index(False).as_py()
             raise ModelError(
-                f"row {first + row}: {name} is {table[name][row].as_py()!r}, which is not a class of "
-                f"the accuracy estimator ({', '.join(class_names)}): give rows that its "
+                f"row {first + row}: {name} is {table[name][row].as_py()!r}, which is not a class "
+                f"of the accuracy estimator ({', '.join(class_names)}): give rows that its "
                 "detector scored"
             )
         indices: Classes = result.to_numpy().astype(np.int64)
