@@ -1,1 +1,1 @@
-"""What Airflow must be able to import. Importing this package alone imports no Airflow."""
+"""DAGs and tasks that Airflow imports. Importing the package alone does not import Airflow."""

@@ -43,7 +43,7 @@ def run_demo(monitor_file: Path, example: Path) -> bool:
     Raises
     ------
     DriftMonitorError
-        If the quickstart's files are not there, or Airflow is not installed.
+        If the quickstart's files are missing, or Airflow is not installed.
     """
     from adversarial.detector.detector import AdversarialDetector
 
@@ -105,7 +105,7 @@ def _set_up_airflow(home: Path, monitors: Path) -> None:
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "DRIFT_MONITOR_MONITORS": str(monitors),
     }
-    # Airflow's API server, which the tasks ask, is about itself and not about the demo.
+    # The warning is about Airflow's own API server, which the tasks call, and not about the demo.
     warnings.filterwarnings("ignore", "Using `httpx` with `starlette.testclient`", UserWarning)
     from airflow.utils.db import initdb
 
@@ -133,7 +133,7 @@ def _read(monitor: Monitor, day: Day) -> Report:
 
 
 def _row(day: Day, report: Report) -> list[str | Text]:
-    """Return what came of a day: its row in the table."""
+    """Return a day's row in the table."""
     harm, verdict = report.harm, report.verdict.verdict
     mark, style = ("✓", "green") if verdict == day.expected else ("✗", "red")
     return [

@@ -45,7 +45,7 @@ class Day:
     labelled : bool
         Whether the batch carries labels.
     expected : str
-        The verdict that is right.
+        The right verdict.
     """
 
     date: date

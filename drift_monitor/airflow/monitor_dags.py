@@ -1,4 +1,4 @@
-"""One DAG per monitor: score_batch → write_report → publish; and the DAGs that serve them all."""
+"""One DAG per monitor (score_batch → write_report → publish), and the DAGs that all share."""
 
 import hashlib
 import logging
