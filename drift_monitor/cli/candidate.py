@@ -32,7 +32,7 @@ def evaluate(
     directory = evaluate_bundles(config, bundles, verbose=sys.stderr.isatty())
     rows = read_evaluation(directory).rows
     typer.echo(
-        f"{rows.evaluated:,} rows, drawn from {rows.read:,} of which {rows.rejected:,} cannot be "
+        f"{rows.evaluated:,} rows, drawn from {rows.read:,}, of which {rows.rejected:,} cannot be "
         f"scored and {rows.unlabelled:,} have no label"
     )
     if len(bundles) == 1:
@@ -46,7 +46,7 @@ def evaluate(
 
 def promote(
     monitor: MonitorFile,
-    candidate: Annotated[Path, typer.Argument(help="Bundle that is to replace the detector.")],
+    candidate: Annotated[Path, typer.Argument(help="Bundle to replace the detector with.")],
     evaluation: Annotated[
         Path | None,
         typer.Option(help="Directory of an evaluation of both; the monitor's own by default."),
@@ -69,7 +69,7 @@ def promote(
 ) -> None:
     """Replace the monitor's detector with a candidate; exit with code 4 if that is refused."""
     if force and (evaluation or require_evaluation):
-        raise typer.BadParameter("--force looks at no evaluation", param_hint="--force")
+        raise typer.BadParameter("--force uses no evaluation", param_hint="--force")
     from drift_monitor.batches.labelled_rows import evaluation_batch
     from drift_monitor.config import load_monitor
     from drift_monitor.detectors.evaluate import evaluate_bundles, find_bundles
@@ -86,7 +86,7 @@ def promote(
     bundles = find_bundles(config, candidate)
     compared = "current" in bundles and not force
     if not compared and not force:
-        typer.echo(f"{config.detector} is not there yet: nothing to compare with")
+        typer.echo(f"{config.detector} does not exist yet: nothing to compare with")
     batch = evaluation_batch(config, bundles["candidate"].manifest.input) if compared else None
     if batch and not (evaluation or require_evaluation):
         evaluate_bundles(config, bundles, batch=batch, verbose=sys.stderr.isatty())

@@ -60,7 +60,7 @@ def differences(found: IntervalComparison) -> Rows:
 
 
 def on_same_rows(found: IntervalComparison) -> Rows:
-    """Return the comparison of the rows that both results have.
+    """Return the comparison on the rows that both results have.
 
     (what, rows, share on which they agree, only in A, only in B, difference, interval, McNemar's p)
     """

@@ -48,7 +48,7 @@ def reference(  # noqa: PLR0913  # a parameter is an option of the command
     trust: Trust = None,
     no_accuracy: NoAccuracy = False,
     seed: Annotated[
-        int, typer.Option(min=0, help="Of what is drawn for the accuracy estimator.")
+        int, typer.Option(min=0, help="Seed for what is drawn for the accuracy estimator.")
     ] = 0,
     output: NewBundle = None,
 ) -> None:
@@ -64,7 +64,7 @@ def reference(  # noqa: PLR0913  # a parameter is an option of the command
 
 
 def print_bundle(path: Path) -> None:
-    """Print what a bundle that has been made is worth, and what a monitor of it must trust."""
+    """Print a new bundle's threshold and estimated accuracy, and what its monitors must trust."""
     from adversarial.bundle.read import read_bundle
     from adversarial.bundle.trust import missing_from_bundle
 

@@ -21,7 +21,7 @@ from drift_monitor.cli.options import (
 )
 
 TRAINING = "Training"
-"""Panel of the help."""
+"""Panel in the help."""
 
 
 def fit(  # noqa: PLR0913  # a parameter is an option of the command
@@ -33,8 +33,8 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
     reference_data: Annotated[
         str | None,
         typer.Option(
-            help="Parquet of normal rows that the classifier was not trained on, for threshold "
-            "and reference window; a part of --data when not given."
+            help="Parquet of normal rows that the classifier was not trained on, for the threshold "
+            "and the reference window; a part of --data when not given."
         ),
     ] = None,
     input_columns: InputColumns = "image",
@@ -50,7 +50,7 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
     ] = (0.0, 1.0),
     output_kind: Annotated[
         Literal["auto", "softmax", "logits", "sigmoid"],
-        typer.Option(help="What the classifier gives; auto tells by its last layer's activation."),
+        typer.Option(help="What the classifier outputs; auto goes by its last layer's activation."),
     ] = "auto",
     trust: Trust = None,
     fpr: Annotated[float, typer.Option(help="Share of normal rows to flag.")] = 0.05,
@@ -59,15 +59,15 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
         int, typer.Option(min=1, help="Passes over the training rows.", rich_help_panel=TRAINING)
     ] = 10,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Rows in a step.", rich_help_panel=TRAINING)
+        int, typer.Option(min=1, help="Rows per step.", rich_help_panel=TRAINING)
     ] = 128,
     learning_rate: Annotated[
-        float, typer.Option(help="Of the Adam optimiser.", rich_help_panel=TRAINING)
+        float, typer.Option(help="Learning rate of the Adam optimiser.", rich_help_panel=TRAINING)
     ] = 1e-3,
     schedule: Annotated[
         Literal["constant", "cosine"],
         typer.Option(
-            help="Of the learning rate; cosine lowers it to zero over the epochs.",
+            help="Schedule of the learning rate; cosine lowers it to zero over the epochs.",
             rich_help_panel=TRAINING,
         ),
     ] = "constant",
@@ -84,7 +84,7 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
         bool,
         typer.Option(
             "--flip",
-            help="Show half of the images mirrored, left to right.",
+            help="Mirror half of the images left to right.",
             rich_help_panel=TRAINING,
         ),
     ] = False,
@@ -100,14 +100,14 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
     temperature: Annotated[
         str,
         typer.Option(
-            help="Temperature of the target, below 1 sharpens it; auto tries some on held-out "
-            "rows first.",
+            help="Temperature of the target; below 1 sharpens it, and auto first tries some on "
+            "held-out rows.",
             rich_help_panel=TRAINING,
         ),
     ] = "1",
     mse: Annotated[
         float,
-        typer.Option(help="Weight of the reconstruction's error.", rich_help_panel=TRAINING),
+        typer.Option(help="Weight of the reconstruction error.", rich_help_panel=TRAINING),
     ] = 0.0,
     hidden_layer: Annotated[
         list[str] | None,
@@ -150,14 +150,14 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
         str | None,
         typer.Option(
             help="Weights of the ensemble's members, comma-separated; the classifier's own vote "
-            "has the rest to 1.",
+            "has what is left of 1.",
             rich_help_panel=TRAINING,
         ),
     ] = None,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
         typer.Option(
-            help="auto takes bfloat16 where the hardware is fast in it.", rich_help_panel=TRAINING
+            help="auto takes bfloat16 where the hardware is fast at it.", rich_help_panel=TRAINING
         ),
     ] = "auto",
     seed: Annotated[
@@ -168,7 +168,7 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
         bool,
         typer.Option(
             "--resume",
-            help="Go on from the checkpoints that a killed run left in OUTPUT.training.",
+            help="Continue from the checkpoints that a killed run left in OUTPUT.training.",
             rich_help_panel=TRAINING,
         ),
     ] = False,

@@ -32,9 +32,7 @@ Trust = Annotated[
 ]
 NoAccuracy = Annotated[
     bool,
-    typer.Option(
-        "--no-accuracy", help="Do not fit what estimates accuracy where labels are missing."
-    ),
+    typer.Option("--no-accuracy", help="Do not fit the estimator of accuracy without labels."),
 ]
 NewBundle = Annotated[
     Path | None,
@@ -45,7 +43,7 @@ NewBundle = Annotated[
 def parse_data_config(
     data: str, input_columns: str, shape: str | None, label: str | None, segments: str
 ) -> "DataConfig":
-    """Return where normal rows are and what their columns mean, as the options say it."""
+    """Return where normal rows are and what their columns mean, from the options."""
     columns = parse_names(input_columns, "--input")
     if not columns:
         raise typer.BadParameter("name at least one column", param_hint="--input")

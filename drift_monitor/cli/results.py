@@ -1,4 +1,4 @@
-"""The commands of `drift-monitor` about committed results, from `report` to `export`."""
+"""The commands for committed results: `report`, `labels`, `rows`, `compare` and `export`."""
 
 import sys
 from datetime import datetime
@@ -25,7 +25,7 @@ HEADINGS = {
     "probability_correct": "p(right)",
     "logged_prediction": "served",
 }
-"""Shorter headings for columns whose names are long, for the terminal."""
+"""Shorter headings for columns with long names, for the terminal."""
 
 
 class Outcome(StrEnum):

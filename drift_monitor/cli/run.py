@@ -105,7 +105,7 @@ def validate(
     if config.batch_path(first) == config.batch_path(second):
         raise ConfigError(
             f"{monitor}: data.path gives the same files for {first.id} and {second.id}: put the "
-            "interval into it, as {date} or {start:%Y-%m-%dT%H}"
+            "interval into it, for instance as {date} or {start:%Y-%m-%dT%H}"
         )
     typer.echo(f"{monitor}: monitor {config.name!r}, every {config.every}, {config.timezone}")
     bundle = read_bundle(config.detector)

@@ -49,7 +49,7 @@ def tree(monitor: Path) -> set[Path]:
 def test_evaluate_prints_what_it_measured_and_where_it_is(invoke: Invoke, monitor: Path) -> None:
     code, out, err = invoke("evaluate", monitor)
     assert code == 0, err
-    assert out.startswith("400 rows, drawn from 400 of which 0 cannot be scored and 0 have no lab")
+    assert out.startswith("400 rows, drawn from 400, of which 0 cannot be scored and 0 have no la")
     assert re.search(r"^ *fgsm-0\.1 grey-box +accuracy_defended +0\.\d{4}$", out, re.MULTILINE)
     assert Path(out.splitlines()[-1], "evaluation.json").exists()
 
@@ -161,7 +161,7 @@ def test_promote_takes_a_first_detector_as_it_is(
     shutil.rmtree(monitor.parent / "detector")
     code, out, _ = invoke("promote", monitor, worse)
     assert code == 0
-    assert "is not there yet: nothing to compare with" in out
+    assert "does not exist yet: nothing to compare with" in out
     assert fingerprint(monitor) == read_bundle(worse).fingerprint
 
 
