@@ -320,6 +320,6 @@ def test_models_that_were_replaced_meanwhile_are_not_mixed_with_the_new_referenc
         return score(*words)
 
     monkeypatch.setattr(reference, "score_reference", score_slowly)
-    with pytest.raises(BundleError, match=r"autoencoder\.keras has been replaced"):
+    with pytest.raises(BundleError, match=r"autoencoder\.keras was replaced"):
         renew_reference(copy, new_rows(tmp_path), CalibrationSettings(accuracy=False))
     assert (copy / "autoencoder.keras").read_bytes() == b"another"
