@@ -16,6 +16,10 @@ RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)
 """Weights in luminance (ITU-R BT.601)."""
 VALUES_AT_ONCE = 1 << 17
 """Bounds the memory of a pass, so that it stays in the processor's cache."""
+SIDE = 64
+"""Pixels that are looked at, at most, along each side: of larger images every so many …"""
+PATCH = 16
+"""… and, where neighbours matter, 4 × 4 patches of so many pixels a side, evenly spaced."""
 LEVELS = 32
 """Levels of grey of which the entropy is taken."""
 SATURATED = 1 / 255
@@ -55,8 +59,12 @@ def image_descriptors(x: Rows) -> Floats:
         Estimation", 1996); entropy of the histogram, in nats; shares of black and of white pixels;
         and of colour images the mean difference of the largest and the smallest channel
         (colourfulness), and of red and of blue to the luminance.
+
+        Of images over 64 pixels a side they are those of an evenly spaced sample of 64 × 64
+        pixels or fewer, so that they cost the same at any size.
     """
-    at_once = max(1, VALUES_AT_ONCE // max(1, int(np.prod(x.shape[1:]))))
+    seen = [min(SIDE, side) for side in x.shape[1:3]]
+    at_once = max(1, VALUES_AT_ONCE // max(1, int(np.prod(seen)) * x.shape[-1]))
     parts = [_describe(x[i : i + at_once]) for i in range(0, len(x), at_once)]
     return (
         np.concatenate(parts)
@@ -73,20 +81,22 @@ def _luminance(x: Rows) -> Rows:
 
 
 def _describe(x: Rows) -> Floats:
+    patches = _patches(x)
+    x = _thinned(x)
     grey = _luminance(x)
     brightness = grey.mean(axis=(1, 2))
     laplacian = (
-        grey[:, :-2, 1:-1]
-        + grey[:, 2:, 1:-1]
-        + grey[:, 1:-1, :-2]
-        + grey[:, 1:-1, 2:]
-        - 4 * grey[:, 1:-1, 1:-1]
+        patches[..., :-2, 1:-1]
+        + patches[..., 2:, 1:-1]
+        + patches[..., 1:-1, :-2]
+        + patches[..., 1:-1, 2:]
+        - 4 * patches[..., 1:-1, 1:-1]
     )
     columns = [
         brightness,
         grey.std(axis=(1, 2)),
-        laplacian.std(axis=(1, 2)),
-        _noise(grey),
+        laplacian.std(axis=(1, 2, 3)),
+        _noise(patches),
         _entropy(grey),
         (grey <= SATURATED).mean(axis=(1, 2)),
         (grey >= 1 - SATURATED).mean(axis=(1, 2)),
@@ -100,6 +110,30 @@ def _describe(x: Rows) -> Floats:
             blue.mean(axis=(1, 2)) - brightness,
         ]
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _thinned(x: Rows) -> Rows:
+    """Return every so many pixels of images, at most `SIDE` along each side, as a view."""
+    down, across = (-(-side // SIDE) for side in x.shape[1:3])
+    return x[:, down // 2 :: down, across // 2 :: across]
+
+
+def _patches(x: Rows) -> Floats:
+    """Return the luminance as patches of neighbouring pixels, (n, patches, height, width)."""
+    height, width = x.shape[1:3]
+    if height <= SIDE and width <= SIDE:
+        return _luminance(x)[:, None]
+    rows, columns = _starts(height), _starts(width)
+    tall, wide = min(height, PATCH), min(width, PATCH)
+    return np.stack(
+        [_luminance(x[:, i : i + tall, j : j + wide]) for i in rows for j in columns], axis=1
+    )
+
+
+def _starts(side: int) -> list[int]:
+    """Return where patches begin along a side."""
+    n = max(1, min(side, SIDE) // PATCH)
+    return [round((at + 0.5) * side / n - min(side, PATCH) / 2) for at in range(n)]
 
 
 def thumbnails(x: Rows, size: int = 4) -> Floats:
@@ -119,7 +153,7 @@ def thumbnails(x: Rows, size: int = 4) -> Floats:
     -------
     (n, size · size) float32
     """
-    grey = _luminance(x)
+    grey = _luminance(_thinned(x))
     for axis in (1, 2):
         n = grey.shape[axis]
         cells = min(size, n)
@@ -132,11 +166,11 @@ def thumbnails(x: Rows, size: int = 4) -> Floats:
     return grey.reshape(len(grey), -1)
 
 
-def _noise(grey: Rows) -> Floats:
+def _noise(patches: Floats) -> Floats:
     """Return Immerkær's estimate: the mean absolute response to a filter that ignores structure."""
-    rows = grey[:, :-2] - 2 * grey[:, 1:-1] + grey[:, 2:]
-    response = rows[:, :, :-2] - 2 * rows[:, :, 1:-1] + rows[:, :, 2:]
-    result: Floats = np.abs(response).mean(axis=(1, 2)) * NOISE_SCALE
+    rows = patches[..., :-2, :] - 2 * patches[..., 1:-1, :] + patches[..., 2:, :]
+    response = rows[..., :-2] - 2 * rows[..., 1:-1] + rows[..., 2:]
+    result: Floats = np.abs(response).mean(axis=(1, 2, 3)) * NOISE_SCALE
     return result
 
 
