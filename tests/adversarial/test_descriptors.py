@@ -24,7 +24,7 @@ def scene(shape: tuple[int, ...], n: int = 6, seed: int = 0) -> Rows:
     down, across = np.mgrid[0:height, 0:width] / max(height, width)
     phase, size = rng.uniform(0, 3, (2, n, 1, 1, channels))
     waves = np.sin(4 * down[None, ..., None] + phase) * np.cos(5 * across[None, ..., None] * size)
-    return (0.5 + 0.3 * waves).astype(np.float32)
+    return np.asarray(0.5 + 0.3 * waves, np.float32)
 
 
 def described(x: Rows) -> dict[str, NDArray[np.float32]]:
@@ -90,14 +90,15 @@ def test_each_change_moves_the_descriptor_named_after_it(shape: tuple[int, ...])
     rng = np.random.default_rng(1)
     x = scene(shape) + rng.normal(0, 0.02, (6, *shape)).astype(np.float32)
     blurred = (x + np.roll(x, 1, 1) + np.roll(x, 1, 2) + np.roll(x, (1, 1), (1, 2))) / 4
+    middle = np.median(x[..., :1], axis=(1, 2, 3), keepdims=True)
     before = described(x)
     for changed, name, sign in [
         (x + np.float32(0.1), "brightness", 1),
         ((x - np.float32(0.5)) * np.float32(0.5), "contrast", -1),
         (x + rng.normal(0, 0.05, x.shape).astype(np.float32), "noise_level", 1),
         (blurred, "sharpness", -1),
-        (np.where(x < 0.4, np.float32(0), x), "black", 1),
-        (np.where(x > 0.6, np.float32(1), x), "white", 1),
+        (np.where(x[..., :1] < middle, np.float32(0), x), "black", 1),
+        (np.where(x[..., :1] > middle, np.float32(1), x), "white", 1),
         (np.round(x * 2) / 2, "entropy", -1),
     ]:
         after = described(np.asarray(changed, np.float32))
