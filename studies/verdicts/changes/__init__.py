@@ -1,0 +1,1 @@
+"""What drifts do to rows: to flat rows, to images, and to which rows are in a batch."""

@@ -1,0 +1,1 @@
+"""Labelled rows for the study's classifiers: images, synthetic tables, and published tables."""
