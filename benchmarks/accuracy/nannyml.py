@@ -20,9 +20,14 @@ def main() -> None:
 
     reference, current = map(pd.read_parquet, (arguments.reference, arguments.current))
     classes = sorted(reference["label"].unique())
+    several = len(classes) > 2
+    if not several:
+        for frame in (reference, current):
+            for column in ("prediction", "label"):
+                frame[column] = (frame[column] == classes[1]).astype(int)
     estimator = CBPE(
-        problem_type="classification_multiclass",
-        y_pred_proba={label: f"p{label}" for label in classes},
+        problem_type="classification_multiclass" if several else "classification_binary",
+        y_pred_proba={label: f"p{label}" for label in classes} if several else f"p{classes[1]}",
         y_pred="prediction",
         y_true="label",
         metrics=["accuracy"],

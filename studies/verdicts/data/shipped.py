@@ -18,7 +18,7 @@ REFERENCE = 5_000
 
 ORDERS: dict[str, tuple[str, ...]] = {
     "salary_range": ("0 - 20K €", "20K - 40K €", "40K - 60K €", "60K+ €"),
-    "acq_channel": ("Direct", "Organic", "Partner1", "Partner2", "Partner3"),
+    "acq_channel": ("Organic", "Partner1", "Partner2", "Partner3", "Partner4"),
     "app_channel": ("store", "web", "mobile"),
 }
 
