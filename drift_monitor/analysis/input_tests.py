@@ -316,11 +316,12 @@ def _curves(test: InputTest, known: ReferenceColumn, counted: ColumnSummary, m: 
 def _evenly(*shares: Shares) -> set[int]:
     """Return the first and the last point, and where either function reaches evenly spaced shares.
 
-    At most 48 of them: place is left for where D is reached and where the batch begins.
+    At most 48 of them: there is room for where D is reached and where the batch begins.
     """
     n = len(shares[0])
     if n <= CURVE_POINTS - 2:
         return set(range(n))
     levels = np.linspace(0, 1, CURVE_POINTS // 2 - 2)
+    levels[0] = 1e-12  # where either begins
     at = [np.minimum(np.searchsorted(side, levels), n - 1) for side in shares]
     return {0, n - 1, *np.concatenate(at).tolist()}

@@ -136,7 +136,11 @@ def validate(
 
 
 def _print_verdict(monitor: "Monitor", report: "Report") -> None:
+    from drift_monitor.pages.inputs import headline
+
     typer.echo(f"{report.interval}: {report.verdict.verdict}. {report.verdict.reason}")
+    if report.inputs:
+        typer.echo(f"  {headline(report.inputs)}")
     typer.echo(f"  {monitor.directory / report.interval / 'report.html'}")
 
 

@@ -12,7 +12,7 @@ import yaml
 from adversarial.reporting.style import HEAT, mixed_css
 from adversarial.reporting.templating import make_environment
 from drift_monitor import formatting
-from drift_monitor.pages import corrections, history_charts, slices
+from drift_monitor.pages import corrections, history_charts, inputs, slices
 from drift_monitor.pages.calendar import blocks
 from drift_monitor.pages.ecdf import distribution_charts
 from drift_monitor.pages.history import FDR, summarise
@@ -61,6 +61,7 @@ def render_report(report: Report, scores: pa.Table) -> str:
             charts=distribution_charts(report, scores),
             corrections=corrections.summarise(report),
             columns=slices.by_column(report),
+            moved=inputs.summarise(report.inputs),
             config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
             alpha=report.config["policy"]["alpha"],
         )
@@ -137,6 +138,7 @@ def _environment() -> jinja2.Environment:
     }
     named: dict[str, Any] = {"verdicts": VERDICTS, "meanings": MEANINGS, "decision": decision}
     named |= {"mixed_css": mixed_css, "strongest_heat": HEAT}
+    named |= {"moved_headline": inputs.headline, "moved_words": inputs.WORDS}
     environment.globals |= named
     return environment
 
