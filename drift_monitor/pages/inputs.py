@@ -63,7 +63,7 @@ def headline(inputs: InputFindings) -> str:
 def what_moved(test: InputTest) -> str:
     """Return in a few words how an input moved."""
     parts = []
-    if test.effect is not None:
+    if test.drift_detected:
         parts.append(f"{_effect(test)} = {fixed(test.effect)}")
     # Whatever lies outside the range is also a value that the reference lacks.
     outside = test.outside.current if test.outside and "outside" in test.moved_by else 0.0

@@ -55,6 +55,11 @@ METRICS = {
     "test_effect": "Effect of a two-sample test: D, or the total variation distance.",
     "test_p_value": "p of a two-sample test of the batch against the reference.",
     "test_p_value_adjusted": "The same p, adjusted for the number of tests in the report.",
+    "input_effect": "Effect of the test of an input: D, or the total variation distance.",
+    "input_p_value_adjusted": "p of that test, adjusted for the number of tests on inputs.",
+    "input_outside_share": "Share of the scored rows outside the input's range in the reference.",
+    "input_unseen_share": "Share of the scored rows with a value that the reference lacks.",
+    "input_missing_share": "Share of the rows read without a value of the input.",
     "score_quantile": "Quantile of the adversarial scores, in nats.",
     "corrections_proposed": "Flagged rows with a different class after reconstruction.",
     "corrections_offered": "Rows whose corrected prediction is that other class.",
@@ -107,6 +112,7 @@ def measurements(report: Report) -> Iterator[Measurement]:
     yield from _harm(report)
     yield from _accuracy(report)
     yield from _tests(report)
+    yield from _inputs(report)
     for quantile in report.score_quantiles:
         yield Measurement(
             "score_quantile", quantile.score, by="probability", slice=f"{quantile.probability:g}"
@@ -165,6 +171,31 @@ def _tests(report: Report) -> Iterator[Measurement]:
                 value=test.p_value_adjusted,
                 threshold=report.config["policy"]["alpha"],
             )
+
+
+def _inputs(report: Report) -> Iterator[Measurement]:
+    for test in report.inputs.tests if report.inputs else ():
+        about = Measurement("", None, n=test.n_current, by="input", slice=test.name)
+        yield about._replace(
+            metric="input_effect",
+            value=test.effect,
+            low=test.low,
+            high=test.high,
+            threshold=test.threshold,
+        )
+        yield about._replace(
+            metric="input_p_value_adjusted",
+            value=test.p_value_adjusted,
+            threshold=report.config["policy"]["alpha"],
+        )
+        for name, share in (
+            ("outside", test.outside),
+            ("unseen", test.unseen),
+            ("missing", test.missing),
+        ):
+            if share:
+                n = report.counts.read if name == "missing" else test.n_current
+                yield about._replace(metric=f"input_{name}_share", value=share.current, n=n)
 
 
 def _bounded(

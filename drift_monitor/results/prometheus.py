@@ -22,8 +22,8 @@ def registry(report: Report) -> CollectorRegistry:
     Each metric of `results.export` is a gauge named `drift_monitor_<metric>`, and so are the ends
     of its interval (`…_low`, `…_high`) and its `…_threshold`. All have the label `monitor`. Those
     about harm have `harm_by`, so that rates with different meanings are not drawn as one line.
-    Those of slices have `by` and `slice`, empty for the whole; tests have `test`, and quantiles
-    have `quantile`.
+    Those of slices have `by` and `slice`, empty for the whole; tests have `test`, inputs `input`,
+    and quantiles `quantile`.
     """
     result = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
@@ -76,6 +76,8 @@ def _labels(measured: Measurement, report: Report) -> dict[str, str]:
         return {"harm_by": report.harm.by}
     if measured.metric.startswith("test_"):
         return {"test": value}
+    if measured.by == "input":
+        return {"input": value}
     if measured.metric == "score_quantile":
         return {"quantile": value}
     return {"by": measured.by, "slice": value} if measured.by else {}

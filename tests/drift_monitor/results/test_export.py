@@ -19,6 +19,7 @@ CASES = [
     Case(labels=True, trailing=3),
     Case("no_drift", accuracy_estimator=False, segments=()),
     Case("insufficient_data", rows=0, examples=0),
+    Case(input="flat"),
 ]
 
 

@@ -38,6 +38,7 @@ from tests.support.reports.findings import (
     make_slices,
     make_verdict,
 )
+from tests.support.reports.inputs import make_inputs
 from tests.support.reports.scores import difference, make_scores, make_tests, rate
 
 
@@ -117,6 +118,7 @@ def make(case: Case) -> tuple[Report, pa.Table]:
         ),
         accuracy=make_accuracy(case, current, before, change),
         tests=tests,
+        inputs=make_inputs(case),
         score_quantiles=[
             ScoreQuantile(probability=p, score=float(np.quantile(sample, p)))
             for p in QUANTILES
