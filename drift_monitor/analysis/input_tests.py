@@ -31,7 +31,7 @@ from drift_monitor.stats.chi_squared import chi_squared_test, minimum_detectable
 from drift_monitor.stats.exceedance import outside_range_p_value
 from drift_monitor.stats.ks import ks_test_from_counts, minimum_detectable_d
 from drift_monitor.stats.multiple_testing import holm
-from drift_monitor.stats.proportions import rate, rise_p_value
+from drift_monitor.stats.proportions import rise_of_counts
 
 FEW_VALUES = 20
 """Up to so many distinct values in the reference are categories."""
@@ -262,14 +262,11 @@ def _unseen(known: ReferenceColumn, counted: ColumnSummary, n: int, m: int) -> I
     lacking = ~known.in_half
     here = counted.at_or_below - counted.below
     unseen = m - int(here.sum())
-    current = rate(unseen + int(here[lacking].sum()), m)
-    reference = rate(int(known.counts[lacking].sum()), n - first)
-    if current is None or reference is None:
-        return None
+    other_half = int(known.counts[lacking].sum()), n - first
     return InputShare(
         current=unseen / m,
-        reference=reference.rate,
-        p_value=rise_p_value(current, reference),
+        reference=other_half[0] / other_half[1],
+        p_value=rise_of_counts((unseen + int(here[lacking].sum()), m), other_half),
         p_value_adjusted=None,
     )
 
@@ -278,14 +275,11 @@ def _missing(summary: InputSummary, at: int) -> InputShare | None:
     before = summary.reference.missing
     if before is None or summary.missing is None:
         return None
-    current = rate(int(summary.missing[at]), summary.n_read)
-    reference = rate(int(before.rows[at]), before.n_read)
-    if current is None or reference is None:
-        return None
+    current, reference = int(summary.missing[at]), int(before.rows[at])
     return InputShare(
-        current=current.rate,
-        reference=reference.rate,
-        p_value=rise_p_value(current, reference),
+        current=current / summary.n_read,
+        reference=reference / before.n_read,
+        p_value=rise_of_counts((current, summary.n_read), (reference, before.n_read)),
         p_value_adjusted=None,
     )
 

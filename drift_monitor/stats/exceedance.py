@@ -29,7 +29,7 @@ def outside_range_p_value(outside: int, n_current: int, n_reference: int) -> flo
 
     Examples
     --------
-    Two in five of all orders of two and three values have a new value outside in each place.
+    With all three new values outside the range of two, 4 of the 10 orders of five values.
 
     >>> outside_range_p_value(0, 3, 2), round(outside_range_p_value(3, 3, 2), 3)
     (1.0, 0.4)

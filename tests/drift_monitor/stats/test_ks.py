@@ -1,6 +1,7 @@
 """The KS test against definitions too slow to use, its laws, and its promises by simulation."""
 
 import math
+import sys
 from collections.abc import Callable
 from itertools import combinations
 
@@ -9,9 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import kstwobign
+from scipy.stats import ks_2samp, kstwobign
 
-from drift_monitor.stats.ks import EXACT_UP_TO, POWER, ks_test, minimum_detectable_d
+from drift_monitor.stats.ks import (
+    EXACT_UP_TO,
+    POWER,
+    ks_test,
+    ks_test_from_counts,
+    minimum_detectable_d,
+)
 from drift_monitor.stats.multiple_testing import holm
 
 Sample = NDArray[np.float64]
@@ -239,3 +246,30 @@ def test_a_sample_that_cannot_be_tested_is_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         ks_test(np.asarray(reference, float), np.asarray(current, float))
+
+
+# From counts
+
+
+@given(a=samples(), b=samples())
+def test_counts_at_d_give_the_test_of_the_samples(a: Sample, b: Sample) -> None:
+    expected = ks_test(a, b, 0.1)
+    at_or_below = tuple(int(np.count_nonzero(side <= expected.location)) for side in (a, b))
+    found = ks_test_from_counts(
+        (at_or_below[0], at_or_below[1]), (len(a), len(b)), expected.location, 0.1
+    )
+    assert found == expected
+
+
+@pytest.mark.parametrize("n", [300, EXACT_UP_TO + 1])
+@pytest.mark.parametrize("shift", [0, 0.05, 20])
+def test_counts_give_the_asymptotic_test_too(n: int, shift: float) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=n), rng.normal(size=400) + shift
+    expected = ks_2samp(a, b, method="asymp")
+    location = float(expected.statistic_location)
+    at_or_below = int(np.count_nonzero(a <= location)), int(np.count_nonzero(b <= location))
+    found = ks_test_from_counts(at_or_below, (n, 400), location, exact=False)
+    assert found.method == "asymptotic"
+    assert found.statistic == pytest.approx(expected.statistic)
+    assert found.p_value == pytest.approx(max(expected.pvalue, sys.float_info.min), rel=1e-6)
