@@ -70,9 +70,10 @@ def _table(
     class_names: tuple[str, ...],
     reference: int = 5_000,
     positive: float | None = None,
+    bayes: float = 0.98,
 ) -> Callable[[Path], Source]:
     sizes = (50_000, reference, 20_000)
-    return lambda _: tabular.table(n_columns, class_names, sizes, positive=positive)
+    return lambda _: tabular.table(n_columns, class_names, sizes, bayes=bayes, positive=positive)
 
 
 RECIPES: dict[str, Recipe] = {
@@ -104,7 +105,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "imbalanced": Recipe(_table(12, ("honest", "fraud"), positive=0.15), dense),
     "few_reference": Recipe(_table(10, ("low", "middle", "high"), reference=300), dense),
-    "tabular_500": Recipe(_table(500, ("a", "b", "c", "d")), partial(dense, dropout=0.4)),
+    "tabular_500": Recipe(
+        _table(500, ("declined", "granted"), bayes=0.99), partial(dense, width=16), epochs=4
+    ),
     "car_loan": Recipe(lambda _: shipped.car_loan(25_000), dense),
     "credit_cards": Recipe(lambda _: shipped.credit_cards(30_000), dense),
     "cifar10": Recipe(
