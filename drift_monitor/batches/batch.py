@@ -15,6 +15,7 @@ from adversarial.bundle.manifest import InputSpec
 from drift_monitor.batches.decoding import (
     IMAGE_MODES,
     decode_rows,
+    file_properties,
     is_image,
     is_number,
     tensor_shape,
@@ -63,6 +64,8 @@ class Chunk:
         The rows that cannot be scored.
     missing : Missing, optional
         How many of the rows as they were read lack each feature; of flat rows.
+    files : (n, 2) float32 array, optional
+        Of image files, the number of bytes, and whether it is a JPEG: 1, or 0.
     """
 
     file: str
@@ -71,6 +74,7 @@ class Chunk:
     columns: pa.Table
     rejected: list[Rejected] = field(default_factory=list)
     missing: Missing | None = None
+    files: NDArray[np.float32] | None = None
 
 
 class Batch:
@@ -132,6 +136,12 @@ class Batch:
         """Whether some file has the label column, or the monitor names none."""
         label = self.data.label
         return not label or any(label in source.schema.names for source in self._sources)
+
+    @property
+    def has_image_files(self) -> bool:
+        """Whether every row is an image file, and none a tensor or flat."""
+        column = self.data.input_columns[0]
+        return all(is_image(source.schema.field(column).type) for source in self._sources)
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Yield the rows in order, at most `size` at a time, decoded ahead by threads.
@@ -249,6 +259,7 @@ class Batch:
 
     def _decode(self, file: str, first_row: int, table: pa.Table) -> Chunk:
         x, reasons = decode_rows(table.select(self.data.input_columns), self.spec)
+        column = table.column(self.data.input_columns[0])
         keep = np.ones(len(x), bool)
         keep[list(reasons)] = False
         carried = table.select(self._carried(table.schema))
@@ -259,6 +270,7 @@ class Batch:
             columns=carried if keep.all() else carried.filter(pa.array(keep)),
             rejected=[Rejected(file, first_row + row, reasons[row]) for row in sorted(reasons)],
             missing=_missing(x, rejected=~keep) if x.ndim == 2 else None,
+            files=file_properties(column)[keep] if is_image(column.type) else None,
         )
 
 

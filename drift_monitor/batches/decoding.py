@@ -14,6 +14,9 @@ from adversarial.bundle.manifest import InputSpec
 IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's mode by number of channels."""
 
+JPEG_START = b"\xff\xd8"
+"""The first bytes of every JPEG file."""
+
 
 def decode_rows(table: pa.Table, spec: InputSpec) -> tuple[NDArray[np.float32], dict[int, str]]:
     """Decode rows; the columns' types say how they are laid out.
@@ -61,6 +64,16 @@ def is_image(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def file_properties(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    """Return the bytes of each image file, and 1 where it is a JPEG and 0 otherwise, (n, 2)."""
+    if pa.types.is_struct(column.type):
+        column = pc.struct_field(column, "bytes")
+    sizes = pc.fill_null(pc.binary_length(column), 0)
+    starts = pc.binary_slice(column.cast(pa.binary()), 0, len(JPEG_START))
+    is_jpeg = pc.fill_null(pc.equal(starts, pa.scalar(JPEG_START, pa.binary())), False)
+    return np.stack([np.asarray(sizes), np.asarray(is_jpeg)], axis=1).astype(np.float32)
 
 
 def tensor_shape(kind: pa.DataType, declared: Sequence[int] | None) -> tuple[int, ...] | None:

@@ -199,4 +199,5 @@ def _rows(chunk: Chunk, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Chu
         rows=chunk.rows[keep],
         x=chunk.x[keep],
         columns=chunk.columns.filter(pa.array(keep)),
+        files=None if chunk.files is None else chunk.files[keep],
     )

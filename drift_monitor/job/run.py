@@ -96,7 +96,8 @@ def score_interval(
     staging = store.staging(interval.id, token)
     try:
         spec = bundle.manifest.input
-        scores = BatchScores(inputs=summary_for(bundle.reference_inputs(), spec))
+        inputs = summary_for(bundle.reference_inputs(), spec, files=batch.has_image_files)
+        scores = BatchScores(inputs=inputs)
         _write_scores(staging / SCORES, detector, batch, scores, monitor, progress)
         pq.write_table(rejected_table(scores.rejected), staging / REJECTED)
         scoring = Scoring(
@@ -106,7 +107,7 @@ def score_interval(
             rendered=render_examples(
                 detector, scores.examples, detector.calibration.feature_quantiles
             ),
-            inputs=find_moved_inputs(scores.inputs, spec, monitor.policy),
+            inputs=find_moved_inputs(inputs, spec, monitor.policy),
             seconds=round(time.monotonic() - started, 3),
         )
         (staging / SCORING).write_text(scoring.model_dump_json(), encoding="utf-8")

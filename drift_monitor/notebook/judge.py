@@ -26,7 +26,7 @@ from drift_monitor.results.score_columns import (
     without_columns,
 )
 from drift_monitor.scoring.examples import render_examples
-from drift_monitor.scoring.input_summary import InputSummary, summary_for
+from drift_monitor.scoring.input_summary import summary_for
 from drift_monitor.scoring.reference_window import reference_window
 from drift_monitor.scoring.score_table import BatchScores, score_batch
 from drift_monitor.scoring.scored_rows import ScoredRows
@@ -149,8 +149,7 @@ def judge(
     )
     interval = monitor.interval(when or datetime.now(UTC).date())
     spec = bundle.manifest.input
-    summary = summary_for(bundle.reference_inputs(), spec)
-    scored = _score(loaded, rows, data, monitor.examples, summary)
+    scored = _score(loaded, rows, data, monitor.examples, bundle.reference_inputs())
     report, _ = build_report(
         ScoredInterval(
             monitor=monitor,
@@ -166,7 +165,7 @@ def judge(
                 rendered=render_examples(
                     loaded, scored.found.examples, loaded.calibration.feature_quantiles
                 ),
-                inputs=find_moved_inputs(summary, spec, policy),
+                inputs=find_moved_inputs(scored.found.inputs, spec, policy),
             ),
         )
     )
@@ -213,11 +212,12 @@ def _score(
     rows: Rows,
     data: DataConfig,
     n_examples: int = 0,
-    inputs: InputSummary | None = None,
+    reference: pa.Table | None = None,
 ) -> _Scored:
     named = [data.row_id, data.timestamp, data.prediction, data.label, data.clean_prediction]
     needed = [*data.input_columns, *filter(None, named), *data.segments]
     batch = Batch(as_batch(rows, list(dict.fromkeys(needed))), data, detector.input_spec)
+    inputs = summary_for(reference, detector.input_spec, files=batch.has_image_files)
     result = BatchScores(inputs=inputs)
     tables = list(score_batch(detector, batch, result, n_examples=n_examples))
     return _Scored(batch, result, pa.concat_tables(tables))

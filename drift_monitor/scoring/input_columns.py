@@ -19,6 +19,10 @@ MISSING = b"missing"
 """Key in the file's metadata: rows read, and how many of them lack each column."""
 
 
+FILE_PROPERTIES = ("file_size", "jpeg")
+"""What is told of image files beside the descriptors of their pixels; `Chunk.files`."""
+
+
 def input_names(spec: InputSpec) -> tuple[str, ...] | None:
     """Return the names of the columns or descriptors; None where rows have neither.
 
@@ -34,15 +38,17 @@ def input_names(spec: InputSpec) -> tuple[str, ...] | None:
     return descriptor_names(spec.shape) if is_image(spec.shape) else None
 
 
-def describe_inputs(x: NDArray[np.float32], spec: InputSpec) -> NDArray[np.float32]:
+def describe_inputs(chunk: Chunk, spec: InputSpec, *, files: bool = False) -> NDArray[np.float32]:
     """Return the columns or descriptors of rows, in the order of `input_names`.
 
     Parameters
     ----------
-    x : (n, *spec.shape) float32
+    chunk : Chunk
         Rows in the units the classifier takes.
     spec : InputSpec
         Of columns or images.
+    files : bool
+        Put the properties of image files after the descriptors.
 
     Returns
     -------
@@ -50,10 +56,15 @@ def describe_inputs(x: NDArray[np.float32], spec: InputSpec) -> NDArray[np.float
         Finite; 0 is never −0, so that equal values have equal bytes.
     """
     if len(spec.shape) == 1:
-        return x + np.float32(0)
+        return chunk.x + np.float32(0)
     low, high = spec.value_range
-    scaled = x if (low, high) == (0, 1) else (x - np.float32(low)) / np.float32(high - low)
-    return np.nan_to_num(image_descriptors(scaled)) + np.float32(0)
+    scaled = (
+        chunk.x if (low, high) == (0, 1) else (chunk.x - np.float32(low)) / np.float32(high - low)
+    )
+    described = np.nan_to_num(image_descriptors(scaled)) + np.float32(0)
+    if files and chunk.files is not None:
+        return np.hstack([described, chunk.files])
+    return described
 
 
 def reference_inputs(chunks: Sequence[Chunk], spec: InputSpec) -> pa.Table | None:
@@ -69,10 +80,13 @@ def reference_inputs(chunks: Sequence[Chunk], spec: InputSpec) -> pa.Table | Non
     names = input_names(spec)
     if names is None:
         return None
+    files = len(spec.shape) > 1 and all(chunk.files is not None for chunk in chunks)
+    names += FILE_PROPERTIES if files else ()
     n = sum(len(chunk.x) for chunk in chunks)
     most = max(MIN_ROWS, MAX_VALUES // len(names))
     kept = np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
-    values = np.concatenate([describe_inputs(chunk.x, spec) for chunk in chunks])[kept]
+    described = [describe_inputs(chunk, spec, files=files) for chunk in chunks]
+    values = np.concatenate(described)[kept]
     table = pa.table(dict(zip(names, map(pa.array, values.T.copy()), strict=True)))
     counted = [chunk.missing for chunk in chunks if chunk.missing]
     if not counted:

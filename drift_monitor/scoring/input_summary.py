@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from adversarial.bundle.manifest import InputSpec
 from drift_monitor.batches.batch import Chunk, Missing
 from drift_monitor.scoring.input_columns import (
+    FILE_PROPERTIES,
     describe_inputs,
     input_names,
     missing_in_reference,
@@ -158,6 +159,7 @@ class InputSummary:
         rows = max(1, min(BUFFERED_ROWS, BUFFERED_VALUES // len(reference.names)))
         self._buffer = np.empty((len(reference.names), rows), np.float32)
         self._filled = 0
+        self._files = reference.names[-len(FILE_PROPERTIES) :] == FILE_PROPERTIES
 
     @property
     def columns(self) -> list[ColumnSummary]:
@@ -171,7 +173,7 @@ class InputSummary:
         self.n_read += len(chunk.x) + len(chunk.rejected)
         if chunk.missing:
             self._count_missing(chunk.missing.rows)
-        values = describe_inputs(chunk.x, self.spec)
+        values = describe_inputs(chunk, self.spec, files=self._files)
         done = 0
         while done < len(values):
             part = values[done : done + self._buffer.shape[1] - self._filled]
@@ -201,8 +203,25 @@ class InputSummary:
         self._filled = 0
 
 
-def summary_for(table: pa.Table | None, spec: InputSpec) -> InputSummary | None:
-    """Return an empty summary against a bundle's reference inputs; None where it has none."""
-    if table is None or input_names(spec) != tuple(table.column_names):
+def summary_for(
+    table: pa.Table | None, spec: InputSpec, *, files: bool = False
+) -> InputSummary | None:
+    """Return an empty summary against a bundle's reference inputs; None where it has none.
+
+    Parameters
+    ----------
+    table : pyarrow.Table, optional
+        The reference inputs.
+    spec : InputSpec
+        What a row is.
+    files : bool
+        Whether the batch is of image files: their properties count too, if the reference has them.
+    """
+    names = input_names(spec)
+    if table is None or names is None:
         return None
-    return InputSummary(ReferenceInputs.of(table), spec)
+    if files and set(FILE_PROPERTIES) <= set(table.column_names):
+        names += FILE_PROPERTIES
+    if not set(names) <= set(table.column_names):
+        return None
+    return InputSummary(ReferenceInputs.of(table.select(names)), spec)

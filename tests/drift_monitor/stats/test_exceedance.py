@@ -44,7 +44,7 @@ def test_equal_values_make_it_only_more_cautious() -> None:
     p = []
     for _ in range(500):
         known, new = rng.geometric(0.3, 40), rng.geometric(0.3, 60)
-        outside = np.count_nonzero((new < known.min()) | (new > known.max()))
+        outside = int(np.count_nonzero((new < known.min()) | (new > known.max())))
         p.append(outside_range_p_value(outside, 60, 40))
     for level in (0.01, 0.05, 0.2):
         assert np.mean(np.array(p) <= level) <= level + 2 * math.sqrt(level / 500)
