@@ -89,7 +89,8 @@ class Policy(_Model):
         clean predictions and labels, else `labels` where as many are labelled, else `detector`.
     alpha : float
         Largest share of batches like the reference of which the report says anything but
-        `no_drift`: one half for harm, one half for the tests. Also 1 − confidence of intervals.
+        `no_drift`: one half for harm, a quarter each for the tests of scores and outputs and for
+        those of inputs. Also 1 − confidence of intervals.
     min_effect : float
         Smallest D that is called drift and not merely significant; 0 to 1.
     harm_margin : float
