@@ -286,13 +286,22 @@ def _missing(summary: InputSummary, at: int) -> InputShare | None:
 
 def _curves(test: InputTest, known: ReferenceColumn, counted: ColumnSummary, m: int) -> InputCurves:
     """Return both distribution functions at up to 50 values, evenly over the rows of either."""
+    k = len(known.distinct)
+    in_gap = 1 + np.flatnonzero(np.isfinite(counted.greatest[1:k]))
+    outside = sorted((greatest, count) for count, greatest in counted.outside.values())
+    ends = np.array([greatest for greatest, _ in outside])
+    rows = np.array([count for _, count in outside], np.int64)
+    # Rows of the batch up to each end: those outside, and above the range those within it too.
+    within = int(counted.at_or_below[-1] - counted.below[0])
+    above = ends > known.distinct[-1]
+    values = np.concatenate([known.distinct, counted.greatest[in_gap], ends]).astype(np.float64)
     reference = np.cumsum(known.counts) / test.n_reference
-    in_gap = np.flatnonzero(np.isfinite(counted.greatest))
-    values = np.concatenate([known.distinct, counted.greatest[in_gap]]).astype(np.float64)
-    there = np.concatenate([reference, np.append(0, reference)[in_gap]])
-    here = np.concatenate([counted.at_or_below, np.append(counted.below, m)[in_gap]]) / m
+    there = np.concatenate([reference, reference[in_gap - 1], above])
+    here = np.concatenate(
+        [counted.at_or_below, counted.below[in_gap], np.cumsum(rows) + within * above]
+    )
     order = np.argsort(values, kind="stable")
-    values, there, here = values[order], there[order], here[order]
+    values, there, here = values[order], there[order], here[order] / m
     kept = _evenly(there, here)
     if test.location is not None:
         kept.add(int(np.searchsorted(values, test.location)))

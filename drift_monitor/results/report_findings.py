@@ -134,9 +134,9 @@ class InputTest(TwoSampleTest):
 
     @property
     def change(self) -> float:
-        """The largest of its effect and of the rises of its shares: by it, inputs are ranked."""
-        shares = [share for share in (self.outside, self.unseen, self.missing) if share]
-        return max([self.effect or 0.0, *(share.current - share.reference for share in shares)])
+        """The larger of its effect and of the rise of missing rows: by it, inputs are ranked."""
+        missing = self.missing.current - self.missing.reference if self.missing else 0.0
+        return max(self.effect or 0.0, missing)
 
 
 class InputFindings(ReportModel):

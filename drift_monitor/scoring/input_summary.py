@@ -23,6 +23,8 @@ Counts = NDArray[np.int64]
 BUFFERED_VALUES = 1 << 21
 BUFFERED_ROWS = 1 << 16
 """Rows sorted at once, at most; a sort of so many costs little more than looking a reference up."""
+OUTSIDE_BITS = 18
+"""Bits of a float32 that the intervals outside the range leave out; sign, exponent and 5 stay."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,9 @@ class ColumnSummary:
     greatest : (k + 1,) float32
         Greatest value in each gap: below the first value, between neighbours, above the last; −inf
         where the gap is empty.
+    outside : dict of int to (int, float)
+        Of rows outside the reference's range, counted in intervals 1/32 of a power of 2 wide or
+        narrower: their number, and the greatest value.
     low, high : float32
         Smallest and largest value.
     """
@@ -101,6 +106,7 @@ class ColumnSummary:
         self.below = np.zeros(len(distinct), np.int64)
         self.at_or_below = np.zeros(len(distinct), np.int64)
         self.greatest = np.full(len(distinct) + 1, -np.inf, np.float32)
+        self.outside: dict[int, tuple[int, float]] = {}
         self.low, self.high = np.float32(np.inf), np.float32(-np.inf)
 
     def add(self, ordered: Values) -> None:
@@ -117,6 +123,8 @@ class ColumnSummary:
         last = ordered[ends[filled] - 1]
         self.greatest[filled] = np.maximum(self.greatest[filled], last)
         self.low, self.high = min(self.low, ordered[0]), max(self.high, ordered[-1])
+        for part in (ordered[: below[0]], ordered[at_or_below[-1] :]):
+            self._count_outside(part)
 
     def merge(self, other: "ColumnSummary") -> None:
         """Add what another part of the batch holds."""
@@ -124,6 +132,25 @@ class ColumnSummary:
         self.at_or_below += other.at_or_below
         np.maximum(self.greatest, other.greatest, out=self.greatest)
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        for key, counted in other.outside.items():
+            self._put_outside(key, *counted)
+
+    def _count_outside(self, ordered: Values) -> None:
+        if not len(ordered):
+            return
+        keys = ordered.view(np.int32) >> OUTSIDE_BITS
+        last = np.append(np.flatnonzero(np.diff(keys)), len(keys) - 1)
+        for key, count, greatest in zip(
+            keys[last].tolist(),
+            np.diff(last, prepend=-1).tolist(),
+            ordered[last].tolist(),
+            strict=True,
+        ):
+            self._put_outside(key, count, greatest)
+
+    def _put_outside(self, key: int, count: int, greatest: float) -> None:
+        known, before = self.outside.get(key, (0, greatest))
+        self.outside[key] = known + count, max(before, greatest)
 
 
 class InputSummary:

@@ -47,6 +47,7 @@ SAMPLES = {
     "same": (columns(700, 0)[:, 0], columns(500, 1)[:, 0]),
     "shifted": (columns(700, 0)[:, 5], columns(500, 1)[:, 5] + 0.3),
     "all above": (columns(700, 0)[:, 5], columns(500, 1)[:, 5] + 100),
+    "another unit": (columns(700, 0)[:, 0], columns(500, 1)[:, 0] * 1e5),
     "all below": (columns(700, 0)[:, 5], columns(500, 1)[:, 5] - 100),
     "whole numbers": (columns(900, 0)[:, 1], columns(800, 1)[:, 1] + 2),
     "an atom": (columns(700, 0)[:, 4], columns(500, 1)[:, 5]),
@@ -220,6 +221,7 @@ def test_parts_merged_in_any_order_give_the_same_bytes(order: tuple[int, ...]) -
     texts = [find(s, spec, Policy()).model_dump_json() for s in (whole, merged)]
     assert texts[0] == texts[1]
     for one, other in zip(whole.columns, merged.columns, strict=True):
+        assert one.outside == other.outside
         for name in ("below", "at_or_below", "greatest", "low", "high"):
             assert np.asarray(getattr(one, name)).tobytes() == (
                 np.asarray(getattr(other, name)).tobytes()
@@ -240,6 +242,8 @@ def test_the_curves_lie_on_the_distribution_functions(case: str) -> None:
             continue
         assert here == pytest.approx(np.mean(current <= value))
     assert (curves.reference[-1], curves.current[-1]) == (1, 1)
+    if current.min() > reference.max():  # drawn where the batch is, too
+        assert sum(0 < share < 1 for share in curves.current) >= 3
 
 
 def test_only_the_inputs_that_moved_most_have_curves() -> None:
