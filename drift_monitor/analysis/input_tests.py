@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from adversarial.bundle.manifest import InputSpec
 from drift_monitor.analysis.drift_tests import (
-    EMPTY,
     FAMILY_SHARE,
     ONE_CATEGORY,
     unmade_test,
@@ -46,7 +45,6 @@ NO_REFERENCE = (
     "reference with 'drift-monitor reference'"
 )
 NO_COLUMNS = "rows of shape {shape} are neither columns nor images of 1 or 3 channels"
-TOO_FEW = "fewer than two rows in the reference"
 
 Shares = NDArray[np.float64]
 
@@ -231,7 +229,8 @@ def _compare_mixes(
     others = test.n_current - int(here.sum())
     result = chi_squared_test(np.append(known.counts, 0), np.append(here, others), policy.alpha)
     if result is None:
-        test.skipped = ONE_CATEGORY if test.n_current else EMPTY
+        same = test.constant and test.reference_low == test.reference_high == test.current_low
+        test.skipped = "one value, as in the reference" if same else ONE_CATEGORY
         return
     test.statistic, test.effect = result.statistic, result.effect
     test.low, test.high = result.low, result.high

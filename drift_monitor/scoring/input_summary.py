@@ -20,7 +20,7 @@ from drift_monitor.scoring.input_columns import (
 Values = NDArray[np.float32]
 Counts = NDArray[np.int64]
 
-BUFFERED_VALUES = 1 << 21
+BUFFERED_VALUES = 1 << 23
 BUFFERED_ROWS = 1 << 16
 """Rows sorted at once, at most; a sort of so many costs little more than looking a reference up."""
 OUTSIDE_BITS = 18

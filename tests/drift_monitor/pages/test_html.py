@@ -13,7 +13,9 @@ import pytest
 from drift_monitor import formatting
 from drift_monitor.pages import chart
 from drift_monitor.pages.html import decision, render_index, render_report
+from drift_monitor.pages.inputs import headline, what_moved
 from drift_monitor.results.report import Report
+from drift_monitor.results.report_findings import InputTest
 from tests.support.reports.cases import CASES, MARKUP, SMALL
 from tests.support.reports.make import history, make
 
@@ -293,3 +295,56 @@ def test_the_calendar_has_a_cell_for_each_interval(
     assert f"<h3>{title}</h3>" in text
     assert text.count("/report.html") == cells
     assert text.count('class="missing"') == 1
+
+
+def test_the_inputs_are_ranked_and_the_first_screen_names_the_worst() -> None:
+    report = make(CASES["flat rows"])[0]
+    page = page_of("flat rows")
+    assert report.inputs
+    sentence = headline(report.inputs)
+    assert sentence.startswith("income moved most (D = 0.9")
+    assert "% of rows outside the reference&#39;s range); 3 of 5 inputs moved." in page
+    shown = section(page, "inputs")
+    names = re.findall(r'<th scope="row">(\w+)', shown)
+    assert names == [test.name for test in report.inputs.tests]
+    assert shown.count("<figure") == len(report.inputs.moved) == 3
+
+
+def test_of_many_inputs_the_first_are_shown() -> None:
+    report, scores = make(CASES["flat rows"])
+    assert report.inputs
+    test = report.inputs.tests[0]
+    many = [test.model_copy(update={"name": f"f{i}"}) for i in range(500)]
+    inputs = report.inputs.model_copy(update={"tests": many})
+    page = render_report(report.model_copy(update={"inputs": inputs}), scores)
+    assert '<p class="note">480 others in report.json.</p>' in page
+    assert '<th scope="row">f19<' in page
+    assert '<th scope="row">f20<' not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "D = 0.250"),
+        ({"kind": "chi_squared"}, "total variation = 0.250"),
+        ({"moved_by": ["outside"]}, "40.0% of rows outside the reference's range"),
+        ({"moved_by": ["missing"]}, "12.0% of rows without a value"),
+        ({"moved_by": ["unseen"]}, "55.0% of rows with a value that the reference lacks"),
+        ({"constant": True}, "D = 0.250, one value only"),
+    ],
+)
+def test_what_moved_is_said_in_words(changes: dict[str, object], words: str) -> None:
+    inputs = make(CASES["flat rows"])[0].inputs
+    assert inputs
+    share = {"reference": 0.0, "p_value": 0.0, "p_value_adjusted": 0.0}
+    fields: dict[str, object] = {
+        "effect": 0.25,
+        "moved_by": ["distribution"],
+        "drift_detected": "moved_by" not in changes,
+        "constant": False,
+        "outside": {"current": 0.4, **share},
+        "unseen": {"current": 0.55, **share},
+        "missing": {"current": 0.12, **share},
+    }
+    test = InputTest.model_validate(inputs.tests[0].model_dump() | fields | changes)
+    assert what_moved(test) == words
