@@ -1,4 +1,4 @@
-"""NannyML's CBPE on the study's batches, in the environment of its own that the benchmarks make."""
+"""CBPE of NannyML on the study's batches, in an environment of its own."""
 
 import json
 import os
@@ -14,7 +14,21 @@ from numpy.typing import NDArray
 from adversarial.files import write_text
 from benchmarks.peers import nannyml_python
 
-NAME = "CBPE (NannyML 0.13)"
+from .records import Record
+
+NAME = "CBPE"
+
+
+def with_cbpe(records: list[Record], scratch: Path) -> list[Record]:
+    """Return records with CBPE's estimate among their peers."""
+    result = []
+    for classifier in dict.fromkeys(record["classifier"] for record in records):
+        own = [record for record in records if record["classifier"] == classifier]
+        found = cbpe(scratch / classifier, [record["drift"] for record in own])
+        result += [
+            record | {"peers": record["peers"] | {NAME: found[record["drift"]]}} for record in own
+        ]
+    return result
 
 
 def cbpe(directory: Path, drifts: list[str]) -> dict[str, float]:

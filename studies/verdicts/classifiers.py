@@ -1,6 +1,6 @@
 """The study's classifiers: their rows, how each is trained, and its detector.
 
-    python -m studies.verdicts.classifiers --data-dir DIR [--classifier NAME …]
+    python -m studies.verdicts.classifiers --data-dir DIR [--classifier NAME …] [--recalibrate]
 
 DIR contains `fashion_mnist` and `cifar10`. What is finished is not made again. Each has a directory
 build/verdicts/<name>/:
@@ -12,6 +12,9 @@ build/verdicts/<name>/:
 - `classifier.keras`: takes pixels in [0, 1] or the columns in their units, gives probabilities;
 - `detector/`: the bundle, made by `drift_monitor.detectors.fit.fit` with labels;
 - `rows.json`: class names and columns.
+
+`--recalibrate` makes threshold and accuracy estimator of finished detectors again, without
+training; where the bundles cannot be read any more, delete `detector/` and train them again.
 """
 
 import argparse
@@ -30,6 +33,7 @@ from adversarial.training.members import Plan
 from adversarial.training.settings import TrainingSettings
 from drift_monitor.config import DataConfig
 from drift_monitor.detectors.fit import ClassifierFile, fit
+from drift_monitor.detectors.reference import renew_reference
 
 from .data import images, shipped, tabular
 from .data.rows import IMAGE, LABEL, Inputs, Rows, Source, read_rows, write_rows
@@ -240,11 +244,9 @@ def _train_classifier(prepared: Prepared, recipe: Recipe) -> None:
 
 def _train_detector(prepared: Prepared, recipe: Recipe) -> None:
     started = time.monotonic()
-    columns = list(prepared.columns) or IMAGE
-    path = str(prepared.directory / "detector_train.parquet")
     fit(
         ClassifierFile(prepared.classifier, class_names=prepared.class_names),
-        DataConfig(path=path, input=columns, label=LABEL),
+        _data(prepared, "detector_train"),
         prepared.detector,
         reference_data=str(prepared.directory / "reference.parquet"),
         plan=Plan(training=TrainingSettings(epochs=recipe.detector_epochs, schedule="cosine")),
@@ -254,14 +256,28 @@ def _train_detector(prepared: Prepared, recipe: Recipe) -> None:
     print(f"{prepared.name}: detector, {time.monotonic() - started:.0f} s", flush=True)
 
 
+def recalibrate(prepared: Prepared) -> None:
+    """Make again what a detector takes from the reference rows."""
+    renew_reference(prepared.detector, _data(prepared, "reference"))
+
+
+def _data(prepared: Prepared, part: str) -> DataConfig:
+    path = str(prepared.directory / f"{part}.parquet")
+    return DataConfig(path=path, input=list(prepared.columns) or IMAGE, label=LABEL)
+
+
 def main() -> None:
     """Make the classifiers."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--classifier", nargs="+", choices=list(RECIPES), default=list(RECIPES))
+    parser.add_argument("--recalibrate", action="store_true")
     arguments = parser.parse_args()
     for name in arguments.classifier:
-        load(name, arguments.data_dir)
+        finished = (SCRATCH / name / "detector").exists()
+        prepared = load(name, arguments.data_dir)
+        if arguments.recalibrate and finished:
+            recalibrate(prepared)
 
 
 if __name__ == "__main__":

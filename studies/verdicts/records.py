@@ -1,15 +1,25 @@
 """What is kept of a batch: its truth, the verdict on it, and what estimators say of it."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from adversarial.files import replace_file
 from drift_monitor.results.report import Report
 
 Record = dict[str, Any]
+
+KEPT = (
+    *("classifier", "drift", "family", "calibrated", "mild", "n", "n_reference"),
+    *("accuracy", "reference_accuracy", "verdict", "estimated", "bounds", "novel", "peers"),
+)
+"""Fields of a record that the repository keeps."""
 
 
 class Reference(NamedTuple):
@@ -99,3 +109,22 @@ def append_record(path: Path, record: Record) -> None:
     """Append a record to a file."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
+
+
+def keep(path: Path, runs: Mapping[str, Sequence[Record]]) -> None:
+    """Write the records of runs as one Parquet file, with the run's name in `run`."""
+    rows = [
+        {"run": name} | {field: record.get(field) for field in KEPT}
+        for name, records in runs.items()
+        for record in records
+    ]
+    with replace_file(path) as scratch:
+        pq.write_table(pa.Table.from_pylist(rows), scratch, compression="zstd")
+
+
+def kept(path: Path) -> dict[str, list[Record]]:
+    """Return the records that `keep` wrote, by run."""
+    runs: dict[str, list[Record]] = {}
+    for record in pq.read_table(path).to_pylist():
+        runs.setdefault(record.pop("run"), []).append(record)
+    return runs

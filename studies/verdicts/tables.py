@@ -1,27 +1,32 @@
-"""Write `verdicts.md` from the records: how often a verdict is true, before and now.
+"""How often a verdict is true: the tables of `verdicts.md`.
 
-    python -m studies.verdicts.tables [--before FILE] [--records FILE]
+    python -m studies.verdicts.tables collect [NAME=FILE …]
+    python -m studies.verdicts.tables write
 
-Both records are those of `studies.verdicts.run`; without `--before` only one column is written.
+`collect` adds CBPE's estimates to the records of `studies.verdicts.run`, of which there may be
+several, the newest last, and keeps what the page needs in `records.parquet`; `write` turns that
+into `verdicts.md`.
 """
 
 import argparse
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from drift_monitor.stats.proportions import rate
 
-from .cbpe import NAME as CBPE
-from .cbpe import cbpe
+from .cbpe import with_cbpe
 from .changes.drift import CLASS_MIX, NATURAL, NULL
 from .classifiers import SCRATCH
-from .records import Record, read_records
+from .records import Record, keep, kept, read_records
 
 HERE = Path(__file__).parent
 PAGE = HERE / "verdicts.md"
+RECORD = HERE / "records.parquet"
+FILES = {"before": "records_before.jsonl", "now": "records.jsonl"}
+"""Records in the scratch directory, by the name of their column."""
 MARGIN = 0.01
 """The default policy's `harm_margin`."""
 ONE_SIDED_95 = 1.645
@@ -175,24 +180,21 @@ def by(field: str, runs: Mapping[str, Records]) -> list[str]:
     return table([field, header, *(f"false comfort, {name}" for name in runs)], rows)
 
 
-def errors(records: Records, scratch: Path) -> Iterator[list[str]]:
-    """Yield the mean absolute error of each estimate, in points, by classifier."""
-    peers = ["average confidence", "DoC", "ATC"]
-    totals: list[list[float]] = []
-    for name in dict.fromkeys(record["classifier"] for record in records):
-        chosen = [r for r in records if r["classifier"] == name and r["estimated"]]
-        if not chosen:
-            continue
+def errors(records: Records) -> list[str]:
+    """Return the mean absolute error of each estimate, in points, by classifier."""
+    estimated = [record for record in records if record["estimated"]]
+    peers = list(estimated[0]["peers"]) if estimated else []
+    rows, totals = [], []
+    for name in dict.fromkeys(record["classifier"] for record in estimated):
+        chosen = [record for record in estimated if record["classifier"] == name]
         truth = np.array([record["accuracy"] for record in chosen])
-        found = {OURS: [record["estimated"]["estimate"] for record in chosen]}
-        found |= {peer: [record["peers"][peer] for record in chosen] for peer in peers}
-        theirs = cbpe(scratch / name, [record["drift"] for record in chosen])
-        found[CBPE] = list(theirs.values())
-        means = [100 * float(np.abs(np.array(values) - truth).mean()) for values in found.values()]
-        totals.append(means)
-        yield [f"`{name}`", str(len(chosen)), *(f"{mean:.1f}" for mean in means)]
+        found = [[record["estimated"]["estimate"] for record in chosen]]
+        found += [[record["peers"][peer] for record in chosen] for peer in peers]
+        totals.append([100 * float(np.abs(np.array(values) - truth).mean()) for values in found])
+        rows.append([f"`{name}`", str(len(chosen)), *(f"{mean:.1f}" for mean in totals[-1])])
     if totals:
-        yield ["mean", "", *(f"{mean:.1f}" for mean in np.mean(totals, axis=0))]
+        rows.append(["mean", "", *(f"{mean:.1f}" for mean in np.mean(totals, axis=0))])
+    return table(["classifier", "batches", OURS, *peers], rows)
 
 
 def worst(records: Records, most: int = 25) -> list[str]:
@@ -211,25 +213,22 @@ def worst(records: Records, most: int = 25) -> list[str]:
     return table(["classifier", "drift", "accuracy", "estimated", "verdict"], rows)
 
 
-def page(runs: Mapping[str, Records], scratch: Path) -> str:
+def page(runs: Mapping[str, Records]) -> str:
     """Return the page.
 
     Parameters
     ----------
     runs : dict of str to sequence of dict
         Records by what the column is called, the newest last.
-    scratch : Path
-        Where the classifiers are.
     """
     newest = list(runs.values())[-1]
-    peers = [OURS, "average confidence", "DoC", "ATC", CBPE]
     classifiers = len({record["classifier"] for record in newest})
     natural = sum(record["family"] == NATURAL for record in newest)
     lines = [
         "# Is the verdict true?",
         "",
         "    python -m studies.verdicts.run --data-dir DIR",
-        "    python -m studies.verdicts.tables",
+        "    python -m studies.verdicts.tables collect",
         "",
         *textwrap.wrap(
             f"{len(newest):,} batches of {classifiers} classifiers were judged without labels, "
@@ -250,9 +249,14 @@ def page(runs: Mapping[str, Records], scratch: Path) -> str:
         *by("family", runs),
         "## Error of the estimated accuracy",
         "",
-        "Mean absolute error in points, over all batches of a classifier.",
+        *textwrap.wrap(
+            "Mean absolute error in points, over all batches of a classifier. The others know only "
+            "the classifier's outputs, on the batch and on the reference: DoC is the difference of "
+            "confidences, CBPE that of NannyML 0.13.",
+            100,
+        ),
         "",
-        *table(["classifier", "batches", *peers], list(errors(newest, scratch))),
+        *errors(newest),
         "## The largest falls of which nothing is said",
         "",
         *worst(newest),
@@ -261,18 +265,28 @@ def page(runs: Mapping[str, Records], scratch: Path) -> str:
 
 
 def main() -> None:
-    """Write the page."""
+    """Collect the records and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--before", type=Path, default=SCRATCH / "records_before.jsonl")
-    parser.add_argument("--records", type=Path, default=SCRATCH / "records.jsonl")
-    parser.add_argument("--scratch", type=Path, default=SCRATCH, help="where classifiers are")
-    parser.add_argument("--output", type=Path, default=PAGE)
+    commands = parser.add_subparsers(dest="command", required=True)
+    collector = commands.add_parser("collect", help="keep the records, and write the page")
+    collector.add_argument(
+        "records",
+        nargs="*",
+        metavar="NAME=FILE",
+        default=[f"{name}={SCRATCH / file}" for name, file in FILES.items()],
+        help="by default the files in build/verdicts",
+    )
+    collector.add_argument("--scratch", type=Path, default=SCRATCH, help="where classifiers are")
+    commands.add_parser("write", help="write verdicts.md")
     arguments = parser.parse_args()
-    runs = {"before": read_records(arguments.before), "now": read_records(arguments.records)}
-    runs = {name: records for name, records in runs.items() if records}
-    if not runs:
-        raise SystemExit(f"no records in {arguments.records}: run studies.verdicts.run first")
-    arguments.output.write_text(page(runs, arguments.scratch), encoding="utf-8")
+    if arguments.command == "collect":
+        files = dict(pair.split("=", 1) for pair in arguments.records)
+        read = {name: read_records(Path(file)) for name, file in files.items()}
+        runs = {name: with_cbpe(r, arguments.scratch) for name, r in read.items() if r}
+        if not runs:
+            raise SystemExit(f"no records in {', '.join(files.values())}: run studies.verdicts.run")
+        keep(RECORD, runs)
+    PAGE.write_text(page(kept(RECORD)), encoding="utf-8")
 
 
 if __name__ == "__main__":
