@@ -40,19 +40,19 @@ def build_labels_dag(monitors: Mapping[str, Path]) -> DAG:
             "labels": Param(
                 type="string",
                 minLength=1,
-                description="Labels: Parquet file, directory, glob or URL.",
+                description="Labels: Parquet or CSV file, directory, glob or URL.",
             ),
             "start": Param(type="string", description="First date, as 2026-11-20."),
             "end": Param(type="string", description="Last date, included."),
             "id": Param(
                 None,
                 type=["null", "string"],
-                description="Column with the row ids; data.row_id by default.",
+                description="Column with the row ids; data.row_id or row_id by default.",
             ),
             "label": Param(
                 None,
                 type=["null", "string"],
-                description="Column with the labels; data.label by default.",
+                description="Column with the labels; data.label or label by default.",
             ),
         },
         tags=["drift-monitor"],

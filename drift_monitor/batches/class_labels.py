@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,9 @@ from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.parquet_files import find_files
 from drift_monitor.batches.sources import ParquetSource
 from drift_monitor.errors import BatchError
+
+SIMILARITY = 0.75
+"""Share of letters in common from which a class is taken for the one that was meant."""
 
 
 def class_names(path: str, label: str | None) -> list[str] | None:
@@ -69,8 +73,11 @@ def class_indices(
     unknown = ~known & np.asarray(column.is_valid())
     if unknown.any():
         at = int(unknown.argmax())
+        value = result[at].as_py()
+        close = get_close_matches(str(value), names, 1, SIMILARITY)
+        meant = f" (perhaps {close[0]!r}?)" if close and str(value) not in names else ""
         raise BatchError(
-            f"{chunk.file}, row {chunk.rows[at]}: column {what!r} is {result[at].as_py()!r}, which "
+            f"{chunk.file}, row {chunk.rows[at]}: column {what!r} is {value!r}{meant}, which "
             f"is not a class of the detector ({', '.join(names)}, or 0 to {len(names) - 1}); name "
             "the right column or fit a detector for these classes"
         )

@@ -1,5 +1,6 @@
 """The commands for committed results: `report`, `labels`, `rows`, `compare` and `export`."""
 
+import shlex
 import sys
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +15,8 @@ from drift_monitor.cli.options import DATE_FORMATS, EndOption, MonitorFile, Star
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from drift_monitor.config import Monitor
+    from drift_monitor.results.read import Result
 
 ROWS_SHOWN = 20
 HEADINGS = {
@@ -56,16 +59,18 @@ def report(
 
 def labels(
     monitor: MonitorFile,
-    labels: Annotated[str, typer.Option(help="Labels: Parquet file, directory, glob or URL.")],
+    labels: Annotated[
+        str, typer.Option(help="Labels: Parquet or CSV file, directory, glob or URL.")
+    ],
     start: StartOption,
     end: EndOption,
     id_column: Annotated[
         str | None,
-        typer.Option("--id", help="Column with the row ids; data.row_id by default."),
+        typer.Option("--id", help="Column with the row ids; data.row_id or row_id by default."),
     ] = None,
     label_column: Annotated[
         str | None,
-        typer.Option("--label", help="Column with the labels; data.label by default."),
+        typer.Option("--label", help="Column with the labels; data.label or label by default."),
     ] = None,
 ) -> None:
     """Re-judge committed intervals with labels that arrived later, without scoring."""
@@ -103,7 +108,11 @@ def rows(
     flagged: Annotated[bool, typer.Option("--flagged", help="Only flagged rows.")] = False,
     random: Annotated[
         int | None,
-        typer.Option(min=1, help="Draw this many of them at random, for instance to label them."),
+        typer.Option(
+            min=1,
+            help="Draw this many of them at random. With --output, the file has their inputs and "
+            "an empty column 'label': fill it in, and pass the file to 'labels'.",
+        ),
     ] = None,
     limit: Annotated[
         int | None,
@@ -130,8 +139,10 @@ def rows(
     )
     shown = listed.slice(0, limit if limit or output else ROWS_SHOWN)
     if output:
-        write_table(shown, output)
+        write_table(_sheet(config, result, shown, output) if random else shown, output)
         typer.echo(f"Wrote {output}: {len(shown):,} of {len(listed):,} rows")
+        if random:
+            typer.echo(f"Fill in its column 'label', then: {_labels_command(config, date, output)}")
         return
     if len(shown):
         _print_rows(shown)
@@ -218,6 +229,24 @@ def export(
             f"{len(unreadable)} of {len(reports) + len(unreadable)} intervals are left out; the "
             "reasons are above"
         )
+
+
+def _sheet(config: "Monitor", result: "Result", rows: "pa.Table", output: Path) -> "pa.Table":
+    from drift_monitor.errors import BatchError
+    from drift_monitor.job.label_sheet import check_unlabelled, empty_sheet, label_sheet
+
+    check_unlabelled(output)
+    try:
+        return label_sheet(config, result, rows, output)
+    except BatchError as error:
+        typer.secho(f"Warning: the rows are listed without inputs: {error}", fg="yellow", err=True)
+        return empty_sheet(rows)
+
+
+def _labels_command(config: "Monitor", date: datetime, output: Path) -> str:
+    interval = config.interval(date).id
+    words = ["drift-monitor", "labels", config.file, "--labels", str(output)]
+    return shlex.join([*words, "--start", interval, "--end", interval])
 
 
 def _print_rows(table: "pa.Table") -> None:

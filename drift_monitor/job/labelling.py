@@ -1,47 +1,23 @@
 """Add labels that have arrived since to committed intervals, without scoring again."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from adversarial.bundle.read import Bundle, read_bundle
-from drift_monitor.batches.batch import Chunk
-from drift_monitor.batches.class_labels import class_indices
-from drift_monitor.batches.parquet_files import find_files
-from drift_monitor.batches.sources import ParquetSource
+from adversarial.bundle.read import read_bundle
 from drift_monitor.config import Monitor
 from drift_monitor.errors import LabelError, StoreError
-from drift_monitor.formatting import percent
+from drift_monitor.formatting import percent, points
 from drift_monitor.intervals import Interval
-from drift_monitor.job.late_labels import LabelRows, with_labels
+from drift_monitor.job.label_files import INEXACT, LabelColumns, LabelFiles, read_labels
+from drift_monitor.job.late_labels import with_labels
 from drift_monitor.job.rejudge import Change, rejudge, rejudge_dependents
-from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.read import read_scores
 from drift_monitor.results.report import Report
-from drift_monitor.results.score_columns import FILE_AND_ROW, ScoreColumn, row_keys
+from drift_monitor.results.score_columns import FILE_AND_ROW, ScoreColumn, inexact_id, row_keys
 from drift_monitor.results.store import SCORES, Store
-
-
-@dataclass(frozen=True)
-class LabelFiles:
-    """Label files that have been read.
-
-    Attributes
-    ----------
-    files : list of DataFile
-        In the order of their names.
-    rows : LabelRows
-        The labels in them.
-    bundle : Bundle
-        The monitor's detector, which knows what their class numbers stand for.
-    """
-
-    files: list[DataFile]
-    rows: LabelRows
-    bundle: Bundle
 
 
 @dataclass(frozen=True)
@@ -71,7 +47,7 @@ class Labelling:
         rows = self.labels.rows
         text = f"{len(rows.label):,} labels in {', '.join(f.path for f in self.labels.files)}"
         if rows.unlabelled:
-            text += f"; {rows.unlabelled:,} further rows have none"
+            text += f"; {rows.unlabelled:,} further rows have none yet and are skipped"
         if self.unmatched:
             text += (
                 f"\n{self.unmatched:,} of them are for rows that no interval of the range has "
@@ -110,13 +86,20 @@ class Labelled:
         before, after = self.before, self.after
         verdicts = [report.verdict.verdict for report in (before, after)]
         realised, estimated = after.accuracy.realised.current, after.accuracy.estimated
+        interval = f" ({percent(realised.low)} to {percent(realised.high)})" if realised else ""
         text = (
             f"{self.interval}: {verdicts[0]} -> {verdicts[1]}\n"
             f"  {after.counts.labelled:,} of {after.counts.scored:,} scored rows are labelled, "
             f"{self.named:,} of them by these files\n"
-            f"  accuracy realised {percent(realised.rate if realised else None)}, estimated "
+            f"  accuracy realised {percent(realised.rate if realised else None)}{interval}, "
+            "estimated "
             f"{percent(estimated.current.estimate if estimated else None)}"
         )
+        if after.harm.by == "labels" and (rise := after.harm.difference):
+            text += (
+                f"\n  errors by labels {points(rise.estimate)} points against the reference "
+                f"({points(rise.low)} to {points(rise.high)})"
+            )
         if self.dependents:
             text += f"\n  judged again, as they are compared with it: {', '.join(self.dependents)}"
         return text
@@ -136,19 +119,21 @@ def plan_labelling(
     monitor : Monitor
         The monitored model.
     path : str
-        Parquet file, directory, glob or URL.
+        Parquet or CSV file, directory, glob or URL.
     intervals : sequence of Interval
         The range; intervals that are not committed are skipped.
     id_column, label_column : str, optional
-        Columns of the files; the monitor's `data.row_id` and `data.label` when not given. If the
-        monitor has no row id, the columns `file` and `row` name the row.
+        Columns of the files. When not given, those with the names of the monitor's `data.row_id`
+        and `data.label`, or else `row_id` and `label`. If the monitor has no row id, the columns
+        `file` and `row` name the row.
 
     Raises
     ------
     BatchError
         If a file cannot be read, or a label is not a class of the detector; names file and row.
     LabelError
-        If a column is missing, two labels contradict each other, or none is for a row in the range.
+        If a column is missing, two labels contradict each other, ids are too large to be exact, or
+        no label is for a row in the range.
     StoreError
         If no interval of the range is committed.
     """
@@ -159,14 +144,13 @@ def plan_labelling(
             f"{monitor.directory} has no committed interval from {intervals[0].id} to "
             f"{intervals[-1].id}: run them first (drift-monitor backfill), or fix the dates"
         )
-    label_column = label_column or monitor.data.label
-    if not label_column:
+    columns = _columns(monitor, id_column, label_column)
+    labels = read_labels(path, read_bundle(monitor.detector), columns)
+    if not len(labels.rows.label):
         raise LabelError(
-            f"{monitor.file} names no label column: name the one in {path} with --label, or in "
-            "data.label"
+            f"{path}: none of its {labels.rows.unlabelled:,} rows has a label yet: fill in the "
+            f"column {' or '.join(columns.label)}"
         )
-    bundle = read_bundle(monitor.detector)
-    labels = read_labels(path, bundle, _key_columns(monitor, id_column), label_column)
     matched = np.zeros(len(labels.rows.label), bool)
     named: list[Interval] = []
     unnamed: list[Interval] = []
@@ -179,10 +163,10 @@ def plan_labelling(
         matched |= within
         (named if within.any() else unnamed).append(interval)
     if not matched.any():
-        example = f" ({labels.rows.key[0].as_py()!r})" if len(matched) else ""
+        example = labels.rows.key[0].as_py()
         raise LabelError(
             f"{path}: none of its {len(matched):,} labels is for a row of {committed[0].id} to "
-            f"{committed[-1].id}{example}; check the dates, and the column that names the row"
+            f"{committed[-1].id} ({example!r}); check the dates, and the column that names the row"
         )
     return Labelling(labels, named, unnamed, int(np.count_nonzero(~matched)))
 
@@ -213,72 +197,20 @@ def label_interval(monitor: Monitor, interval: Interval, labels: LabelFiles) -> 
     return Labelled(interval.id, named, before, after, dependents)
 
 
-def read_labels(path: str, bundle: Bundle, keys: dict[str, str], label: str) -> LabelFiles:
-    """Read label files.
-
-    Parameters
-    ----------
-    path : str
-        Parquet file, directory, glob or URL.
-    bundle : Bundle
-        The detector's. A label is one of its classes, a class number from 0, or null.
-    keys : dict of str to str
-        The columns that name a row (`row_id`, or `file` and `row`), mapped to those of the files.
-    label : str
-        Column of the labels.
-
-    Raises
-    ------
-    BatchError, LabelError
-        As `plan_labelling`.
-    """
-    path = path if "://" in path else os.path.abspath(path)  # noqa: PTH100 - keeps a glob's stars
-    files, key_parts, label_parts = [], [], []
-    for name in find_files(path):
-        source = ParquetSource(name)
-        table = _table(source, [*keys.values(), label])
-        files.append(source.describe())
-        chunk = Chunk(name, np.arange(len(table)), np.empty((len(table), 0), np.float32), table)
-        label_parts.append(class_indices(table[label], bundle.manifest.class_names, label, chunk))
-        key_parts.append(_keys(name, table, keys))
-    rows = LabelRows.of(key_parts, label_parts, [file.path for file in files])
-    return LabelFiles(files, rows, bundle)
-
-
-def _key_columns(monitor: Monitor, id_column: str | None) -> dict[str, str]:
-    if monitor.data.row_id:
-        return {ScoreColumn.ROW_ID: id_column or monitor.data.row_id}
-    if id_column:
+def _columns(monitor: Monitor, id_column: str | None, label_column: str | None) -> LabelColumns:
+    """Return the columns asked for, or else those of the monitor's names or of `rows --output`."""
+    data = monitor.data
+    if id_column and not data.row_id:
         raise LabelError(
             f"{monitor.file} names no row id (data.row_id), so labels are joined by the columns "
             f"'file' and 'row', not by {id_column!r}: leave --id out"
         )
-    return {name: name.value for name in FILE_AND_ROW}
+    row_id = _names(id_column, data.row_id, ScoreColumn.ROW_ID) if data.row_id else ()
+    return LabelColumns(row_id, _names(label_column, data.label, ScoreColumn.LABEL))
 
 
-def _table(source: ParquetSource, columns: list[str]) -> pa.Table:
-    names = source.schema.names
-    for column in columns:
-        if names.count(column) != 1:
-            result = "several columns" if column in names else "no column"
-            raise LabelError(
-                f"{source.name} has {result} {column!r}; it has {', '.join(names)}. Name the "
-                "columns with --id and --label, or fix the job that writes the file"
-            )
-    return source.read(list(dict.fromkeys(columns)))
-
-
-def _keys(file: str, table: pa.Table, keys: dict[str, str]) -> pa.Array:
-    try:
-        return row_keys(pa.table({name: table[column] for name, column in keys.items()}))
-    except LabelError as error:
-        raise LabelError(f"{file}: {error}") from None
-    except pa.ArrowException as error:
-        types = ", ".join(f"{column!r} has type {table[column].type}" for column in keys.values())
-        raise LabelError(
-            f"{file}: {types} ({error}); expected ids that are text or numbers, or a file's name "
-            "and a row number"
-        ) from None
+def _names(given: str | None, *usual: str | None) -> tuple[str, ...]:
+    return (given,) if given else tuple(str(name) for name in usual if name)
 
 
 def _read_keys(monitor: Monitor, interval: Interval) -> pa.Table:
@@ -291,4 +223,6 @@ def _read_keys(monitor: Monitor, interval: Interval) -> pa.Table:
             f"{directory / SCORES} has no {' and '.join(wanted)}: the monitor's data.row_id has "
             "changed since; run the interval again (drift-monitor run)"
         )
+    if (large := inexact_id(row_keys(table))) is not None:
+        raise LabelError(f"{directory / SCORES}: the id {large}, as it is in the batch, {INEXACT}")
     return table

@@ -6,8 +6,6 @@ from enum import StrEnum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from drift_monitor.errors import LabelError
-
 
 class ScoreColumn(StrEnum):
     """A column of a score table, in the order of the table; the segments follow."""
@@ -70,6 +68,10 @@ REJECTED_SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reaso
 
 LARGEST_WHOLE_FLOAT = 2**53
 
+FLOAT_NOTATION = r"^-?(\d+\.0+|\d\.\d+[eE]\+?\d+|\d[eE]\+\d+)$"
+"""How pandas, Arrow and spreadsheets write whole numbers that are floats; not `1e5`, which may be
+an id in hexadecimal digits."""
+
 
 def segment_column(segment: str) -> str:
     """Return the name of a segment's column in a score table.
@@ -113,7 +115,7 @@ def without_columns(table: pa.Table, columns: Collection[ScoreColumn]) -> pa.Tab
 def row_keys(table: pa.Table) -> pa.Array:
     """Return a name for each row: its `row_id`, or its `file` and `row` in one text.
 
-    Null where a part is null.
+    Null where a part is null. Ids are compared as `id_text` writes them.
 
     Examples
     --------
@@ -121,25 +123,57 @@ def row_keys(table: pa.Table) -> pa.Array:
     ['row 7 of part.parquet']
     """
     if ScoreColumn.ROW_ID in table.column_names:
-        key = _whole(table[ScoreColumn.ROW_ID]).cast(pa.string())
+        key = id_text(table[ScoreColumn.ROW_ID])
     else:
-        row = table[ScoreColumn.ROW].cast(pa.int64()).cast(pa.string())
+        row = pc.cast(id_text(table[ScoreColumn.ROW]), pa.int64()).cast(pa.string())
         file = table[ScoreColumn.FILE].cast(pa.string())
         key = pc.binary_join_element_wise("row ", row, " of ", file, "")
     return key.combine_chunks() if isinstance(key, pa.ChunkedArray) else key
 
 
-def _whole(ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return ids as integers if they are whole numbers in floats, as pandas makes them with gaps.
+def id_text(ids: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """Return ids as text, whole numbers without the notation of floats.
 
-    From 2^53 on, floats do not tell neighbours apart.
+    pandas makes floats of whole numbers with gaps, and writes them to CSV as such. From 2^53 on,
+    floats do not tell neighbours apart: these stay in the notation of floats (`inexact_id`).
+
+    Examples
+    --------
+    >>> id_text(pa.array([1.7e12, 0.5, float("nan")])).to_pylist()
+    ['1700000000000', '0.5', None]
+    >>> id_text(pa.array(["1700000000000.0", "1.7e+12", "007", "1e5"])).to_pylist()
+    ['1700000000000', '1700000000000', '007', '1e5']
     """
-    if not pa.types.is_floating(ids.type):
-        return ids
-    if (pc.max(pc.abs(ids)).as_py() or 0) >= LARGEST_WHOLE_FLOAT:
-        raise LabelError(
-            "its ids are floating-point numbers of 2^53 or more, which are not exact enough to "
-            "tell all of them apart: write them as integers or text"
-        )
-    whole = pc.all(pc.equal(pc.floor(ids), ids)).as_py()
-    return ids.cast(pa.int64()) if whole else ids
+    if pa.types.is_floating(ids.type):
+        ids = ids.cast(pa.float64())
+        usable = pc.and_(pc.equal(pc.floor(ids), ids), pc.less(pc.abs(ids), LARGEST_WHOLE_FLOAT))
+        whole = pc.if_else(usable, ids, None).cast(pa.int64()).cast(pa.string())
+        rest = pc.if_else(pc.is_nan(ids), None, ids).cast(pa.string())
+        return pc.coalesce(whole, rest)
+    text = ids.cast(pa.string())
+    like_floats = pc.fill_null(pc.match_substring_regex(text, FLOAT_NOTATION), False)
+    if not pc.any(like_floats).as_py():
+        return text
+    plain = pa.array([_plain(value) for value in text.filter(like_floats).to_pylist()], pa.string())
+    if isinstance(text, pa.ChunkedArray):
+        text, like_floats = text.combine_chunks(), like_floats.combine_chunks()
+    return pc.replace_with_mask(text, like_floats, plain)
+
+
+def inexact_id(keys: pa.Array) -> str | None:
+    """Return the first of some row keys that is a float of 2^53 or more, or None.
+
+    Examples
+    --------
+    >>> inexact_id(id_text(pa.array([12.0, 2.0**60])))
+    '1.152921504606847e+18'
+    """
+    found = keys.filter(pc.fill_null(pc.match_substring_regex(keys, FLOAT_NOTATION), False))
+    large = (key for key in found.to_pylist() if abs(float(key)) >= LARGEST_WHOLE_FLOAT)
+    return next(large, None)
+
+
+def _plain(text: str) -> str:
+    number = float(text)
+    is_exact = abs(number) < LARGEST_WHOLE_FLOAT and number.is_integer()
+    return str(int(number)) if is_exact else text

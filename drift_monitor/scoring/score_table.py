@@ -16,6 +16,7 @@ from drift_monitor.results.score_columns import (
     REJECTED_SCHEMA,
     ScoreColumn,
     column_type,
+    id_text,
     make_score_table,
     segment_column,
 )
@@ -107,7 +108,7 @@ def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig)
     names = pa.array(detector.class_names, pa.string())
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     if data.row_id:
-        columns[ScoreColumn.ROW_ID] = chunk.columns[data.row_id].cast(pa.string())
+        columns[ScoreColumn.ROW_ID] = id_text(chunk.columns[data.row_id])
     else:
         columns[ScoreColumn.FILE] = pa.repeat(chunk.file, len(chunk.rows))
         columns[ScoreColumn.ROW] = pa.array(chunk.rows)

@@ -156,7 +156,8 @@ def test_what_is_told_of_an_interval(make_monitor: MakeMonitor, tmp_path: Path) 
     text = second.describe()
     assert f"{DAYS[1]}: {second.before.verdict.verdict} -> harmful_drift" in text
     assert "120 of 120 scored rows are labelled, 120 of them by these files" in text
-    assert "accuracy realised 0.0%, estimated 9" in text
+    assert "accuracy realised 0.0% (0.0% to 3.1%), estimated 9" in text
+    assert "errors by labels +100.0 points against the reference (+" in text
 
 
 def test_intervals_that_are_compared_with_it_are_judged_again(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from drift_monitor.errors import LabelError
 from drift_monitor.job.late_labels import LabelRows, with_labels
-from drift_monitor.results.score_columns import row_keys
+from drift_monitor.results.score_columns import inexact_id, row_keys
 from tests.support.animals import CLASSES
 
 IDS = tuple(f"r{i}" for i in range(8))
@@ -133,10 +133,23 @@ def test_ids_that_are_numbers_are_those_of_the_score_table() -> None:
 
 
 def test_large_ids_are_told_apart_in_floats_as_far_as_floats_can() -> None:
-    large = pa.array([12345678901.0, 20000000000.0, None])
-    assert row_keys(pa.table({"row_id": large})).to_pylist() == ["12345678901", "20000000000", None]
-    with pytest.raises(LabelError, match=r"2\^53 or more"):
-        row_keys(pa.table({"row_id": pa.array([2.0**53])}))
+    large = pa.array([12345678901.0, 20000000000.0, None, float("nan"), 0.5])
+    keys = row_keys(pa.table({"row_id": large}))
+    assert keys.to_pylist() == ["12345678901", "20000000000", None, None, "0.5"]
+    assert inexact_id(keys) is None
+    assert inexact_id(row_keys(pa.table({"row_id": [1.0, 2.0**53]}))) == "9.007199254740992e+15"
+
+
+@pytest.mark.parametrize("text", ["1731234567890.0", "1.73123456789e+12", "1.73123456789E12"])
+def test_ids_that_pandas_wrote_as_floats_are_those_of_the_batch(text: str) -> None:
+    numbers = [pa.array([1731234567890]), pa.array([1731234567890.0]), pa.array(["1731234567890"])]
+    for ids in (*numbers, pa.array([text])):
+        assert row_keys(pa.table({"row_id": ids})).to_pylist() == ["1731234567890"]
+
+
+def test_ids_that_only_look_like_numbers_are_left_alone() -> None:
+    ids = ["007", "1e5", "3e12", "1.50", "2.5e-3", "1.0.0", "v1.0", "-"]
+    assert row_keys(pa.table({"row_id": ids})).to_pylist() == ids
 
 
 def test_an_id_of_several_rows_takes_no_label() -> None:
