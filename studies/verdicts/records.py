@@ -68,7 +68,7 @@ def estimates(probabilities: NDArray[np.float32], reference: Reference) -> dict[
 
 def judged(report: Report) -> Record:
     """Return what a report says without labels, as JSON values."""
-    body = report.model_dump(mode="json")
+    body = report.model_dump(mode="json", exclude={"config"})
     estimated = body["accuracy"]["estimated"] or {}
     return {
         "verdict": body["verdict"]["verdict"],
