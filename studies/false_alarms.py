@@ -36,7 +36,7 @@ from drift_monitor.scoring.scored_rows import ScoredRows
 from drift_monitor.stats.estimates import Rate
 from drift_monitor.stats.proportions import rate
 from drift_monitor.verdict.build_report import with_estimates
-from drift_monitor.verdict.rules import decide
+from drift_monitor.verdict.rules import Evidence, decide
 
 HERE = Path(__file__).parent
 RECORD = HERE / "false_alarms.json"
@@ -71,7 +71,8 @@ class Judge:
         result = analyse(current, reference, names, self.policy, self.bundle.accuracy_estimator())
         n = len(current)
         counts = Counts(read=n, scored=n, rejected=0, flagged=0, labelled=n, non_finite=0)
-        return decide(counts, result.harm, result.accuracy, result.tests, self.policy).verdict
+        evidence = Evidence(counts, result.harm, result.accuracy, result.tests)
+        return decide(evidence, self.policy).verdict
 
 
 def run(weeks: int, batches: int) -> None:

@@ -1,7 +1,8 @@
 """The probability that a prediction is right, estimated from a detector's outputs alone.
 
 A logistic model, fitted where labels are known: on normal rows, and on corrupted and attacked
-copies of them (`adversarial.training.accuracy_rows`). Plain NumPy and SciPy; its file is JSON.
+copies of them (`adversarial.calibration.calibration_rows`). Plain NumPy and SciPy; its file is
+JSON.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ WITHIN_95 = 1.96
 SMALLEST_DROP = 0.01
 """Smaller drops count as this one in the ratio of error to drop."""
 ATTACKS = ("fgsm", "pgd", "ddn")
-"""Families that are attacks (`adversarial.training.accuracy_rows`)."""
+"""Families that are attacks (`adversarial.calibration.calibration_rows`)."""
 ROWS_AT_ONCE = 65_536
 """Bounds the memory of a prediction."""
 CLEAN = ""
@@ -102,7 +103,7 @@ class AccuracyEstimator(BaseModel):
         clean : pyarrow.Table
             Normal rows: the columns of `Prediction.to_table` and `label`, the true class by name.
         changed : pyarrow.Table
-            As `adversarial.training.accuracy_rows.calibration_rows` returns it.
+            As `adversarial.calibration.calibration_rows.calibration_rows` returns it.
         class_names : sequence of str
             The detector's classes.
 

@@ -17,6 +17,7 @@ from adversarial.bundle.threshold import apply_threshold, threshold_from_scores
 
 if TYPE_CHECKING:
     from adversarial.bundle.accuracy_estimator import AccuracyEstimator  # needs SciPy
+    from adversarial.support.novelty import NoveltyIndex
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class Calibration:
     reference_inputs : pyarrow.Table, optional
         Columns, or descriptors of images, of the reference rows, as float32: what the inputs of a
         batch are compared with.
+    novelty : NoveltyIndex, optional
+        How far a row lies from those that the detector was calibrated on.
+    sample : pyarrow.Table, optional
+        Normal and damaged rows that batches are likened to (`adversarial.support.sample`).
     created : datetime, optional
         When the reference window was scored, UTC.
     """
@@ -52,6 +57,8 @@ class Calibration:
     accuracy_estimator: AccuracyEstimator | None = None
     feature_quantiles: Mapping[str, Sequence[float]] | None = None
     reference_inputs: pa.Table | None = None
+    novelty: NoveltyIndex | None = None
+    sample: pa.Table | None = None
     created: datetime | None = None
 
     @classmethod

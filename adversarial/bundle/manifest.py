@@ -31,6 +31,12 @@ FEATURE_QUANTILES = "feature_quantiles.json"
 REFERENCE_INPUTS = "reference_inputs.parquet"
 """Columns, or descriptors of images, of the reference rows; not in every bundle."""
 
+NOVELTY = "novelty.npz"
+"""The index of novelty, plain arrays; not in every bundle."""
+
+SAMPLE = "calibration.parquet"
+"""Normal and damaged rows that batches are likened to; not in every bundle."""
+
 QUANTILE_PROBABILITIES = tuple(i / 100 for i in range(101))
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]

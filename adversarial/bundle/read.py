@@ -27,8 +27,10 @@ from adversarial.bundle.manifest import (
     ACCURACY,
     FEATURE_QUANTILES,
     MANIFEST,
+    NOVELTY,
     REFERENCE,
     REFERENCE_INPUTS,
+    SAMPLE,
     BundleError,
     Manifest,
 )
@@ -38,6 +40,7 @@ from adversarial.files import lock_directory, sha256
 
 if TYPE_CHECKING:
     from adversarial.bundle.accuracy_estimator import AccuracyEstimator
+    from adversarial.support.novelty import NoveltyIndex
 
 
 T = TypeVar("T")
@@ -105,10 +108,24 @@ class Bundle:
         """Return the reference rows' columns, or descriptors of images; None if not kept."""
         return self._reference_inputs
 
+    def novelty(self) -> "NoveltyIndex | None":
+        """Return the index of novelty; None if not kept.
+
+        Raises
+        ------
+        BundleError
+            If the file holds anything else.
+        """
+        return self._novelty
+
+    def sample(self) -> pa.Table | None:
+        """Return the normal and damaged rows that batches are likened to; None if not kept."""
+        return self._sample
+
     def calibration(self) -> Calibration:
         """Return the threshold, the reference window and what is derived from that window.
 
-        Errors as in `accuracy_estimator` and `feature_quantiles`.
+        Errors as in `accuracy_estimator`, `feature_quantiles` and `novelty`.
         """
         return Calibration(
             threshold=self.manifest.threshold,
@@ -117,6 +134,8 @@ class Bundle:
             accuracy_estimator=self.accuracy_estimator(),
             feature_quantiles=self.feature_quantiles(),
             reference_inputs=self.reference_inputs(),
+            novelty=self.novelty(),
+            sample=self.sample(),
             created=self.manifest.reference_created,
         )
 
@@ -150,6 +169,26 @@ class Bundle:
         if REFERENCE_INPUTS not in self.manifest.sha256:
             return None
         return pq.read_table(self.path / REFERENCE_INPUTS)
+
+    @cached_property
+    def _novelty(self) -> "NoveltyIndex | None":
+        if NOVELTY not in self.manifest.sha256:
+            return None
+        from adversarial.support.novelty import NoveltyIndex
+
+        try:
+            return NoveltyIndex.load(self.path / NOVELTY)
+        except (KeyError, ValueError, EOFError, OSError) as error:
+            raise BundleError(
+                f"{self.path / NOVELTY} cannot be read ({error}): it was written by another "
+                "version; make it again with 'drift-monitor reference'"
+            ) from None
+
+    @cached_property
+    def _sample(self) -> pa.Table | None:
+        if SAMPLE not in self.manifest.sha256:
+            return None
+        return pq.read_table(self.path / SAMPLE)
 
     def _read_json(self, name: str, validate: Callable[[bytes], T]) -> T:
         try:

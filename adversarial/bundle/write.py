@@ -13,8 +13,10 @@ from adversarial.bundle.manifest import (
     AUTOENCODER,
     FEATURE_QUANTILES,
     MANIFEST,
+    NOVELTY,
     REFERENCE,
     REFERENCE_INPUTS,
+    SAMPLE,
     BundleError,
     Manifest,
 )
@@ -39,6 +41,10 @@ def write_calibration(directory: Path, calibration: Calibration) -> None:
     if calibration.reference_inputs is not None:
         inputs = calibration.reference_inputs
         pq.write_table(inputs, directory / REFERENCE_INPUTS, compression="zstd")
+    if calibration.novelty is not None:
+        calibration.novelty.save(directory / NOVELTY)
+    if calibration.sample is not None:
+        pq.write_table(calibration.sample, directory / SAMPLE, compression="zstd")
 
 
 def write_bundle(

@@ -50,6 +50,9 @@ class Prediction:
     reconstruction_confidence : (n,) float32
         Probability of `reconstruction_prediction` in M(AE(x)), 0 to 1; for an ensemble, its
         weighted mean.
+    features : (n, k) float32, optional
+        What the classifier's penultimate layer says of x (`adversarial.models.penultimate`); None
+        where it cannot be reached.
     """
 
     score: NDArray[np.float64]
@@ -60,6 +63,7 @@ class Prediction:
     confidence: NDArray[np.float32]
     entropy: NDArray[np.float64]
     reconstruction_confidence: NDArray[np.float32]
+    features: NDArray[np.float32] | None = None
 
     def to_table(self, class_names: Sequence[str]) -> pa.Table:
         """Return the columns of a score table, with classes by name."""
@@ -213,6 +217,7 @@ class AdversarialDetector:
             confidence=outputs.probabilities.max(axis=1),
             entropy=entropy(outputs.probabilities),
             reconstruction_confidence=mean[np.arange(len(mean)), reconstructed],
+            features=outputs.features,
         )
 
     def probabilities(
@@ -328,8 +333,6 @@ class AdversarialDetector:
         check_finite(x)
         if not len(x):  # oneDNN's convolutions do not take zero rows
             one = self._runtime(np.zeros((1, *x.shape[1:]), np.float32))
-            return Outputs(
-                one.probabilities[:0], one.reconstruction_probabilities[:0], one.scores[:0]
-            )
+            return one.take(slice(0))
         parts = [self._runtime(x[i : i + batch_size]) for i in range(0, len(x), batch_size)]
-        return Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        return Outputs.joined(parts)

@@ -4,6 +4,8 @@ Another runtime (a different inference engine for the same models) is a callable
 signature as `TensorFlowRuntime`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from adversarial.errors import ModelError
 from adversarial.losses import kl_divergence
+from adversarial.models.penultimate import with_features
 
 
 class Outputs(NamedTuple):
@@ -25,6 +28,28 @@ class Outputs(NamedTuple):
     """M(AE_j(x)) of m autoencoders, (n, m, n_classes)."""
     scores: NDArray[np.float64]
     """D_KL(M(x) ‖ M(AE_j(x))) in nats, (n, m); Eq. 6."""
+    features: NDArray[np.float32] | None = None
+    """What the penultimate layer of M says, (n, k); None where it cannot be reached."""
+
+    def take(self, rows: slice) -> Outputs:
+        """Return the outputs of some of the rows."""
+        return Outputs(
+            self.probabilities[rows],
+            self.reconstruction_probabilities[rows],
+            self.scores[rows],
+            None if self.features is None else self.features[rows],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Outputs]) -> Outputs:
+        """Return the outputs of consecutive passes, at least one, as those of one pass."""
+        features = [part.features for part in parts if part.features is not None]
+        return cls(
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.reconstruction_probabilities for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate(features) if features else None,
+        )
 
 
 class Runtime(Protocol):
@@ -62,12 +87,16 @@ class TensorFlowRuntime:
                 "TensorFlow: unset KERAS_BACKEND"
             )
 
+        looked_into = with_features(classifier)
+
         @tf.function(  # type: ignore[untyped-decorator]
             input_signature=[tf.TensorSpec([None, *classifier.input_shape[1:]], tf.float32)],
             jit_compile=False,
         )
-        def outputs(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            p = classifier(x, training=False)
+        def outputs(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            p, *features = (
+                looked_into(x, training=False) if looked_into else [classifier(x, training=False)]
+            )
             q = tf.stack(
                 [
                     classifier(autoencoder(x, training=False), training=False)
@@ -76,11 +105,10 @@ class TensorFlowRuntime:
                 axis=1,
             )
             scores = kl_divergence(tf.cast(p, tf.float64)[:, None], tf.cast(q, tf.float64))
-            return p, q, scores
+            return p, q, scores, *features
 
         self._outputs = outputs
 
     def __call__(self, x: NDArray[np.float32]) -> Outputs:
         """Return the outputs for `x`, (n, *input_shape)."""
-        p, q, scores = self._outputs(tf.convert_to_tensor(x, tf.float32))
-        return Outputs(p.numpy(), q.numpy(), scores.numpy())
+        return Outputs(*(y.numpy() for y in self._outputs(tf.convert_to_tensor(x, tf.float32))))

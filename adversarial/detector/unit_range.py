@@ -45,6 +45,11 @@ class UnitRange:
         scaled: Rows = np.clip((x - self.low) / self.span, 0, 1).astype(np.float32)
         return scaled
 
+    def restore(self, scaled: Rows) -> Rows:
+        """Return scaled rows in their own units; those outside [0, 1] leave the range."""
+        rows: Rows = (scaled * self.span + self.low).astype(np.float32)
+        return rows
+
     def wrap(self, detector: AdversarialDetector) -> AdversarialDetector:
         """Return a detector that gives for scaled rows what `detector` gives for the rows."""
         if np.all(self.low == 0) and np.all(self.span == 1):

@@ -23,9 +23,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from adversarial.bundle.accuracy_estimator import ATTACKS
+from adversarial.calibration.calibration_rows import calibration_rows
 from adversarial.corruptions import corrupt
 from adversarial.detector.detector import AdversarialDetector
-from adversarial.training.accuracy_rows import calibration_rows
 from benchmarks.accuracy.estimators import (
     Estimate,
     average_confidence,

@@ -1,13 +1,19 @@
 """Accuracy of a batch: realised where there are labels, estimated where there are none."""
 
 import math
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from drift_monitor.results.report_findings import Accuracy, EstimatedAccuracy, RealisedAccuracy
+from drift_monitor.results.report_findings import (
+    Accuracy,
+    AccuracyBounds,
+    EstimatedAccuracy,
+    RealisedAccuracy,
+    Support,
+)
 from drift_monitor.scoring.scored_rows import ScoredRows
 from drift_monitor.stats.estimates import Estimate, EstimatedShare, Rate
 from drift_monitor.stats.proportions import rate, rate_difference
@@ -16,6 +22,39 @@ NO_ESTIMATOR = (
     "the detector has no accuracy estimator: fit it, or its reference, with labels (drift-monitor "
     "reference, --label)"
 )
+
+
+OWN_ERROR = 0.15
+"""Standard deviation of an estimate's own error, as a share of the drop that it estimates."""
+MISSED_BY_LEARNER = 4.0
+"""A learner's KS distance is a lower bound of the share of rows that a mixture lacks; it is taken
+this many times."""
+
+
+class Unlabelled(NamedTuple):
+    """What is known of a batch's rows without labels.
+
+    Attributes
+    ----------
+    support : Support, optional
+        How far they are like the calibration rows; None where the detector keeps none.
+    novel_excess : float
+        Share of novel rows beyond that of normal ones.
+    rejected : float
+        Share of the rows read that could not be scored.
+    """
+
+    support: Support | None
+    novel_excess: float
+    rejected: float
+
+    @property
+    def unknown(self) -> float:
+        """The share of the rows read of which nothing is known; 0 to 1."""
+        if self.support is None or self.support.unexplained is None:
+            return 1.0
+        missed = max(MISSED_BY_LEARNER * self.support.unexplained, self.novel_excess)
+        return 1 - (1 - min(1.0, missed)) * (1 - self.rejected)
 
 
 class DropErrorModel(Protocol):
@@ -30,6 +69,7 @@ def compare_accuracy(
     current: ScoredRows,
     reference: ScoredRows,
     accuracy_estimator: DropErrorModel | None,
+    unlabelled: Unlabelled | None,
     alpha: float,
     *,
     decides: bool,
@@ -42,6 +82,8 @@ def compare_accuracy(
         Rows with the estimator's probabilities, if there is an estimator.
     accuracy_estimator : AccuracyEstimator, optional
         The detector's.
+    unlabelled : Unlabelled, optional
+        What is known of the batch's support.
     alpha : float
         1 − confidence of the intervals.
     decides : bool
@@ -60,7 +102,12 @@ def compare_accuracy(
             missing = NO_ESTIMATOR
         return Accuracy(realised=realised, estimated=None, estimated_missing=missing)
     estimated = estimated_accuracy(
-        own[current.finite], other[reference.finite], accuracy_estimator, alpha, decides=decides
+        own[current.finite],
+        other[reference.finite],
+        accuracy_estimator,
+        unlabelled,
+        alpha,
+        decides=decides,
     )
     return Accuracy(realised=realised, estimated=estimated, estimated_missing=None)
 
@@ -79,46 +126,82 @@ def estimated_accuracy(
     current: NDArray[np.float64],
     reference: NDArray[np.float64],
     accuracy_estimator: DropErrorModel,
+    unlabelled: Unlabelled | None = None,
     alpha: float = 0.05,
     *,
     decides: bool = True,
 ) -> EstimatedAccuracy:
-    """Estimate accuracy from the probabilities that each prediction is right.
+    """Estimate accuracy without labels, and bound it.
 
-    The estimate is their mean. Its interval allows for the accuracy realised on the same rows,
-    whose variance about the estimate is Σ p(1 − p)/n², and for the estimator's own error, which
-    grows with the drop below the reference. The difference compares two populations: its variance
-    is that of the two means, plus the estimator's own error; on a batch like the reference that
-    error vanishes, so the test keeps its level there.
+    The estimate is the mean of the probabilities p that each prediction is right, and a correction:
+    by how much p is off, on average, for the calibration rows that the batch looks like. (Together
+    they are the augmented inverse-probability-weighted mean: p may be blind to a fault that those
+    rows show.) Its interval holds within support: for the rows that look like calibration rows. It
+    allows for the accuracy realised on the same rows, whose variance about the estimate is
+    Σ p(1 − p)/n², for the few calibration rows of a kind, and for the estimator's own error, a
+    share of the drop it estimates. The difference compares two populations by one estimator: its
+    variance is that of the two means, and where there is no drop, its own error vanishes.
+
+    The bounds hold whatever the remaining rows are: those that look like no calibration row, and
+    those that were rejected.
 
     Parameters
     ----------
     current, reference : (n,), (m,) float64
         Probabilities that a row's prediction is right, finite, at least one each.
     accuracy_estimator : AccuracyEstimator
-        Says how large its own error is.
+        Says how large its own error is where nothing is known of support.
+    unlabelled : Unlabelled, optional
+        What is known of the batch's support.
     alpha : float
         1 − confidence of the intervals (normal).
     decides : bool
         Whether the verdict counts the estimate.
     """
     z = float(stats.norm.isf(alpha / 2))
-    here, there = float(current.mean()), float(reference.mean())
+    support = unlabelled.support if unlabelled else None
+    correction = (support.correction or 0.0) if support else 0.0
+    here = min(1.0, max(0.0, float(current.mean()) + correction))
+    there = float(reference.mean())
     drop = there - here
-    own_error = accuracy_estimator.drop_error(drop)
+    if support is None or support.correction_error is None:
+        own_error, chance, unknown = accuracy_estimator.drop_error(drop), 0.0, 1.0
+    else:
+        own_error, chance = OWN_ERROR * abs(drop), support.correction_error
+        unknown = unlabelled.unknown if unlabelled else 1.0
     spread = math.sqrt(current.var() / len(current) + reference.var() / len(reference))
-    error = math.hypot(spread, own_error)
+    error = math.hypot(spread, own_error, chance)
+    difference = Estimate(
+        estimate=-drop, low=max(-1.0, -drop - z * error), high=min(1.0, -drop + z * error)
+    )
+    low, high = _bounds(difference, there, unknown)
     return EstimatedAccuracy(
-        current=_share(current, own_error, z),
-        reference=_share(reference, 0.0, z),
-        difference=Estimate(estimate=-drop, low=-drop - z * error, high=-drop + z * error),
+        current=_share(current, here, math.hypot(own_error, chance), z),
+        reference=_share(reference, there, 0.0, z),
+        difference=difference,
         p_value=float(stats.norm.sf(drop / error)) if error else float(drop <= 0),
+        bounds=AccuracyBounds(
+            low=min(1.0, max(0.0, low + there)),
+            high=min(1.0, max(0.0, high + there)),
+            difference_low=low,
+            difference_high=high,
+            unknown=unknown,
+        ),
         decides=decides,
     )
 
 
-def _share(probabilities: NDArray[np.float64], own_error: float, z: float) -> EstimatedShare:
-    estimate = float(probabilities.mean())
+def _bounds(difference: Estimate, reference: float, unknown: float) -> tuple[float, float]:
+    """Return the bounds of the difference, when a share of the rows may be anything."""
+    known = 1 - unknown
+    low = known * max(0.0, reference + difference.low) - reference
+    high = known * min(1.0, reference + difference.high) + unknown - reference
+    return max(-1.0, low), min(1.0, high)
+
+
+def _share(
+    probabilities: NDArray[np.float64], estimate: float, own_error: float, z: float
+) -> EstimatedShare:
     n = len(probabilities)
     error = math.hypot(math.sqrt(float((probabilities * (1 - probabilities)).sum())) / n, own_error)
     low, high = max(0.0, estimate - z * error), min(1.0, estimate + z * error)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drift_monitor.analysis.accuracy import DropErrorModel, compare_accuracy
+from drift_monitor.analysis.accuracy import DropErrorModel, Unlabelled, compare_accuracy
 from drift_monitor.analysis.corrections import corrected_classes, correction_gain, correction_pairs
 from drift_monitor.analysis.drift_tests import drift_tests
 from drift_monitor.analysis.harm import Outcomes, compare_harm, judge_rows
@@ -60,6 +60,7 @@ def analyse(
     class_names: Sequence[str],
     policy: Policy,
     accuracy_estimator: DropErrorModel | None = None,
+    unlabelled: Unlabelled | None = None,
 ) -> Findings:
     """Compare a batch with the reference window.
 
@@ -76,6 +77,8 @@ def analyse(
         How harm is judged, α, minimum effect, margin.
     accuracy_estimator : AccuracyEstimator, optional
         The detector's.
+    unlabelled : Unlabelled, optional
+        What is known of the batch's support.
 
     Raises
     ------
@@ -95,7 +98,9 @@ def analyse(
         corrected=corrected_classes(current),
         labels_selected=labels_selected,
         harm=compare_harm(here.outcome, there.outcome, harm_by, policy.harm_margin, alpha),
-        accuracy=compare_accuracy(current, reference, accuracy_estimator, alpha, decides=decides),
+        accuracy=compare_accuracy(
+            current, reference, accuracy_estimator, unlabelled, alpha, decides=decides
+        ),
         tests=tests,
         slices=find_slices(here, there, class_names, tests[0].location, alpha),
         corrections=correction_pairs(current, class_names),

@@ -16,9 +16,11 @@ from adversarial.bundle.calibration import Calibration
 from adversarial.bundle.manifest import (
     ACCURACY,
     FEATURE_QUANTILES,
+    NOVELTY,
     QUANTILE_PROBABILITIES,
     REFERENCE,
     REFERENCE_INPUTS,
+    SAMPLE,
     BundleError,
     InputSpec,
 )
@@ -33,7 +35,6 @@ from drift_monitor.scoring.input_columns import reference_inputs
 from drift_monitor.scoring.score_table import score_chunk
 
 if TYPE_CHECKING:
-    from adversarial.bundle.accuracy_estimator import AccuracyEstimator
     from adversarial.detector.detector import AdversarialDetector
 
 logger = logging.getLogger(__name__)
@@ -114,28 +115,27 @@ def calibrate(
     window = score_reference(detector, chunks, data)
     calibration = Calibration.from_window(window, settings.fpr_or(detector.calibration.fpr))
     x = np.concatenate([chunk.x for chunk in chunks])
-    accuracy_estimator = None
     if settings.accuracy:
         y = true_classes(chunks, data, detector.class_names)
-        accuracy_estimator = _fit_accuracy_estimator(detector, window, x, y, settings.seed)
+        calibration = _with_support(calibration, detector, x, y, settings.seed)
     return replace(
         calibration,
-        accuracy_estimator=accuracy_estimator,
         feature_quantiles=feature_quantiles(x, detector.input_spec),
         reference_inputs=reference_inputs(chunks, detector.input_spec),
         created=datetime.now(UTC),
     )
 
 
-def _fit_accuracy_estimator(
+def _with_support(
+    calibration: Calibration,
     detector: "AdversarialDetector",
-    window: pa.Table,
     x: NDArray[np.float32],
     y: NDArray[np.int64],
     seed: int,
-) -> "AccuracyEstimator | None":
-    from adversarial.bundle.accuracy_estimator import MIN_ROWS, AccuracyEstimator
-    from adversarial.training.accuracy_rows import calibration_rows
+) -> Calibration:
+    """Add what tells accuracy, and how far it can be told, where there are labels enough."""
+    from adversarial.bundle.accuracy_estimator import MIN_ROWS
+    from adversarial.calibration.calibrate import calibrate_support
 
     labelled = y >= 0
     n_clean = int(labelled.sum())
@@ -146,12 +146,19 @@ def _fit_accuracy_estimator(
             MIN_ROWS,
             n_clean,
         )
-        return None
-    changed = calibration_rows(detector, x[labelled], y[labelled], seed=seed)
+        return calibration
+    support = calibrate_support(detector, x[labelled], y[labelled], seed)
     logger.info(
-        "Accuracy estimator: fitted on %d normal rows and %d changed ones", n_clean, len(changed)
+        "Accuracy estimator: fitted on %d normal rows and %d changed ones",
+        n_clean,
+        support.accuracy_estimator.n_changed,
     )
-    return AccuracyEstimator.fit(window.filter(pa.array(labelled)), changed, detector.class_names)
+    return replace(
+        calibration,
+        accuracy_estimator=support.accuracy_estimator,
+        novelty=support.novelty,
+        sample=support.sample,
+    )
 
 
 def renew_reference(
@@ -203,7 +210,9 @@ def renew_reference(
     rewrite_bundle(
         bundle,
         output or path,
-        replaced=frozenset({REFERENCE, ACCURACY, FEATURE_QUANTILES, REFERENCE_INPUTS}),
+        replaced=frozenset(
+            {REFERENCE, ACCURACY, FEATURE_QUANTILES, REFERENCE_INPUTS, NOVELTY, SAMPLE}
+        ),
         fill=partial(write_calibration, calibration=calibration),
         threshold=calibration.threshold,
         fpr=calibration.fpr,

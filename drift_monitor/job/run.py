@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
 from drift_monitor.analysis.input_tests import find_moved_inputs
+from drift_monitor.analysis.support import find_support
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import Monitor
 from drift_monitor.errors import StoreError
@@ -108,6 +109,7 @@ def score_interval(
                 detector, scores.examples, detector.calibration.feature_quantiles
             ),
             inputs=find_moved_inputs(inputs, spec, monitor.policy),
+            support=find_support(scores.sample, detector.calibration, detector.class_names),
             seconds=round(time.monotonic() - started, 3),
         )
         (staging / SCORING).write_text(scoring.model_dump_json(), encoding="utf-8")

@@ -15,6 +15,7 @@ from adversarial.bundle.read import read_bundle
 from adversarial.errors import ModelError, validation_reasons
 from drift_monitor.analysis.corrections import corrected_classes
 from drift_monitor.analysis.input_tests import find_moved_inputs
+from drift_monitor.analysis.support import find_support
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import DataConfig, HarmByOption, Monitor, Policy
 from drift_monitor.errors import ConfigError
@@ -166,6 +167,7 @@ def judge(
                     loaded, scored.found.examples, loaded.calibration.feature_quantiles
                 ),
                 inputs=find_moved_inputs(scored.found.inputs, spec, policy),
+                support=find_support(scored.found.sample, loaded.calibration, loaded.class_names),
             ),
         )
     )

@@ -21,12 +21,18 @@ from drift_monitor.results.report_findings import (
     InputFindings,
     ReportModel,
     Slice,
+    Support,
     TwoSampleTest,
 )
 from drift_monitor.stats.estimates import Probability
 
 VerdictName = Literal[
-    "insufficient_data", "harmful_drift", "harmless_drift", "statistical_only", "no_drift"
+    "insufficient_data",
+    "harmful_drift",
+    "drift_harm_unknown",
+    "harmless_drift",
+    "statistical_only",
+    "no_drift",
 ]
 
 
@@ -154,6 +160,9 @@ class Report(ReportModel):
     harm: Harm
     accuracy: Accuracy
     tests: list[TwoSampleTest]
+    support: Support | None = Field(
+        default=None, description="how far the rows are like those the detector was calibrated on"
+    )
     inputs: InputFindings | None = Field(
         default=None,
         description="which inputs moved, against the detector's own window whatever the reference "

@@ -40,6 +40,65 @@ class RealisedAccuracy(ReportModel):
     difference: Estimate | None
 
 
+class Resemblance(ReportModel):
+    """A kind of damage that some of the batch's rows look like."""
+
+    damage: str = Field(description="what was done to calibration rows, such as 'unit-3'")
+    severity: float
+    share: float = Field(ge=0, le=1, description="of the batch")
+
+
+class Support(ReportModel):
+    """How far the batch's rows are like those the detector was calibrated on.
+
+    Nothing is known without labels of rows that are like none of them.
+    """
+
+    missing: str | None = Field(description="why nothing can be said, or null")
+    novel: Rate | None = Field(description="rows farther from all calibration rows than normal")
+    novel_reference: Rate | None = Field(description="the same of held-out normal rows")
+    distance: float | None = Field(
+        ge=0,
+        le=1,
+        description="D of a learner's scores between the batch and normal rows, on rows that it "
+        "was not fitted on",
+    )
+    by_chance: float | None = Field(
+        description="what D exceeds once in a thousand samples of normal rows"
+    )
+    explanation: Literal["normal", "classes", "damage"] | None = Field(
+        description="the calibration rows that the batch looks like a sample of: normal ones, "
+        "normal ones with their classes in other shares, or damaged ones among them"
+    )
+    resembles: list[Resemblance] = Field(description="the largest share first")
+    unexplained: float | None = Field(
+        ge=0, le=1, description="share of the batch that is like no mixture of calibration rows"
+    )
+    correction: float | None = Field(
+        description="what the true classes of the rows it resembles add to the estimated accuracy"
+    )
+    correction_error: float | None = Field(description="standard error of the correction")
+
+    def moved(self, min_effect: float) -> bool:
+        """Say whether the batch differs from normal rows beyond chance and a smallest effect."""
+        if self.distance is None or self.by_chance is None:
+            return False
+        return self.distance >= max(min_effect, self.by_chance)
+
+
+class AccuracyBounds(ReportModel):
+    """Accuracy of all rows read, whatever the rows are that nothing is known of.
+
+    Rows unlike any calibration row, and rejected ones, may all be wrong or all be right.
+    """
+
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+    difference_low: float = Field(ge=-1, le=1, description="of the difference to the reference")
+    difference_high: float = Field(ge=-1, le=1)
+    unknown: float = Field(ge=0, le=1, description="share of the rows that may be anything")
+
+
 class EstimatedAccuracy(ReportModel):
     """Accuracy estimated from scores, without labels, by the detector's accuracy estimator."""
 
@@ -47,6 +106,7 @@ class EstimatedAccuracy(ReportModel):
     reference: EstimatedShare
     difference: Estimate
     p_value: float = Field(ge=0, le=1, description="one-sided: accuracy has not fallen")
+    bounds: AccuracyBounds
     decides: bool = Field(
         description="whether the verdict uses it, as it does where harm is not judged by labels"
     )

@@ -19,6 +19,8 @@ class ScoreColumn(StrEnum):
     ENTROPY = "entropy"
     SCORE = "adversarial_score"
     FLAGGED = "flagged"
+    NOVELTY = "novelty"
+    NOVEL = "novel"
     CORRECTED_PREDICTION = "corrected_prediction"
     OUTCOME = "outcome"
     RECONSTRUCTION_PREDICTION = "reconstruction_prediction"
@@ -59,6 +61,8 @@ _TYPES: dict[str, pa.DataType] = {
     ScoreColumn.ENTROPY: pa.float64(),
     ScoreColumn.SCORE: pa.float64(),
     ScoreColumn.FLAGGED: pa.bool_(),
+    ScoreColumn.NOVELTY: pa.float32(),
+    ScoreColumn.NOVEL: pa.bool_(),
     ScoreColumn.RECONSTRUCTION_CONFIDENCE: pa.float32(),
     ScoreColumn.PROBABILITY_CORRECT: pa.float64(),
     ScoreColumn.RECONSTRUCTION_PROBABILITY_CORRECT: pa.float64(),

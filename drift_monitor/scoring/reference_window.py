@@ -35,6 +35,8 @@ class ReferenceWindow:
         Scores in the bundle's own window, in nats.
     accuracy_estimator : AccuracyEstimator, optional
         The bundle's, if it has one.
+    novel_held_out : pair of int, optional
+        Novel rows among the held-out normal rows of the bundle's index of novelty, and all of them.
     intervals : tuple of str
         Intervals that make up the window, latest last; none if it is the detector's own.
     note : str, optional
@@ -44,6 +46,7 @@ class ReferenceWindow:
     table: pa.Table
     own_score: NDArray[np.float64]
     accuracy_estimator: AccuracyEstimator | None = None
+    novel_held_out: tuple[int, int] | None = None
     intervals: tuple[str, ...] = ()
     note: str | None = None
 
@@ -62,8 +65,10 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
     own = bundle.reference()
     own_score = own[ScoreColumn.SCORE].to_numpy()
     accuracy_estimator = bundle.accuracy_estimator()
+    index = bundle.novelty()
+    held_out = None if index is None else (index.n_novel, index.n_held_out)
     if monitor.reference.kind == "fixed":
-        return ReferenceWindow(_checked(own, bundle), own_score, accuracy_estimator)
+        return ReferenceWindow(_checked(own, bundle), own_score, accuracy_estimator, held_out)
     names = trailing_intervals(monitor, bundle.fingerprint, interval.id)
     wanted = monitor.reference.intervals
     if len(names) < wanted:
@@ -71,6 +76,7 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
             _checked(own, bundle),
             own_score,
             accuracy_estimator,
+            held_out,
             note=f"the detector's own, because only {len(names)} of {wanted} intervals before "
             "this one are committed, scored by this detector and not harmful",
         )
@@ -80,6 +86,7 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
         without_columns(table, IDENTITY),
         own_score,
         accuracy_estimator,
+        held_out,
         intervals=tuple(names),
     )
 

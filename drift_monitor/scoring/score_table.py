@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from adversarial.support.novelty import Described
 from drift_monitor.batches.batch import Batch, Chunk, Rejected
 from drift_monitor.batches.class_labels import class_indices
 from drift_monitor.config import DataConfig
@@ -21,6 +22,7 @@ from drift_monitor.results.score_columns import (
     segment_column,
 )
 from drift_monitor.scoring.input_summary import InputSummary
+from drift_monitor.scoring.row_sample import RowSample
 
 if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector
@@ -57,12 +59,17 @@ class BatchScores:
         Rows that could not be scored.
     examples : list of ScoredExample
         The rows with the highest scores, at most as many as asked for, as a heap.
+    inputs : InputSummary, optional
+        What the inputs are, where the detector keeps those of its reference.
+    sample : RowSample
+        Rows with what describes them, where the detector has an index of novelty.
     """
 
     n_scored: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     examples: list[ScoredExample] = field(default_factory=list)
     inputs: InputSummary | None = None
+    sample: RowSample = field(default_factory=RowSample)
 
 
 def score_batch(
@@ -79,7 +86,9 @@ def score_batch(
     """
     for chunk in batch.chunks(batch_size):
         scores.rejected += chunk.rejected
-        table = score_chunk(detector, chunk, batch.data)
+        table, described = _score(detector, chunk, batch.data)
+        if described is not None:
+            scores.sample.add(scores.n_scored, table, described)
         if scores.inputs:
             scores.inputs.add(chunk)
         for row, score in enumerate(table[ScoreColumn.SCORE].to_numpy() if n_examples else ()):
@@ -104,6 +113,13 @@ def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig)
     prediction, the label, the prediction on the clean twin and the segments. Row ids are text,
     timestamps UTC. Classes are given by name. `prediction` is the classifier's own, computed here.
     """
+    return _score(detector, chunk, data)[0]
+
+
+def _score(
+    detector: "AdversarialDetector", chunk: Chunk, data: DataConfig
+) -> tuple[pa.Table, Described | None]:
+    """Return the score table, and what describes the rows if the detector has a novelty index."""
     result = detector.predict(chunk.x)
     names = pa.array(detector.class_names, pa.string())
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
@@ -117,6 +133,13 @@ def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig)
         columns[ScoreColumn.TIMESTAMP] = chunk.columns[data.timestamp].cast(utc, safe=False)
     scored = result.to_table(detector.class_names)
     columns |= dict(zip(scored.column_names, scored.columns, strict=True))
+    index, described = detector.calibration.novelty, None
+    if index is not None:
+        rows = index.description(chunk.x, result.features)
+        novelty = index.novelty(rows)
+        columns[ScoreColumn.NOVELTY] = pa.array(novelty)
+        columns[ScoreColumn.NOVEL] = pa.array(novelty > 1)
+        described = index.principal(rows)
     for name, source in (
         (ScoreColumn.LOGGED_PREDICTION, data.prediction),
         (ScoreColumn.LABEL, data.label),
@@ -131,7 +154,7 @@ def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig)
         columns[name] = names.take(pa.array(classes, mask=classes < 0))
     for segment in data.segments:
         columns[segment_column(segment)] = chunk.columns[segment]
-    return make_score_table(columns)
+    return make_score_table(columns), described
 
 
 def rejected_table(rejected: list[Rejected]) -> pa.Table:

@@ -45,6 +45,9 @@ class ScoredRows:
         Whether these three are finite numbers.
     flagged : (n,) bool
         S(x) > t.
+    novel : (n,) bool, optional
+        Whether a row lies farther from all calibration rows than normal rows do; None where the
+        detector has no index of novelty.
     prediction, reconstruction : (n,) int64
         Classes of M(x) and of M(AE(x)).
     logged, label, clean : (n,) int64
@@ -60,6 +63,7 @@ class ScoredRows:
     entropy: NDArray[np.float64]
     finite: NDArray[np.bool_]
     flagged: NDArray[np.bool_]
+    novel: NDArray[np.bool_] | None
     prediction: Classes
     reconstruction: Classes
     logged: Classes
@@ -97,6 +101,11 @@ class ScoredRows:
             entropy=entropy,
             finite=np.isfinite(score) & np.isfinite(confidence) & np.isfinite(entropy),
             flagged=np.asarray(table[ScoreColumn.FLAGGED]),
+            novel=(
+                np.asarray(table[ScoreColumn.NOVEL])
+                if ScoreColumn.NOVEL in table.column_names
+                else None
+            ),
             prediction=classes(ScoreColumn.PREDICTION),
             reconstruction=classes(ScoreColumn.RECONSTRUCTION_PREDICTION),
             logged=classes(ScoreColumn.LOGGED_PREDICTION),

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from drift_monitor import __version__
+from drift_monitor.analysis.accuracy import Unlabelled
 from drift_monitor.analysis.findings import analyse
 from drift_monitor.analysis.harm import outcome_words
 from drift_monitor.analysis.input_tests import adjust_inputs
+from drift_monitor.analysis.support import novel_excess, with_novel_rows
 from drift_monitor.results.report import (
     Counts,
     DetectorInfo,
@@ -29,7 +31,7 @@ from drift_monitor.scoring.examples import join_scores
 from drift_monitor.scoring.scored_rows import Classes, ScoredRows
 from drift_monitor.verdict.health import health
 from drift_monitor.verdict.next_action import next_action
-from drift_monitor.verdict.rules import decide
+from drift_monitor.verdict.rules import Evidence, decide
 from drift_monitor.verdict.scored_interval import ScoredInterval
 
 SCORE_QUANTILES = np.linspace(0, 1, 501)
@@ -55,19 +57,31 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
     reference = ScoredRows.of(
         with_estimates(window.table, accuracy_estimator), manifest.class_names, segments
     )
-    findings = analyse(current, reference, manifest.class_names, monitor.policy, accuracy_estimator)
+    support = scoring.support and with_novel_rows(
+        scoring.support, current, window.novel_held_out, monitor.policy.alpha
+    )
+    rejected = scored.rejected.total()
+    findings = analyse(
+        current,
+        reference,
+        manifest.class_names,
+        monitor.policy,
+        accuracy_estimator,
+        Unlabelled(support, novel_excess(support), rejected / max(1, scoring.n_read)),
+    )
     scores = with_corrections(scores, findings.corrected, manifest.class_names)
     scores = with_column(scores, ScoreColumn.OUTCOME, outcome_words(findings.outcome))
     counts = Counts(
         read=scoring.n_read,
         scored=len(current),
-        rejected=scored.rejected.total(),
+        rejected=rejected,
         flagged=int(np.count_nonzero(current.flagged)),
         labelled=int(np.count_nonzero(current.label >= 0)),
         non_finite=int(np.count_nonzero(~current.finite)),
     )
     inputs = scoring.inputs and adjust_inputs(scoring.inputs, monitor.policy)
-    decision = decide(counts, findings.harm, findings.accuracy, findings.tests, monitor.policy)
+    evidence = Evidence(counts, findings.harm, findings.accuracy, findings.tests, inputs, support)
+    decision = decide(evidence, monitor.policy)
     action, commands = next_action(
         decision.verdict, counts, findings.harm, findings.accuracy, monitor, interval
     )
@@ -111,6 +125,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         harm=findings.harm,
         accuracy=findings.accuracy,
         tests=findings.tests,
+        support=support,
         inputs=inputs,
         score_quantiles=[
             ScoreQuantile(probability=p, score=score)

@@ -1,11 +1,20 @@
 """The verdict: the first rule that holds, and the reason in words."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from drift_monitor.analysis.support import novel_excess
 from drift_monitor.config import Policy
 from drift_monitor.formatting import fixed, p_text, percent, points
 from drift_monitor.results.report import Counts, VerdictName
-from drift_monitor.results.report_findings import Accuracy, EstimatedAccuracy, Harm, TwoSampleTest
+from drift_monitor.results.report_findings import (
+    Accuracy,
+    EstimatedAccuracy,
+    Harm,
+    InputFindings,
+    Support,
+    TwoSampleTest,
+)
 
 
 class Decision(NamedTuple):
@@ -17,9 +26,18 @@ class Decision(NamedTuple):
     p_value: float | None
 
 
-def decide(
-    counts: Counts, harm: Harm, accuracy: Accuracy, tests: list[TwoSampleTest], policy: Policy
-) -> Decision:
+class Evidence(NamedTuple):
+    """What a verdict rests on, as in `report.json`."""
+
+    counts: Counts
+    harm: Harm
+    accuracy: Accuracy
+    tests: list[TwoSampleTest]
+    inputs: InputFindings | None = None
+    support: Support | None = None
+
+
+def decide(evidence: Evidence, policy: Policy) -> Decision:
     """Return the verdict.
 
     Rules, in order; the first that holds gives the verdict:
@@ -28,59 +46,105 @@ def decide(
        row that can be judged.
     2. `harmful_drift`: the harm rate exceeds the reference's by at least `harm_margin`, and the
        interval of the difference lies above zero. D has no say: an attack on 2 % of the rows moves
-       it by at most 0.02. Without labels, also where the estimated accuracy is below the
-       reference's by at least `harm_margin`, and the interval of the difference lies below zero.
-    3. `harmless_drift`: a test is significant after adjustment, with an effect of at least
-       `min_effect`.
-    4. `statistical_only`: a test is significant, but no significant effect reaches `min_effect`.
-    5. `no_drift`.
+       it by at most 0.02. Without labels, also where even the upper bound of the accuracy lies
+       below the reference's by at least `harm_margin`.
+    3. `drift_harm_unknown`: something moved, and harm beyond `harm_margin` is not excluded: neither
+       by labels nor by the lower bound of the accuracy. Moved are scores, outputs, inputs or their
+       joint distribution, beyond chance and `min_effect`; or the share of novel or of rejected rows
+       rose by `harm_margin`.
+    4. `harmless_drift`: something moved.
+    5. `statistical_only`: a test is significant, but nothing moved by as much as matters.
+    6. `no_drift`.
     """
+    counts, harm, accuracy, tests = evidence[:4]
     if missing := _missing(counts, harm, policy):
         return Decision("insufficient_data", *missing, None)
-    p_value = _smallest_p(harm, accuracy, tests)
+    p_value = _smallest_p(harm, accuracy, tests, evidence.inputs)
     estimated = accuracy.estimated if accuracy.estimated and accuracy.estimated.decides else None
     texts = [_harm_text(harm), *([_accuracy_text(estimated, harm)] if estimated else [])]
     both = " ".join(texts)
     if harm.difference and _is_beyond(harm.difference.estimate, harm.difference.low, policy):
-        return Decision(
-            "harmful_drift",
-            "harm rate above the reference's, beyond its interval and the margin",
-            both,
-            p_value,
-        )
-    if estimated and _is_beyond(-estimated.difference.estimate, -estimated.difference.high, policy):
-        return Decision(
-            "harmful_drift",
-            "estimated accuracy below the reference's, beyond its interval and the margin",
-            " ".join(reversed(texts)),
-            p_value,
-        )
+        rule = "harm rate above the reference's, beyond its interval and the margin"
+        return Decision("harmful_drift", rule, both, p_value)
+    if estimated and _accuracy_fell(estimated, evidence.support, policy):
+        rule = "accuracy below the reference's, beyond its bounds and the margin"
+        return Decision("harmful_drift", rule, " ".join(reversed(texts)), p_value)
+    return Decision(*_without_harm_shown(evidence, estimated, both, policy), p_value)
+
+
+def _without_harm_shown(
+    evidence: Evidence, estimated: EstimatedAccuracy | None, both: str, policy: Policy
+) -> tuple[VerdictName, str, str]:
+    """Return verdict, rule and reason where harm is not shown; `both` says what is known of it."""
+    if moved := _moved(evidence, policy):
+        what = " ".join([*moved, both])
+        if not _harm_is_excluded(evidence.harm, estimated, policy):
+            rule = "something moved, and harm beyond the margin is not excluded"
+            return "drift_harm_unknown", rule, what
+        rule = "something moved by the minimum effect or more; harm beyond the margin is excluded"
+        return "harmless_drift", rule, what
     significant = [
         test
-        for test in tests
+        for test in [*evidence.tests, *(evidence.inputs.tests if evidence.inputs else ())]
         if test.p_value_adjusted is not None and test.p_value_adjusted < policy.alpha
     ]
-    if drifted := [test for test in significant if test.drift_detected]:
-        return Decision(
-            "harmless_drift",
-            "a test is significant with the minimum effect or more; harm not above",
-            f"{_test_text(drifted)} {both}",
-            p_value,
-        )
     if significant:
-        return Decision(
-            "statistical_only",
-            "a test is significant, its effect below the minimum; harm not above",
-            f"{_test_text(significant)} That is below the minimum effect of "
-            f"{policy.min_effect:g}. {both}",
-            p_value,
+        rule = "a test is significant, its effect below the minimum; no harm shown"
+        below = f"That is below the minimum effect of {policy.min_effect:g}."
+        return "statistical_only", rule, f"{_test_text(significant)} {below} {both}"
+    rule = "no test is significant; no harm shown"
+    return "no_drift", rule, f"No test finds a difference from the reference. {both}"
+
+
+def _moved(evidence: Evidence, policy: Policy) -> list[str]:
+    """Return a sentence for each thing that moved beyond chance by as much as matters."""
+    counts, support, inputs = evidence.counts, evidence.support, evidence.inputs
+    sentences = []
+    if drifted := [test for test in evidence.tests if test.drift_detected]:
+        sentences.append(_test_text(drifted))
+    if inputs and inputs.moved:
+        first = inputs.moved[0]
+        others = len(inputs.moved) - 1
+        more = f", and {others} more inputs moved" if others else ""
+        sentences.append(
+            f"Of the inputs {first.name} moved most ({' and '.join(first.moved_by)}){more}."
         )
-    return Decision(
-        "no_drift",
-        "no test is significant; harm not above",
-        f"No test finds a difference from the reference. {both}",
-        p_value,
-    )
+    if (
+        not sentences
+        and support
+        and support.distance is not None
+        and support.moved(policy.min_effect)
+    ):
+        sentences.append(
+            f"Inputs and outputs hang together in another way (D = {fixed(support.distance)} for a "
+            "learner that tells the batch from normal rows)."
+        )
+    if (excess := novel_excess(support)) >= policy.harm_margin and support and support.novel:
+        sentences.append(
+            f"{percent(support.novel.rate)} of the rows are like none that the detector was "
+            f"calibrated on, {points(excess)} points more than of normal rows."
+        )
+    if counts.rejected and counts.rejected >= policy.harm_margin * counts.read:
+        sentences.append(f"{counts.rejected:,} of {counts.read:,} rows could not be scored.")
+    return sentences
+
+
+def _harm_is_excluded(harm: Harm, estimated: EstimatedAccuracy | None, policy: Policy) -> bool:
+    """Say whether labels, or the lower bound of the accuracy, exclude harm beyond the margin."""
+    if harm.by != "detector":
+        return harm.difference is not None and harm.difference.high <= policy.harm_margin
+    return estimated is not None and estimated.bounds.difference_low >= -policy.harm_margin
+
+
+def _accuracy_fell(estimated: EstimatedAccuracy, support: Support | None, policy: Policy) -> bool:
+    """Say whether accuracy is below the reference's beyond the margin, whatever is not known.
+
+    A detector that keeps no calibration rows can say nothing of support; its estimate counts for
+    what it is.
+    """
+    if support is not None and support.unexplained is not None:
+        return _reaches(-estimated.bounds.difference_high, policy.harm_margin)
+    return _is_beyond(-estimated.difference.estimate, -estimated.difference.high, policy)
 
 
 def _missing(counts: Counts, harm: Harm, policy: Policy) -> tuple[str, str] | None:
@@ -111,13 +175,19 @@ def _missing(counts: Counts, harm: Harm, policy: Policy) -> tuple[str, str] | No
     return None
 
 
-def _smallest_p(harm: Harm, accuracy: Accuracy, tests: list[TwoSampleTest]) -> float | None:
+def _smallest_p(
+    harm: Harm,
+    accuracy: Accuracy,
+    tests: Sequence[TwoSampleTest],
+    inputs: InputFindings | None,
+) -> float | None:
     """Return the smallest p, after Bonferroni for the two halves of α and the rules on harm."""
     rules = [harm.p_value]
     if accuracy.estimated and accuracy.estimated.decides:
         rules.append(accuracy.estimated.p_value)
     adjusted = [min(1.0, 2 * len(rules) * p) for p in rules if p is not None]
-    adjusted += [test.p_value_adjusted for test in tests if test.p_value_adjusted is not None]
+    every = [*tests, *(inputs.tests if inputs else ())]
+    adjusted += [test.p_value_adjusted for test in every if test.p_value_adjusted is not None]
     return min(adjusted, default=None)
 
 
@@ -138,12 +208,17 @@ def _harm_text(harm: Harm) -> str:
 
 
 def _accuracy_text(estimated: EstimatedAccuracy, harm: Harm) -> str:
-    difference = estimated.difference
-    return (
+    difference, bounds = estimated.difference, estimated.bounds
+    text = (
         f"Estimated accuracy {percent(estimated.current.estimate)} against "
-        f"{percent(estimated.reference.estimate)} ({points(difference.estimate)} points, "
-        f"{points(difference.low)} to {points(difference.high)}): "
-        f"{_conclusion(-difference.estimate, -difference.high, harm.margin, 'below')}."
+        f"{percent(estimated.reference.estimate)} ({points(difference.estimate)} points"
+    )
+    if bounds.unknown >= 1:
+        return f"{text}), which nothing supports: of all of its rows nothing is known."
+    return (
+        f"{text}, {points(bounds.difference_low)} to {points(bounds.difference_high)} whatever the "
+        f"{percent(bounds.unknown)} of rows are of which nothing is known): "
+        f"{_conclusion(-difference.estimate, -bounds.difference_high, harm.margin, 'below')}."
     )
 
 
@@ -160,7 +235,7 @@ def _reaches(difference: float, margin: float) -> bool:
     return difference >= margin - 1e-12  # 60/1000 − 50/1000 is 0.00999…
 
 
-def _test_text(tests: list[TwoSampleTest]) -> str:
+def _test_text(tests: Sequence[TwoSampleTest]) -> str:
     """Say which test moved most; tests on the score come before others."""
     on_score = [test for test in tests if test.name.startswith("score")]
     test = max(on_score or tests, key=lambda test: test.effect or 0)

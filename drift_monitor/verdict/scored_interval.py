@@ -12,7 +12,7 @@ from drift_monitor.config import Monitor
 from drift_monitor.intervals import Interval
 from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.report import Report
-from drift_monitor.results.report_findings import InputFindings, RenderedExample
+from drift_monitor.results.report_findings import InputFindings, RenderedExample, Support
 from drift_monitor.scoring.reference_window import ReferenceWindow
 
 
@@ -31,6 +31,8 @@ class Scoring(BaseModel):
         The rows with the highest scores.
     inputs : InputFindings, optional
         Which inputs moved; not in reports of older versions.
+    support : Support, optional
+        How far its rows are like the detector's calibration rows; not in reports of older versions.
     labels : list of DataFile
         Files of labels that arrived later.
     seconds : float, optional
@@ -44,6 +46,7 @@ class Scoring(BaseModel):
     n_read: int
     rendered: list[RenderedExample]
     inputs: InputFindings | None = None
+    support: Support | None = None
     labels: list[DataFile] = []
     seconds: float | None = None
 
@@ -56,6 +59,7 @@ class Scoring(BaseModel):
             n_read=report.counts.read,
             rendered=list(report.examples),
             inputs=report.inputs,
+            support=report.support,
             labels=report.labels,
         )
 

@@ -54,7 +54,7 @@ def test_the_interval_holds_the_accuracy_that_is_realised_as_often_as_it_says(al
     for _ in range(800):
         p = rng.beta(6, 2, 300)
         right = (rng.random(300) < p).mean()
-        share = estimated_accuracy(p, p, Exact(), alpha).current
+        share = estimated_accuracy(p, p, Exact(), alpha=alpha).current
         inside += share.low <= right <= share.high
     assert abs(inside / 800 - (1 - alpha)) < 3.3 * math.sqrt(alpha * (1 - alpha) / 800) + 0.01
 

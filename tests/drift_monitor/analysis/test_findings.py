@@ -11,7 +11,7 @@ from drift_monitor.analysis.harm import HARMFUL, HARMLESS, LEFT_OUT
 from drift_monitor.config import Policy
 from drift_monitor.errors import ConfigError
 from drift_monitor.results.report import Counts
-from drift_monitor.verdict.rules import decide
+from drift_monitor.verdict.rules import Evidence, decide
 from tests.support.analysis.score_tables import (
     LABELLED,
     UNLABELLED,
@@ -199,7 +199,9 @@ def test_batches_drawn_like_the_reference_are_seldom_called_drift(harm_by: str) 
         reference, current = population(1000, 2 * seed), population(600, 2 * seed + 1)
         findings = compare(current, reference, harm_by=harm_by)
         significant += any((test.p_value_adjusted or 1) < 0.05 for test in findings.tests)
-        decided = decide(counts(600), findings.harm, findings.accuracy, findings.tests, policy)
+        decided = decide(
+            Evidence(counts(600), findings.harm, findings.accuracy, findings.tests), policy
+        )
         verdicts.append(decided.verdict)
     # Two of forty are expected at most; eight would come by chance once in a thousand times.
     assert significant < 8
@@ -213,5 +215,7 @@ def test_harm_without_a_visible_move_of_the_scores_is_found() -> None:
     current, reference = scores(prediction, label=label), scores(label, label=label)
     findings = compare(current, reference)
     assert not findings.tests[0].drift_detected
-    decided = decide(counts(5000), findings.harm, findings.accuracy, findings.tests, Policy())
+    decided = decide(
+        Evidence(counts(5000), findings.harm, findings.accuracy, findings.tests), Policy()
+    )
     assert decided.verdict == "harmful_drift"

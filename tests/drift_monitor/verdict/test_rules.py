@@ -6,9 +6,9 @@ import pytest
 
 from drift_monitor.config import Policy
 from drift_monitor.results.report import Counts
-from drift_monitor.results.report_findings import Accuracy, Harm, TwoSampleTest
-from drift_monitor.verdict.rules import Decision, decide
-from tests.support.analysis.verdicts import POLICY, accuracy, counts, harm, ks
+from drift_monitor.results.report_findings import Accuracy, Harm, Support, TwoSampleTest
+from drift_monitor.verdict.rules import Decision, Evidence, decide
+from tests.support.analysis.verdicts import POLICY, accuracy, counts, harm, ks, support
 
 NOTHING = ks(0.02, 0.9)
 SMALL = ks(0.05, 1e-6)
@@ -52,20 +52,35 @@ CASES: dict[str, tuple[Counts, Harm, list[TwoSampleTest], str, str]] = {
         "harmless_drift",
         "or more",
     ),
-    "harm fell": (counts(), harm(-0.04, -0.05), [LARGE], "harmless_drift", "not above"),
+    "harm fell": (counts(), harm(-0.04, -0.05), [LARGE], "harmless_drift", "is excluded"),
     "harm, tests silent": (counts(), HARMED, [NOTHING], "harmful_drift", "beyond its interval"),
     "harm, no tests": (counts(), HARMED, [], "harmful_drift", "beyond its interval"),
     "harm and drift": (counts(), HARMED, [LARGE], "harmful_drift", "beyond its interval"),
     "harm at the margin": (counts(), harm(0.01, 0.001), [], "harmful_drift", "and the margin"),
-    "harm within the margin": (counts(), harm(0.009, 0.005), [NOTHING], "no_drift", "not above"),
+    "harm within the margin": (counts(), harm(0.009, 0.005), [NOTHING], "no_drift", "no harm"),
     "harm within its interval": (
         counts(),
         harm(0.05, -0.001),
         [LARGE],
-        "harmless_drift",
-        "minimum effect",
+        "drift_harm_unknown",
+        "not excluded",
     ),
-    "the interval begins at zero": (counts(), harm(0.05, 0.0), [NOTHING], "no_drift", "not above"),
+    "the interval begins at zero": (counts(), harm(0.05, 0.0), [NOTHING], "no_drift", "no harm"),
+    "more harm than is excluded": (
+        counts(),
+        harm(0.0, -0.011),
+        [LARGE],
+        "drift_harm_unknown",
+        "not excluded",
+    ),
+    "a share is rejected": (
+        counts(1000, 20),
+        harm(0.0, -0.02),
+        [NOTHING],
+        "drift_harm_unknown",
+        "not excluded",
+    ),
+    "few are rejected": (counts(1000, 5), harm(0.0, -0.02), [NOTHING], "no_drift", "no test"),
     "few rows": (counts(99), HARMED, [LARGE], "insufficient_data", "min_rows"),
     "just enough rows": (counts(100), HARMED, [LARGE], "harmful_drift", "margin"),
     "no rows": (counts(0, 10), HARMED, [], "insufficient_data", "max_rejected"),
@@ -99,7 +114,7 @@ CASES: dict[str, tuple[Counts, Harm, list[TwoSampleTest], str, str]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_first_rule_that_holds_gives_the_verdict(case: str) -> None:
     found_counts, found_harm, tests, verdict, rule = CASES[case]
-    decided = decide(found_counts, found_harm, accuracy(), tests, POLICY)
+    decided = decide(Evidence(found_counts, found_harm, accuracy(), tests), POLICY)
     assert decided.verdict == verdict
     assert rule in decided.rule
     assert decided.reason
@@ -108,7 +123,7 @@ def test_the_first_rule_that_holds_gives_the_verdict(case: str) -> None:
 @pytest.mark.parametrize(
     ("estimated", "verdict", "words"),
     [
-        (accuracy(0.07, 0.03), "harmful_drift", "83.0% against 90.0% (−7.0 points, −11.0 to −3.0)"),
+        (accuracy(0.07, 0.03), "harmful_drift", "83.0% against 90.0% (−7.0 points, −11.0 to −3.0"),
         (accuracy(0.01, 0.001), "harmful_drift", "below the reference by more than the 1-point"),
         (accuracy(0.009, 0.005), "no_drift", "within the 1-point margin"),
         (accuracy(0.07, -0.001), "no_drift", "not distinguishable from none"),
@@ -119,15 +134,44 @@ def test_the_first_rule_that_holds_gives_the_verdict(case: str) -> None:
 def test_estimated_accuracy_that_falls_is_harm_where_no_labels_decide(
     estimated: Accuracy, verdict: str, words: str
 ) -> None:
-    decided = decide(counts(), harm(), estimated, [NOTHING], POLICY)
+    decided = decide(Evidence(counts(), harm(), estimated, [NOTHING]), POLICY)
     assert decided.verdict == verdict
     assert words in decided.reason
-    assert ("estimated accuracy" in decided.rule) == (verdict == "harmful_drift")
+    assert ("accuracy below" in decided.rule) == (verdict == "harmful_drift")
+
+
+@pytest.mark.parametrize(
+    ("estimated", "known", "tests", "verdict"),
+    [
+        # moved: comfort takes a lower bound
+        (accuracy(0.0, bounds=(-0.008, 0.008)), support(), [LARGE], "harmless_drift"),
+        (accuracy(0.0, bounds=(-0.012, 0.008)), support(), [LARGE], "drift_harm_unknown"),
+        (accuracy(), None, [LARGE], "drift_harm_unknown"),  # no estimate: nothing is known
+        # harm is shown by the upper bound, not by the interval
+        (accuracy(0.3, 0.2, bounds=(-0.9, 0.02)), support(), [LARGE], "drift_harm_unknown"),
+        (accuracy(0.3, 0.2, bounds=(-0.5, -0.1)), support(), [LARGE], "harmful_drift"),
+        # an older detector knows nothing of support: its estimate may show harm, and not comfort
+        (accuracy(0.3, 0.2, bounds=(-0.9, 0.1)), None, [LARGE], "harmful_drift"),
+        (accuracy(0.0, bounds=(-0.9, 0.1)), None, [LARGE], "drift_harm_unknown"),
+        # rows like no calibration row, with silent tests
+        (accuracy(0.0, bounds=(-0.2, 0.1)), support(novel=0.1), [NOTHING], "drift_harm_unknown"),
+        (accuracy(0.0, bounds=(-0.02, 0.1)), support(novel=0.015), [NOTHING], "no_drift"),
+        # columns that hang together otherwise, each like the reference's
+        (accuracy(0.0, bounds=(-0.2, 0.1)), support(distance=0.2), [NOTHING], "drift_harm_unknown"),
+        (accuracy(0.0, bounds=(-0.02, 0.02)), support(distance=0.09), [NOTHING], "no_drift"),
+    ],
+)
+def test_no_word_of_comfort_without_a_bound(
+    estimated: Accuracy, known: Support | None, tests: list[TwoSampleTest], verdict: str
+) -> None:
+    judged_by = harm(by="detector")
+    decided = decide(Evidence(counts(), judged_by, estimated, tests, None, known), POLICY)
+    assert decided.verdict == verdict, decided.reason
 
 
 @pytest.mark.parametrize(("non_finite", "verdict"), [(10, "no_drift"), (11, "insufficient_data")])
 def test_too_many_rows_without_a_finite_score_are_no_data(non_finite: int, verdict: str) -> None:
-    decided = decide(counts(non_finite=non_finite), harm(), accuracy(), [NOTHING], POLICY)
+    decided = decide(Evidence(counts(non_finite=non_finite), harm(), accuracy(), [NOTHING]), POLICY)
     assert decided.verdict == verdict
 
 
@@ -144,7 +188,7 @@ def test_too_many_rows_without_a_finite_score_are_no_data(non_finite: int, verdi
 def test_the_p_value_of_an_interval_is_the_smallest_adjusted_for_its_number(
     evidence: Harm, estimated: Accuracy, tests: list[TwoSampleTest], p_value: float | None
 ) -> None:
-    found = decide(counts(), evidence, estimated, tests, POLICY).p_value
+    found = decide(Evidence(counts(), evidence, estimated, tests), POLICY).p_value
     assert found == (None if p_value is None else pytest.approx(p_value))
 
 
@@ -152,9 +196,10 @@ def test_the_p_value_of_an_interval_is_the_smallest_adjusted_for_its_number(
     ("policy", "verdict"),
     [
         ({}, "harmful_drift"),
-        ({"harm_margin": 0.03}, "harmless_drift"),
-        ({"harm_margin": 0.03, "min_effect": 0.5}, "statistical_only"),
-        ({"harm_margin": 0.03, "min_effect": 0.5, "alpha": 1e-90}, "no_drift"),
+        ({"harm_margin": 0.03}, "drift_harm_unknown"),
+        ({"harm_margin": 0.04}, "harmless_drift"),
+        ({"harm_margin": 0.04, "min_effect": 0.5}, "statistical_only"),
+        ({"harm_margin": 0.04, "min_effect": 0.5, "alpha": 1e-90}, "no_drift"),
         ({"min_rows": 2000}, "insufficient_data"),
     ],
 )
@@ -162,7 +207,7 @@ def test_the_policy_moves_every_limit(policy: dict[str, Any], verdict: str) -> N
     changed = Policy(**policy)
     test = ks(0.4, 1e-80, policy=changed)
     evidence = harm(0.02, 0.004, margin=changed.harm_margin)
-    assert decide(counts(), evidence, accuracy(), [test], changed).verdict == verdict
+    assert decide(Evidence(counts(), evidence, accuracy(), [test]), changed).verdict == verdict
 
 
 def reason(
@@ -170,7 +215,9 @@ def reason(
     evidence: Harm | None = None,
     tests: tuple[TwoSampleTest, ...] = (),
 ) -> Decision:
-    return decide(found_counts or counts(), evidence or harm(), accuracy(), list(tests), POLICY)
+    return decide(
+        Evidence(found_counts or counts(), evidence or harm(), accuracy(), list(tests)), POLICY
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 from drift_monitor.config import Policy
 from drift_monitor.results.report import Counts
-from drift_monitor.results.report_findings import Accuracy, Harm, TwoSampleTest
+from drift_monitor.results.report_findings import Accuracy, Harm, Support, TwoSampleTest
 from drift_monitor.stats.estimates import Estimate, Rate
 
 POLICY = Policy(alpha=0.05, min_effect=0.1, harm_margin=0.01, min_rows=100, max_rejected=0.1)
@@ -41,8 +41,17 @@ def harm(estimate: float = 0.0, low: float = -0.01, **fields: Any) -> Harm:
     return Harm.model_validate(found | fields)
 
 
-def accuracy(drop: float | None = None, low: float = 0.0, *, decides: bool = True) -> Accuracy:
-    """Return an estimated accuracy that lies `drop`, at least `low`, below 90 %; or none."""
+def accuracy(
+    drop: float | None = None,
+    low: float = 0.0,
+    *,
+    bounds: tuple[float, float] | None = None,
+    decides: bool = True,
+) -> Accuracy:
+    """Return an estimated accuracy that lies `drop`, at least `low`, below 90 %; or none.
+
+    `bounds` are those of its difference to the reference; those of its interval when not given.
+    """
     estimated = None
     if drop is not None:
         share = {"low": 0.0, "high": 1.0, "n": 1000}
@@ -50,12 +59,35 @@ def accuracy(drop: float | None = None, low: float = 0.0, *, decides: bool = Tru
             "current": share | {"estimate": 0.9 - drop},
             "reference": share | {"estimate": 0.9},
             "difference": {"estimate": -drop, "low": low - 2 * drop, "high": -low},
+            "bounds": {
+                "low": 0.0,
+                "high": 1.0,
+                "difference_low": (bounds or (low - 2 * drop, -low))[0],
+                "difference_high": (bounds or (low - 2 * drop, -low))[1],
+                "unknown": 0.0,
+            },
             "p_value": 0.1,
             "decides": decides,
         }
     nothing = {"current": None, "reference": None, "difference": None}
     return Accuracy.model_validate(
         {"realised": nothing, "estimated": estimated, "estimated_missing": None}
+    )
+
+
+def support(novel: float = 0.01, distance: float = 0.01, unexplained: float = 0.0) -> Support:
+    """Return what is known of 1,000 rows, this share of which are novel."""
+    return Support(
+        missing=None,
+        novel=rate(novel),
+        novel_reference=rate(0.01),
+        distance=distance,
+        by_chance=0.05,
+        explanation="normal",
+        resembles=[],
+        unexplained=unexplained,
+        correction=0.0,
+        correction_error=0.001,
     )
 
 

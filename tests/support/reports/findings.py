@@ -11,6 +11,7 @@ from PIL import Image
 from drift_monitor.results.report import VerdictInfo, VerdictName
 from drift_monitor.results.report_findings import (
     Accuracy,
+    AccuracyBounds,
     ClassProbability,
     Correction,
     CorrectionGain,
@@ -115,6 +116,13 @@ def make_accuracy(
             reference=EstimatedShare(estimate=0.913, low=0.905, high=0.92, n=REFERENCE_ROWS),
             difference=Estimate(estimate=-fall, low=-fall - 0.02, high=-fall + 0.018),
             p_value=0.0003 if fall > 0.03 else 0.4,
+            bounds=AccuracyBounds(
+                low=0.913 - fall - 0.03,
+                high=min(1.0, 0.913 - fall + 0.03),
+                difference_low=-fall - 0.03,
+                difference_high=-fall + 0.03,
+                unknown=0.01,
+            ),
             decides=not case.labels,
         )
     missing = (

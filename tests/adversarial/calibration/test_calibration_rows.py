@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from adversarial import AdversarialDetector, InputSpec
 from adversarial.attacks import FGSM
 from adversarial.bundle.accuracy_estimator import ATTACKS
-from adversarial.corruptions import CORRUPTIONS, corrupt
-from adversarial.training.accuracy_rows import (
-    FGSM_RADII,
+from adversarial.calibration.calibration_rows import (
     Changed,
     _attacked,
-    _corrupted,
+    _damaged,
     calibration_rows,
 )
+from adversarial.corruptions import CORRUPTIONS, corrupt
+from adversarial.corruptions.flat_faults import Columns, gross_faults, strike_columns
+from adversarial.corruptions.image_faults import image_faults
 from tests.support.animals import CLASSES, make_images
 
 N = 30
@@ -53,13 +54,14 @@ def test_every_way_to_change_an_image_is_in_the_table(
     detector: AdversarialDetector, images: tuple[NDArray[np.float32], NDArray[np.int64]]
 ) -> None:
     table = calibration_rows(detector, *images)
-    expected = {*CORRUPTIONS, *ATTACKS} - {
-        "saturate"
-    }  # of grey images there is nothing to saturate
-    assert set(table["family"].to_pylist()) == expected
+    families = set(table["family"].to_pylist())
+    # Of grey images there is nothing to saturate, and no channel to swap.
+    gross = {family for family, _, _ in image_faults((8, 8, 1))}
+    assert families == {*CORRUPTIONS, *ATTACKS, *gross} - {"saturate"}
+    assert {"inverted", "not_normalised", "mirrored", "covered", "black"} <= gross
+    assert "channels_swapped" in {family for family, _, _ in image_faults((8, 8, 3))}
     assert {"prediction", "reconstruction_prediction", "label"} <= set(table.column_names)
     assert set(table["label"].to_pylist()) <= set(CLASSES)
-    assert len(table) == N * (3 * (len(CORRUPTIONS) - 1) + len(FGSM_RADII) + 2 + 1)
 
 
 def test_the_same_seed_makes_the_same_rows_and_another_others(
@@ -74,45 +76,63 @@ def test_the_same_seed_makes_the_same_rows_and_another_others(
 
 
 def test_labels_stay_with_their_rows(
-    images: tuple[NDArray[np.float32], NDArray[np.int64]],
+    detector: AdversarialDetector, images: tuple[NDArray[np.float32], NDArray[np.int64]]
 ) -> None:
     x, y = images
-    for changed in _corrupted(x, y, 0, ("brightness",)):
+    cells = list(_damaged(detector, x, y, 0, ("brightness",)))
+    assert len(cells) == 3
+    for changed in cells:
         # Brightening keeps the order of an image's values, so that each can be found again.
         level = int(changed.severity)
+        bright = [corrupt(x[[i]], "brightness", level)[0] for i in range(N)]
         for image, label in zip(changed.x, changed.y, strict=True):
-            found = [
-                np.array_equal(corrupt(x[[i]], "brightness", level)[0], image) for i in range(N)
-            ]
+            found = [np.allclose(other, image, atol=1e-6) for other in bright]
             assert y[found.index(True)] == label
 
 
 @pytest.mark.parametrize("family", ["noise", "shift", "swap", "lose"])
-def test_flat_rows_stay_within_their_features_and_change_more_with_severity(family: str) -> None:
+def test_flat_rows_change_more_with_severity_and_may_leave_their_range(family: str) -> None:
     rng = np.random.default_rng(3)
-    x = rng.random((400, 3), np.float32)
-    cells: list[Changed] = list(_corrupted(x, np.zeros(400, np.int64), 0, (family,)))
-    assert len(cells) == 4
-    moved = []
-    for number, cell in enumerate(cells):
-        assert cell.x.dtype == np.float32
-        assert ((cell.x >= 0) & (cell.x <= 1)).all()
-        offset = {"noise": 0, "shift": 4, "swap": 8, "lose": 12}[family]
-        drawn = np.random.default_rng([0, offset + number]).permutation(400)
-        moved.append(np.abs(cell.x - x[drawn]).mean())
-    assert moved == sorted(moved)
-    assert moved[0] > 0
+    x = rng.random((500, 3), np.float32)
+    cells: list[Changed] = list(_damaged(flat_detector(), x, np.zeros(500, np.int64), 0, (family,)))
+    assert len(cells) == {"noise": 5, "shift": 5, "swap": 4, "lose": 4}[family]
+    assert all(cell.x.dtype == np.float32 for cell in cells)
+    moved = [float(np.abs(np.sort(cell.x, axis=0) - np.sort(x, axis=0)).mean()) for cell in cells]
+    if family != "swap":  # which leaves every column as it is
+        assert moved == sorted(moved)
+        assert moved[0] > 0
+    beyond = max(float(cell.x.max()) for cell in cells)
+    assert (beyond > 1) == (family in ("noise", "shift"))
 
 
 def test_flat_rows_are_scored_in_their_own_units() -> None:
     detector = flat_detector()
     x, y = flat_rows()
     table = calibration_rows(detector, x, y)
-    assert set(table["family"].to_pylist()) == {"noise", "shift", "swap", "lose", *ATTACKS}
+    families = set(table["family"].to_pylist())
+    assert {"noise", "shift", "swap", "lose", *ATTACKS} <= families
+    assert {"sentinel-0", "sentinel-some", "unit-1", "unit-all", "imputed_median-2"} <= families
     # With every feature lost, each row is the one of medians.
     lost = table.filter((pc.field("family") == "lose") & (pc.field("severity") == 1))
     expected = detector.predict(np.median(x, axis=0, keepdims=True).astype(np.float32))
     np.testing.assert_allclose(lost["confidence"].to_numpy(), expected.confidence[0], rtol=1e-3)
+
+
+def test_a_gross_fault_strikes_one_column_some_or_all() -> None:
+    x = np.random.default_rng(0).normal(5, 1, (400, 4)).astype(np.float32)
+    faults = {(family, severity): fault for family, severity, fault in gross_faults()}
+    columns = Columns.of(x)
+
+    def struck(scope: str | int) -> NDArray[np.bool_]:
+        rng = np.random.default_rng(1)
+        changed: NDArray[np.bool_] = (
+            strike_columns(x, faults["sentinel", -999.0], columns, scope, rng) == -999
+        )
+        return changed
+
+    assert struck("all").all()
+    assert (struck(2).mean(axis=0) == [0, 0, 1, 0]).all()
+    assert 0.15 < struck("some").mean() < 0.35
 
 
 def test_a_smaller_fgsm_step_is_the_larger_one_cut_off(

@@ -1,0 +1,239 @@
+"""Rows to calibrate a detector on: labelled normal rows, damaged and attacked in many ways.
+
+Two kinds of damage are kept apart. What an accuracy estimator learns from leaves marks on the
+outputs that it sees: corruptions of images, noise and lost values of flat rows, attacks
+(`ESTIMATOR_FAMILIES`). Gross faults such as a wrong unit or a forgotten normalisation often leave
+none there, and are told by the input; they are in the calibration sample
+(`adversarial.support.sample`) and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from adversarial.attacks import DDN, FGSM, PGD
+from adversarial.bundle.accuracy_estimator import ATTACKS
+from adversarial.corruptions import CORRUPTIONS, corrupt
+from adversarial.corruptions.flat_faults import (
+    Columns,
+    Fault,
+    graded_faults,
+    gross_faults,
+    strike_columns,
+)
+from adversarial.corruptions.image_faults import Fault as ImageFault
+from adversarial.corruptions.image_faults import image_faults
+from adversarial.descriptors import is_image
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.detector.unit_range import UnitRange
+from adversarial.support.novelty import RowDescription
+from adversarial.support.sample import with_description
+
+Rows = NDArray[np.float32]
+Classes = NDArray[np.int64]
+
+MAX_CLEAN = 2_000
+"""At most this many normal rows are copied and changed."""
+ROWS = 500
+"""How many of them are changed in one way, at one severity."""
+GROSS_ROWS = 300
+"""The same for gross faults."""
+ROWS_PER_COLUMN = 100
+"""The same for gross faults of a single column."""
+MAX_SINGLE_COLUMNS = 60
+"""With more columns than this, none is struck alone."""
+ATTACKED_ROWS = 200
+"""The same for attacks that take many steps."""
+IMAGE_SEVERITIES = (1, 3, 5)
+FGSM_RADII = (0.01, 0.02, 0.05, 0.1, 0.2)
+PGD_RADII = (0.02, 0.1)
+
+ESTIMATOR_FAMILIES = frozenset({*CORRUPTIONS, *ATTACKS, "noise", "shift", "swap", "lose"})
+"""Families whose harm shows in the outputs."""
+
+
+class Changed(NamedTuple):
+    """Rows changed in one way.
+
+    Attributes
+    ----------
+    family : str
+        What was done; the same for all severities.
+    severity : float
+        How much of it: a level, a radius, a number of standard deviations or a share.
+    x : (n, *input_shape) float32
+        The changed rows, in the units the classifier takes.
+    y : (n,) int64
+        Their true classes.
+    """
+
+    family: str
+    severity: float
+    x: Rows
+    y: Classes
+
+
+def calibration_rows(
+    detector: AdversarialDetector,
+    x: Rows,
+    y: Classes,
+    *,
+    seed: int = 0,
+    families: Collection[str] | None = None,
+    description: RowDescription | None = None,
+) -> pa.Table:
+    """Score damaged and attacked copies of labelled normal rows.
+
+    Parameters
+    ----------
+    detector : AdversarialDetector
+        Scores the copies; its classifier is attacked.
+    x : (n, *input_shape) float32
+        Normal rows that neither model was trained on, in the units the classifier takes.
+    y : (n,) int64
+        Their true classes.
+    seed : int
+        Seed of the drawing of rows and of whatever is random in the changes.
+    families : collection of str, optional
+        Only these; all when not given.
+    description : RowDescription, optional
+        Adds the columns of `adversarial.support.sample.with_description`.
+
+    Returns
+    -------
+    pyarrow.Table
+        The columns of `Prediction.to_table`, `label` (the true class, by name), `family` (what was
+        done, by name) and `severity`. Rows of which the models give no finite number are left out.
+
+    Raises
+    ------
+    ModelError
+        If a row is not finite or not of the detector's shape; names it.
+    """
+    drawn = np.random.default_rng(seed).permutation(len(x))[:MAX_CLEAN]
+    rows, right = x[drawn], y[drawn]
+    names = pa.array(detector.class_names, pa.string())
+    parts = []
+    for changed in chain(
+        _damaged(detector, rows, right, seed, families),
+        _attacked(detector, rows, right, families),
+    ):
+        finite = np.isfinite(changed.x).reshape(len(changed.x), -1).all(axis=1)
+        prediction = detector.predict(changed.x[finite])
+        part = prediction.to_table(detector.class_names)
+        if description is not None:
+            part = with_description(part, description(changed.x[finite], prediction.features))
+        part = part.append_column("label", names.take(pa.array(changed.y[finite])))
+        part = part.append_column("family", pa.repeat(changed.family, len(part)))
+        part = part.append_column("severity", pa.repeat(changed.severity, len(part)))
+        sound = np.isfinite(prediction.score) & np.isfinite(prediction.confidence)
+        parts.append(part.filter(pa.array(sound)))
+    return pa.concat_tables(parts)
+
+
+def _unit_range(detector: AdversarialDetector, x: Rows) -> UnitRange:
+    """Return the range that rows are changed within: of each feature, or of the images' values."""
+    if len(detector.input_spec.shape) == 1:
+        return UnitRange(x.min(axis=0), x.max(axis=0))
+    low, high = detector.input_spec.value_range
+    # Floating-point images are taken as they are, and may exceed the declared range.
+    return UnitRange(min(low, float(x.min())), max(high, float(x.max())))
+
+
+def _damaged(
+    detector: AdversarialDetector,
+    x: Rows,
+    y: Classes,
+    seed: int,
+    families: Collection[str] | None,
+) -> Iterator[Changed]:
+    """Yield damaged rows, each cell made of rows of its own drawing."""
+    damage = _damaged_images if is_image(x.shape[1:]) else _damaged_rows
+    units = _unit_range(detector, x)
+    for number, (family, severity, n, change) in enumerate(damage(units, x)):
+        if families is not None and family not in families:
+            continue
+        rng = np.random.default_rng([seed, number])
+        drawn = rng.permutation(max(n, len(x)))[:n] % len(x)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is left out
+            changed = np.asarray(change(x[drawn], rng, seed), np.float32)
+        yield Changed(family, severity, changed, y[drawn])
+
+
+Change = Callable[[Rows, np.random.Generator, int], Rows]
+"""Returns rows, changed; also given what draws, and the seed."""
+Damage = Iterator[tuple[str, float, int, Change]]
+"""Family, severity, number of rows, and what changes them."""
+
+
+def _damaged_images(units: UnitRange, x: Rows) -> Damage:
+    shape = x.shape[1:]
+
+    def in_units(change: Change) -> Change:
+        return lambda rows, rng, seed: units.restore(change(units.scale(rows), rng, seed))
+
+    def corrupted(family: str, level: int) -> Change:
+        return lambda rows, _, seed: corrupt(rows, family, level, seed=seed)
+
+    def faulty(fault: ImageFault) -> Change:
+        return lambda rows, rng, _: fault(rows, rng)
+
+    for family in CORRUPTIONS:
+        if family == "saturate" and shape[-1] == 1:
+            continue  # changes nothing
+        for level in IMAGE_SEVERITIES:
+            yield family, float(level), ROWS, in_units(corrupted(family, level))
+    for family, severity, fault in image_faults(shape):
+        yield family, severity, GROSS_ROWS, in_units(faulty(fault))
+
+
+def _damaged_rows(_: UnitRange, x: Rows) -> Damage:
+    shape = x.shape[1:]
+    columns = Columns.of(x.reshape(len(x), -1))
+
+    def struck(fault: Fault, scope: str | int) -> Change:
+        def change(rows: Rows, rng: np.random.Generator, _: int) -> Rows:
+            flat = strike_columns(rows.reshape(len(rows), -1), fault, columns, scope, rng)
+            return flat.reshape(len(rows), *shape)
+
+        return change
+
+    for family, severity, fault in graded_faults():
+        yield family, severity, ROWS, struck(fault, "all")
+    k = columns.rows.shape[1]
+    single = range(k) if k <= MAX_SINGLE_COLUMNS else ()
+    for family, severity, fault in gross_faults():
+        for scope, n in (("some", GROSS_ROWS), ("all", GROSS_ROWS)):
+            yield f"{family}-{scope}", severity, n, struck(fault, scope)
+        for j in single:
+            yield f"{family}-{j}", severity, ROWS_PER_COLUMN, struck(fault, j)
+
+
+def _attacked(
+    detector: AdversarialDetector, x: Rows, y: Classes, families: Collection[str] | None
+) -> Iterator[Changed]:
+    wanted = set(ATTACKS if families is None else families)
+    units = _unit_range(detector, x)
+    model = units.wrap(detector).classifier
+    few, right = units.scale(x[:ROWS]), y[:ROWS]
+    if "fgsm" in wanted:
+        step = FGSM(epsilon=max(FGSM_RADII)).run(model, few, right).x_adv - few
+        for radius in FGSM_RADII:
+            # The full step, cut off, is the step of the smaller radius: one gradient does for all.
+            attacked = few + np.clip(step, -radius, radius)
+            yield Changed("fgsm", radius, units.restore(attacked), right)
+    few, right = few[:ATTACKED_ROWS], right[:ATTACKED_ROWS]
+    if "pgd" in wanted:
+        for radius in PGD_RADII:
+            attack = PGD(epsilon=radius, steps=10, restarts=1)
+            attacked = attack.run(model, few, right).x_adv
+            yield Changed("pgd", radius, units.restore(attacked), right)
+    if "ddn" in wanted:
+        attacked = DDN(steps=20).run(model, few, right).x_adv
+        yield Changed("ddn", 1.0, units.restore(attacked), right)
