@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector, Prediction
     from adversarial.models.classifiers import load_classifier
     from adversarial.training.fit import fit_autoencoder
-    from adversarial.training.members import Plan
     from adversarial.training.objective import HiddenLayer, Objective
-    from adversarial.training.settings import TrainingSettings
+    from adversarial.training.settings import Plan, TrainingSettings
 
 __all__ = [
     "AdversarialDetector",

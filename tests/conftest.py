@@ -60,8 +60,7 @@ def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bundle(classifier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector bundle for the classifier, fitted on 600 rows through the public function."""
-    from adversarial.training.members import Plan
-    from adversarial.training.settings import TrainingSettings
+    from adversarial.training.settings import Plan, TrainingSettings
     from drift_monitor.config import DataConfig
     from drift_monitor.detectors.fit import ClassifierFile, fit
 

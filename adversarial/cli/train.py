@@ -80,9 +80,8 @@ def train(  # noqa: PLR0913  # a parameter is an option of the command
     from adversarial.paper.datasets import load_dataset
     from adversarial.paper.recipes import N_REFERENCE, find_recipe
     from adversarial.paper.train import detector_outputs, train_classifier, train_detector
-    from adversarial.training.members import Plan
     from adversarial.training.objective import Objective
-    from adversarial.training.settings import TrainingSettings
+    from adversarial.training.settings import Plan, TrainingSettings
 
     # What is wrong with the detector's options should not come to light after the classifier.
     recipe = find_recipe(dataset, model)

@@ -132,7 +132,7 @@ def dense_autoencoder(
 
     Flat numeric rows: each feature is standardised with the mean and variance of `x_train`, which
     are stored in the model, and the output is scaled back. A feature that is constant in `x_train`
-    is only centred. Images are flattened, and the output is a sigmoid.
+    is that constant in every reconstruction. Images are flattened, and the output is a sigmoid.
 
     Parameters
     ----------
@@ -155,8 +155,11 @@ def dense_autoencoder(
     if len(shape) == 1:
         mean = x_train.mean(axis=0, dtype=np.float64)
         variance = x_train.var(axis=0, dtype=np.float64)
-        # Keras divides by at least 1e-7: a constant feature's least change would drown the rest.
-        variance[variance == 0] = 1
+        # A constant feature is given back as it is: a classifier that divides it by its standard
+        # deviation, which is 0, magnifies the least change ten million times.
+        is_constant = x_train.min(axis=0) == x_train.max(axis=0)
+        mean[is_constant] = x_train[0, is_constant]
+        variance[is_constant] = 1
         too_large = np.flatnonzero(~(variance < np.finfo(np.float32).max))
         if len(too_large):
             raise ModelError(
@@ -167,7 +170,10 @@ def dense_autoencoder(
         before = [layers.Normalization(mean=mean, variance=variance)]
         after = [
             layers.Dense(n_features),
-            layers.Normalization(mean=mean, variance=variance, invert=True),
+            layers.Rescaling(
+                np.where(is_constant, 0, np.sqrt(variance)).astype(np.float32),
+                mean.astype(np.float32),
+            ),
         ]
     else:
         low, high = value_range

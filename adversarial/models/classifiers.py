@@ -21,6 +21,8 @@ from adversarial.models.custom_objects import custom_objects, keras_names
 from adversarial.models.output_kind import DeclaredKind, output_kind, with_probabilities
 from adversarial.models.saved_model import SavedModelLayer, copy_saved_model, is_saved_model
 
+LOOKUPS = {"Embedding", "IntegerLookup", "Hashing", "CategoryEncoding", "Discretization"}
+"""Layers for which bytes are names and not numbers."""
 PROBE_ROWS = 8
 """Random rows on which a classifier's output and gradient are checked."""
 
@@ -191,6 +193,8 @@ def _of_single_tensors(model: keras.Model) -> keras.Model:
                 "in a keras.Model that has them"
             )
     dtype = keras.backend.standardize_dtype(inputs[0].dtype)
+    if dtype == "uint8" and (copy := _of_floats(model)) is not None:
+        inputs, outputs, dtype = copy.inputs, copy.outputs, "float32"
     if "float" not in dtype:
         raise ModelError(
             f"the model takes {dtype} input: expected floating-point rows, because the autoencoder "
@@ -200,6 +204,24 @@ def _of_single_tensors(model: keras.Model) -> keras.Model:
     if len(shape) != 2 or shape[1] is None:
         raise ModelError(f"the model's output has shape {tuple(shape)}: expected (rows, classes)")
     return keras.Model(inputs[0], outputs[0], name=model.name)
+
+
+def _of_floats(model: keras.Model) -> keras.Model | None:
+    """Return a model of bytes as one of floating-point rows; None where they are looked up."""
+    if any(layer.__class__.__name__ in LOOKUPS for layer in model._flatten_layers()):
+        return None
+
+    def copy_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+        nested = _of_floats(layer) if isinstance(layer, keras.Model) else None
+        return layer.__class__.from_config(layer.get_config()) if nested is None else nested
+
+    inputs = keras.Input(model.input_shape[1:])
+    try:
+        copy = keras.models.clone_model(model, input_tensors=inputs, clone_function=copy_layer)
+        copy.set_weights(model.get_weights())
+    except (ValueError, TypeError, NotImplementedError):  # no graph of layers
+        return None
+    return copy
 
 
 def _run(model: keras.Model, rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -20,9 +20,9 @@ from adversarial.models.classifiers import load_model
 from adversarial.paper.datasets import Dataset, scale
 from adversarial.paper.recipes import N_REFERENCE, find_recipe
 from adversarial.training.checkpoints import Batches, Checkpoints, checkpoint_dir, fit
-from adversarial.training.members import Plan, train_members
+from adversarial.training.members import train_members
 from adversarial.training.mixed_precision import bfloat16_is_fast, mixed_copy
-from adversarial.training.settings import TrainingSettings
+from adversarial.training.settings import Plan, TrainingSettings
 
 
 class TrainedClassifier(NamedTuple):

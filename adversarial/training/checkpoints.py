@@ -8,6 +8,7 @@ the seed and k; a checkpoint holds the weights and the optimiser.
 
 import itertools
 import json
+import logging
 import math
 import os
 import time
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 
 from adversarial.errors import DriftMonitorError
 from adversarial.files import describe_changes, replace_file, write_json
+
+logger = logging.getLogger(__name__)
 
 STATE = "state.json"
 WEIGHTS = "epoch-{:04d}.weights.h5"
@@ -219,7 +222,8 @@ class _EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # keras is un
         super().__init__()
         self.seed = seed
         self.checkpoints = checkpoints
-        self.started = 0.0
+        self.started = self.begun = 0.0
+        self.first: int | None = None
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002
         states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
@@ -227,8 +231,10 @@ class _EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # keras is un
             rng = np.random.default_rng([self.seed, epoch, number])
             state.assign(rng.integers(2**31, size=2))
         self.started = time.monotonic()
+        if self.first is None:
+            self.first, self.begun = epoch, self.started
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         seconds = time.monotonic() - self.started
         broken = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
         if broken:
@@ -239,6 +245,10 @@ class _EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # keras is un
             )
         self.checkpoints.save(self.model, {**(logs or {}), "seconds": seconds})
         self.model.stop_training |= self.checkpoints.is_exhausted()
+        left = self.params["epochs"] - epoch - 1
+        if self.first is not None and left:
+            per_epoch = (time.monotonic() - self.begun) / (epoch + 1 - self.first)
+            logger.info("Training: %s left for %d epochs", describe_time(per_epoch * left), left)
 
 
 def fit(
@@ -304,6 +314,20 @@ def fit(
     if checkpoints.patience is not None:
         checkpoints.load(model, checkpoints.chosen()[0])
     return checkpoints.history
+
+
+def describe_time(seconds: float) -> str:
+    """Return a length of time in words, as exact as an estimate can be.
+
+    Examples
+    --------
+    >>> describe_time(7.2), describe_time(95), describe_time(4000)
+    ('7 s', '2 min', '1 h 7 min')
+    """
+    if seconds < 60:
+        return f"{math.ceil(seconds)} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def checkpoint_dir(output: Path) -> Path:

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from adversarial.errors import ModelError
 from adversarial.files import arrays_digest
 from adversarial.models.checks import check_finite
 from adversarial.models.folding import fold_batch_normalization
-from adversarial.training.checkpoints import Batches, Checkpoints, History, fit
+from adversarial.training.checkpoints import Batches, Checkpoints, History, TrainingError, fit
 from adversarial.training.matching import PredictionMatcher, Targets, with_hidden
 from adversarial.training.mixed_precision import (
     bfloat16_is_fast,
@@ -29,6 +30,10 @@ from adversarial.training.settings import Precision, TrainingSettings
 
 Weights = list[NDArray[np.float32]]
 
+LEAST_CHANGE = 1e-3
+"""Relative change of the loss over all epochs below which it has not moved."""
+LEAST_LOSS = 0.01
+"""In nats; a smaller loss is as good as none."""
 N_AGREEMENT = 2_000
 """Held-out rows on which a training in bfloat16 is checked."""
 
@@ -98,7 +103,8 @@ def fit_autoencoder(
     CheckpointError
         If the checkpoint was made with other settings or data.
     TrainingError
-        If the loss becomes infinite or NaN.
+        If the loss becomes infinite or NaN, or has not moved although it is no better than that of
+        reconstructions that tell nothing of their rows.
 
     Examples
     --------
@@ -156,6 +162,7 @@ def fit_autoencoder(
             validation=validation,
             verbose=verbose,
         )
+        check_moved(history, targets_of(rows[:N_AGREEMENT]) if fixed is None else fixed)
         snapshots: list[Weights] = []
         for epoch in checkpoints.chosen():
             checkpoints.load(matcher, epoch)
@@ -181,6 +188,56 @@ def fit_autoencoder(
         warnings.warn(f"training again in float32: {disagreement}", stacklevel=2)
         autoencoder.set_weights(initial)
         return train("float32", again, resume=False)
+
+
+def uninformed_loss(targets: NDArray[np.float32]) -> float:
+    """Return the mean KL divergence, in nats, of a prediction that is the same for every row.
+
+    Parameters
+    ----------
+    targets : (n, n_classes) float32
+        M(x).
+
+    Examples
+    --------
+    >>> round(uninformed_loss(np.float32([[1, 0], [0, 1]])), 4)
+    0.6931
+    """
+    mean = targets.mean(axis=0, dtype=np.float64)
+    return float(special.rel_entr(targets, mean).sum(axis=1).mean())
+
+
+def check_moved(history: History, targets: Mapping[str, NDArray[np.float32]]) -> None:
+    """Refuse a training whose loss has stayed where it began, and that has learned nothing.
+
+    Parameters
+    ----------
+    history : dict of str to list of float
+        One value per epoch; with fewer than two nothing can be said.
+    targets : mapping of str to arrays
+        What was to be matched, M(x) as `probabilities`; without it nothing can be said either.
+
+    Raises
+    ------
+    TrainingError
+        If the loss has changed by less than a thousandth, and is no less than that of
+        reconstructions that tell nothing of their rows.
+    """
+    if "probabilities" not in targets:
+        return
+    uninformed = max(uninformed_loss(targets["probabilities"]), LEAST_LOSS)
+    losses = history["kl" if "kl" in history else "loss"]
+    if len(losses) < 2 or min(losses) < uninformed * (1 - LEAST_CHANGE):
+        return
+    if max(losses) - min(losses) > LEAST_CHANGE * max(losses):
+        return
+    raise TrainingError(
+        f"the loss stayed at {losses[-1]:.3g} nats in all {len(losses)} epochs, where "
+        f"{uninformed:.3g} is what reconstructions reach that tell nothing of their rows: the "
+        "classifier's prediction does not follow its input here. Its output may be saturated, as "
+        "rows reach it in other units than it was trained on (--value-range, or a column that it "
+        "divides by a standard deviation of nearly 0); else raise --learning-rate"
+    )
 
 
 def _check_rows(autoencoder: keras.Model, x: NDArray[np.float32]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,50 +10,15 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.detector.ensemble import check_weights
 from adversarial.errors import ModelError
 from adversarial.models.autoencoders import make_autoencoder
 from adversarial.models.classifiers import load_model
 from adversarial.training.fit import fit_autoencoder
-from adversarial.training.settings import TrainingSettings
+from adversarial.training.settings import Plan
 from adversarial.training.temperature import choose_temperature
 
 MIN_ROWS_TO_CHOOSE = 20
 """With fewer, the choice of the temperature would rest on a row or two."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the autoencoders of a detector are made.
-
-    Parameters
-    ----------
-    autoencoders : sequence of str
-        One training run each: names of architectures ("auto", "image", "dense", "cifar10"; see
-        `models.autoencoders.make_autoencoder`), or `.keras` files with models of your own, which
-        are trained further from the weights they have. Several make an ensemble.
-    weights : sequence of float, optional
-        w_j of the members, in the order of the runs and, within a run, of its snapshots, the newest
-        (or best) first. Equal shares of 1 when not given.
-    latent_dim : int, optional
-        Width of the bottleneck; the architecture's own when not given.
-    choose_temperature : bool
-        Choose the objective's temperature on held-out rows (`adversarial.training.temperature`).
-    training : TrainingSettings
-        Settings of every run. Each of its snapshots is a member of the ensemble; its seed also
-        gives the weights that an architecture starts from.
-    """
-
-    autoencoders: Sequence[str] = ("auto",)
-    weights: Sequence[float] | None = None
-    latent_dim: int | None = None
-    choose_temperature: bool = False
-    training: TrainingSettings = field(default_factory=TrainingSettings)
-
-    def __post_init__(self) -> None:
-        if not self.autoencoders:
-            raise ModelError("a plan needs at least one autoencoder")
-        check_weights(self.weights, len(self.autoencoders) * self.training.snapshots)
 
 
 @dataclass(frozen=True)

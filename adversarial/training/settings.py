@@ -1,9 +1,11 @@
-"""How an autoencoder is trained."""
+"""How the autoencoders of a detector are trained."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from adversarial.detector.ensemble import check_weights
 from adversarial.errors import ModelError
 from adversarial.training.augmentation import Augmentation
 from adversarial.training.objective import Objective
@@ -83,3 +85,37 @@ class TrainingSettings:
                 f"{self.snapshots} snapshots of {self.epochs} epochs: ask for at least one, and at "
                 "most one per epoch"
             )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the autoencoders of a detector are made.
+
+    Parameters
+    ----------
+    autoencoders : sequence of str
+        One training run each: names of architectures ("auto", "image", "dense", "cifar10"; see
+        `models.autoencoders.make_autoencoder`), or `.keras` files with models of your own, which
+        are trained further from the weights they have. Several make an ensemble.
+    weights : sequence of float, optional
+        w_j of the members, in the order of the runs and, within a run, of its snapshots, the newest
+        (or best) first. Equal shares of 1 when not given.
+    latent_dim : int, optional
+        Width of the bottleneck; the architecture's own when not given.
+    choose_temperature : bool
+        Choose the objective's temperature on held-out rows (`adversarial.training.temperature`).
+    training : TrainingSettings
+        Settings of every run. Each of its snapshots is a member of the ensemble; its seed also
+        gives the weights that an architecture starts from.
+    """
+
+    autoencoders: Sequence[str] = ("auto",)
+    weights: Sequence[float] | None = None
+    latent_dim: int | None = None
+    choose_temperature: bool = False
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+
+    def __post_init__(self) -> None:
+        if not self.autoencoders:
+            raise ModelError("a plan needs at least one autoencoder")
+        check_weights(self.weights, len(self.autoencoders) * self.training.snapshots)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from adversarial.bundle.manifest import InputSpec
 from drift_monitor.batches.batch import Batch, Chunk
 from drift_monitor.batches.class_labels import class_indices
+from drift_monitor.batches.parquet_files import find_files
+from drift_monitor.batches.sources import ParquetSource
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError
 
@@ -45,6 +47,25 @@ def read_normal_rows(data: DataConfig, spec: InputSpec) -> list[Chunk]:
             "it out to go without labels"
         )
     return chunks
+
+
+def check_columns(data: DataConfig, path: str) -> None:
+    """Check that there are files, and that they have the columns, from their footers alone.
+
+    Raises
+    ------
+    BatchError
+        If there are no such files, one cannot be read, or a column is missing; names it.
+    """
+    wanted = [*data.input_columns, *([data.label] if data.label else []), *data.segments]
+    for name in find_files(path):
+        names = ParquetSource(name).schema.names
+        missing = [column for column in wanted if column not in names]
+        if missing:
+            raise BatchError(
+                f"{name} has no column {', '.join(map(repr, missing))}; it has {', '.join(names)}. "
+                "Name the right columns with --input, --label and --segments"
+            )
 
 
 def true_classes(

@@ -1,6 +1,9 @@
 """The command `drift-monitor fit`."""
 
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -46,8 +49,12 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
         typer.Option(help="Class names in the order of the outputs, comma-separated or @FILE."),
     ] = None,
     value_range: Annotated[
-        tuple[float, float], typer.Option(help="Values that the pixel bytes 0 and 255 stand for.")
-    ] = (0.0, 1.0),
+        tuple[float, float] | None,
+        typer.Option(
+            help="Values that the pixel bytes 0 and 255 stand for; when not given, 0 1, -1 1 and "
+            "0 255 are tried."
+        ),
+    ] = None,
     output_kind: Annotated[
         Literal["auto", "softmax", "logits", "sigmoid"],
         typer.Option(help="What the classifier outputs; auto goes by its last layer's activation."),
@@ -55,6 +62,14 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
     trust: Trust = None,
     fpr: Annotated[float, typer.Option(help="Share of normal rows to flag.")] = 0.05,
     no_accuracy: NoAccuracy = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Go on although the classifier's accuracy on the reference rows shows that "
+            "something is wrong.",
+        ),
+    ] = False,
     epochs: Annotated[
         int, typer.Option(min=1, help="Passes over the training rows.", rich_help_panel=TRAINING)
     ] = 10,
@@ -177,14 +192,14 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
     check_fpr(fpr)
     rows = parse_data_config(data, input_columns, shape, label, segments)
     from adversarial.training.augmentation import Augmentation
-    from adversarial.training.members import Plan
     from adversarial.training.objective import Objective
-    from adversarial.training.settings import TrainingSettings
+    from adversarial.training.settings import Plan, TrainingSettings
     from drift_monitor.detectors.fit import ClassifierFile
     from drift_monitor.detectors.fit import fit as fit_detector
     from drift_monitor.detectors.reference import CalibrationSettings
 
     chosen = temperature == "auto"
+    black = value_range[0] if value_range else 0.0
     plan = Plan(
         autoencoders=autoencoder or ("auto",),
         weights=None if weights is None else _numbers(weights, "--weights"),
@@ -201,30 +216,54 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
             batch_size=batch_size,
             learning_rate=learning_rate,
             schedule=schedule,
-            augmentation=Augmentation(shift, flip, fill=value_range[0]) if shift or flip else None,
+            augmentation=Augmentation(shift, flip, fill=black) if shift or flip else None,
             patience=patience,
             snapshots=snapshots,
             precision=precision,
             seed=seed,
         ),
     )
-    path = fit_detector(
-        ClassifierFile(
-            classifier,
-            output_kind=output_kind,
-            trust=trust or (),
-            class_names=parse_names(class_names, "--class-names") if class_names else None,
-            value_range=value_range,
-        ),
-        rows,
-        output,
-        reference_data=reference_data,
-        plan=plan,
-        calibration=CalibrationSettings(fpr=fpr, accuracy=not no_accuracy, seed=seed),
-        resume=resume,
-        verbose=1 if sys.stdout.isatty() else 2,
+    file = ClassifierFile(
+        classifier,
+        output_kind=output_kind,
+        trust=trust or (),
+        class_names=parse_names(class_names, "--class-names") if class_names else None,
+        value_range=value_range,
+        force=force,
     )
+    with _progress():
+        path = fit_detector(
+            file,
+            rows,
+            output,
+            reference_data=reference_data,
+            plan=plan,
+            calibration=CalibrationSettings(fpr=fpr, accuracy=not no_accuracy, seed=seed),
+            resume=resume,
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
     print_bundle(path)
+
+
+@contextmanager
+def _progress() -> Iterator[None]:
+    """Print what the log says of the progress on stdout, and its warnings on stderr."""
+    said, warned = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
+    said.addFilter(lambda record: record.levelno < logging.WARNING)
+    warned.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(name) for name in ("drift_monitor", "adversarial")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(said)
+        logger.addHandler(warned)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+            logger.removeHandler(said)
+            logger.removeHandler(warned)
 
 
 def _numbers(text: str, option: str) -> list[float]:

@@ -1,31 +1,49 @@
 """From a classifier and its training rows to a detector bundle."""
 
+import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from adversarial.bundle.manifest import InputSpec, OutputKind
 from adversarial.bundle.threshold import check_fpr
 from adversarial.bundle.write import check_replaceable
 from adversarial.errors import ModelError
+from adversarial.training.settings import Plan
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.class_labels import class_names
-from drift_monitor.batches.normal_rows import read_normal_rows, true_classes
+from drift_monitor.batches.normal_rows import check_columns, read_normal_rows, true_classes
 from drift_monitor.config import DataConfig
 from drift_monitor.detectors.reference import CalibrationSettings, calibrate
+from drift_monitor.detectors.value_range import (
+    ROWS_TRIED,
+    UNIT,
+    choose_value_range,
+    holds_bytes,
+    in_range,
+)
 from drift_monitor.errors import BatchError
 
 if TYPE_CHECKING:
-    from adversarial.training.members import Plan
+    import keras
+
+    from adversarial.detector.detector import AdversarialDetector
+    from drift_monitor.detectors.first_look import Labelled
+
+logger = logging.getLogger(__name__)
 
 REFERENCE_ROWS = 5_000
 REFERENCE_SHARE = 0.2
+LOOKED_AT = 5_000
+"""Reference rows at most, on which the classifier is tried before training."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +59,19 @@ class ClassifierFile:
     class_names : sequence of str, optional
         In the order of its outputs. When not given, those in the Hugging Face metadata of the
         training rows, or else numbers.
-    value_range : (float, float)
-        What the bytes 0 and 255 of an image become in its input.
+    value_range : (float, float), optional
+        What the bytes 0 and 255 of an image become in its input. When not given, it is found out
+        (`drift_monitor.detectors.value_range`).
+    force : bool
+        Go on where the classifier does badly on the reference rows.
     """
 
     path: str | Path
     output_kind: Literal["auto"] | OutputKind = "auto"
     trust: Sequence[str] = ()
     class_names: Sequence[str] | None = None
-    value_range: tuple[float, float] = (0.0, 1.0)
+    value_range: tuple[float, float] | None = None
+    force: bool = False
 
 
 def fit(
@@ -58,7 +80,7 @@ def fit(
     output: str | Path,
     *,
     reference_data: str | None = None,
-    plan: "Plan | None" = None,
+    plan: Plan | None = None,
     calibration: CalibrationSettings | None = None,
     resume: bool = False,
     verbose: int | str = "auto",
@@ -97,25 +119,93 @@ def fit(
     Raises
     ------
     DriftMonitorError
-        If the classifier cannot be loaded or is not supported, or the rows cannot be read.
+        If the classifier cannot be loaded, is not supported or does not fit the reference rows,
+        the rows cannot be read, or the training learns nothing.
     """
     output = Path(output)
-    check_replaceable(output)
-    from adversarial.detector.detector import AdversarialDetector
-    from adversarial.detector.provenance import Provenance
-    from adversarial.models.classifiers import load_classifier, row_shape
-    from adversarial.training.checkpoints import checkpoint_dir
-    from adversarial.training.members import Plan, train_members
-
-    started = time.monotonic()
-    plan = plan or Plan()
     if not isinstance(classifier, ClassifierFile):
         classifier = ClassifierFile(classifier)
+    _check_before_loading(classifier, data, output, reference_data)
+    plan = plan or Plan()
     calibration = calibration or CalibrationSettings(seed=plan.training.seed)
+    from adversarial.detector.detector import AdversarialDetector
+    from adversarial.detector.provenance import Provenance
+    from adversarial.models.classifiers import load_classifier
+    from adversarial.training.checkpoints import checkpoint_dir
+    from adversarial.training.members import train_members
+    from drift_monitor.detectors.first_look import look
+
+    started = time.monotonic()
     model = load_classifier(classifier.path, output=classifier.output_kind, trust=classifier.trust)
+    rows = _read_rows(classifier, data, reference_data, model, plan, calibration.fpr_or(None))
+    look(model, rows.looked_at, force=classifier.force)
+    if classifier.value_range is None:
+        plan = _with_black(plan, rows.spec.value_range[0])
+
+    x = np.concatenate([chunk.x for chunk in rows.training])
+    logger.info("Training on %s rows", f"{len(x):,}")
+    checkpoints = checkpoint_dir(output)
+    members = train_members(
+        model,
+        x,
+        plan,
+        checkpoints,
+        value_range=rows.spec.value_range,
+        resume=resume,
+        verbose=verbose,
+    )
+    detector = AdversarialDetector(
+        model,
+        members.autoencoders,
+        weights=plan.weights,
+        class_names=rows.classes,
+        input_spec=rows.spec,
+    )
+    logger.info(
+        "Scoring %s reference rows%s",
+        f"{len(rows.y):,}",
+        ", and changed copies of them for the estimate of accuracy" if calibration.accuracy else "",
+    )
+    calibrated = calibrate(detector, rows.reference, data, calibration)
+    summary = members.summary | {
+        "reference_rows": len(rows.y),
+        "reference": "given" if reference_data else "held out from the training rows",
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    detector = detector.replace(calibration=calibrated)
+    summary |= _measured(detector, rows, summary, plan.training.seed)
+    detector.replace(provenance=Provenance(members.temperature, summary)).save(output)
+    shutil.rmtree(checkpoints)
+    return output
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Training and reference rows in the value range `spec` says, and the reference's classes."""
+
+    training: list[Chunk]
+    reference: list[Chunk]
+    y: NDArray[np.int64]
+    spec: InputSpec
+    classes: Sequence[str] | None
+    looked_at: "Labelled"
+
+
+def _read_rows(
+    classifier: ClassifierFile,
+    data: DataConfig,
+    reference_data: str | None,
+    model: "keras.Model",
+    plan: Plan,
+    fpr: float,
+) -> _Rows:
+    from adversarial.models.classifiers import row_shape
+    from drift_monitor.detectors.first_look import Labelled
+
+    n_outputs = model.output_shape[-1]
     spec = InputSpec(
         shape=row_shape(model),
-        value_range=classifier.value_range,
+        value_range=classifier.value_range or UNIT,
         feature_names=None if isinstance(data.input, str) else tuple(data.input),
     )
     training = read_normal_rows(data, spec)
@@ -126,37 +216,57 @@ def fit(
     classes = classifier.class_names
     if classes is None:
         classes = class_names(data.path, data.label)
-    fpr = calibration.fpr_or(None)
-    _check_before_training(reference, data, classes, model.output_shape[-1], fpr)
+    y = _check_before_training(reference, data, classes, n_outputs, fpr)
+    x = np.concatenate([chunk.x for chunk in reference])
+    drawn = np.random.default_rng(plan.training.seed).permutation(len(x))[:LOOKED_AT]
+    x, is_bytes = x[drawn], holds_bytes(data)
+    if classifier.value_range is None:
+        some = drawn[:ROWS_TRIED]
+        chosen = choose_value_range(model, x[:ROWS_TRIED], y[some], is_bytes=is_bytes)
+        spec = spec.model_copy(update={"value_range": chosen})
+        if is_bytes:
+            training, reference = (_in_range(chunks, chosen) for chunks in (training, reference))
+            x = in_range(x, chosen)
+    names = list(classes or map(str, range(n_outputs)))
+    looked_at = Labelled(x, y[drawn], names, data.label, spec.value_range, is_bytes, reference)
+    return _Rows(training, reference, y, spec, classes, looked_at)
 
-    x = np.concatenate([chunk.x for chunk in training])
-    checkpoints = checkpoint_dir(output)
-    members = train_members(
-        model,
-        x,
-        plan,
-        checkpoints,
-        value_range=classifier.value_range,
-        resume=resume,
-        verbose=verbose,
-    )
-    detector = AdversarialDetector(
-        model,
-        members.autoencoders,
-        weights=plan.weights,
-        class_names=classes,
-        input_spec=spec,
-    )
-    calibrated = calibrate(detector, reference, data, calibration)
-    summary = members.summary | {
-        "reference_rows": sum(len(chunk.x) for chunk in reference),
-        "reference": "given" if reference_data else "held out from the training rows",
-        "seconds": round(time.monotonic() - started, 1),
-    }
-    provenance = Provenance(members.temperature, summary)
-    detector.replace(calibration=calibrated, provenance=provenance).save(output)
-    shutil.rmtree(checkpoints)
-    return output
+
+def _measured(
+    detector: "AdversarialDetector", rows: _Rows, summary: dict[str, Any], seed: int
+) -> dict[str, Any]:
+    """Say how well a detector tells harm, and what would improve it; return it for the bundle."""
+    from drift_monitor.detectors.power import advice, measure_power
+
+    power = measure_power(detector, rows.looked_at.x, rows.looked_at.y, len(rows.y), seed)
+    if power is None:
+        return {}
+    logger.info("%s", power.describe())
+    if better := advice(power, summary):
+        logger.info("What would help: %s", better)
+    return {"power": power.summary()}
+
+
+def _check_before_loading(
+    classifier: ClassifierFile, data: DataConfig, output: Path, reference_data: str | None
+) -> None:
+    """Raise what can be told in a second, before TensorFlow is loaded."""
+    check_replaceable(output)
+    if not Path(classifier.path).exists():
+        raise ModelError(f"{classifier.path} not found: expected a saved classifier")
+    _check_names(classifier.class_names)
+    check_columns(data, data.path)
+    if reference_data:
+        check_columns(data, reference_data)
+
+
+def _check_names(names: Sequence[str] | None) -> None:
+    repeated = [name for name, n in Counter(names or ()).items() if n > 1]
+    if repeated:
+        raise ModelError(
+            f"several classes have the name {', '.join(map(repr, repeated))}, so that labels and "
+            "predictions could not be told apart: give each output a name of its own"
+        )
 
 
 def _check_before_training(
@@ -165,21 +275,37 @@ def _check_before_training(
     classes: Sequence[str] | None,
     n_outputs: int,
     fpr: float,
-) -> None:
-    """Raise what would otherwise fail only after training."""
+) -> NDArray[np.int64]:
+    """Return the reference rows' classes; raise what would otherwise fail only after training."""
     if classes is not None and len(classes) != n_outputs:
         raise ModelError(
             f"{len(classes)} class names ({', '.join(classes)}) for a classifier with {n_outputs} "
             "outputs: give one name per output, in their order"
         )
+    _check_names(classes)
     check_fpr(fpr, sum(len(chunk.x) for chunk in reference))
     try:
-        true_classes(reference, data, classes or [str(number) for number in range(n_outputs)])
+        return true_classes(
+            reference, data, classes or [str(number) for number in range(n_outputs)]
+        )
     except BatchError as error:
         raise BatchError(
             f"{error}. For labels given by name, pass --class-names with the names in the order of "
             "the classifier's outputs"
         ) from None
+
+
+def _in_range(chunks: list[Chunk], value_range: tuple[float, float]) -> list[Chunk]:
+    return [replace(chunk, x=in_range(chunk.x, value_range)) for chunk in chunks]
+
+
+def _with_black(plan: Plan, black: float) -> Plan:
+    """Return the plan with the edges of moved images in the value range that was chosen."""
+    augmentation = plan.training.augmentation
+    if augmentation is None:
+        return plan
+    training = replace(plan.training, augmentation=replace(augmentation, fill=black))
+    return replace(plan, training=training)
 
 
 def _hold_out(chunks: list[Chunk], seed: int) -> tuple[list[Chunk], list[Chunk]]:

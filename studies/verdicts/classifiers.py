@@ -29,8 +29,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.training.members import Plan
-from adversarial.training.settings import TrainingSettings
+from adversarial.training.settings import Plan, TrainingSettings
 from drift_monitor.config import DataConfig
 from drift_monitor.detectors.fit import ClassifierFile, fit
 from drift_monitor.detectors.reference import renew_reference

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -164,6 +165,18 @@ def test_a_dense_autoencoder_does_not_magnify_a_feature_that_was_constant() -> N
     scaled = np.asarray(model.layers[0](np.concatenate([x[:5], changed])))
     np.testing.assert_allclose(scaled[:, 1], [0] * 5 + [0.5] * 5, atol=1e-6)
     np.testing.assert_allclose(model(changed), model(x[:5]), atol=5)
+
+
+def test_a_feature_that_was_constant_is_that_constant_in_every_reconstruction(
+    tmp_path: Path,
+) -> None:
+    x = np.random.default_rng(0).normal([0, 0.1, -7e6], [1, 0, 0], (500, 3)).astype(np.float32)
+    model = architectures.dense_autoencoder(x, latent_dim=2)
+    model.save(tmp_path / "model.keras")
+    for autoencoder in (model, keras.saving.load_model(tmp_path / "model.keras")):
+        found = np.asarray(autoencoder(x + np.float32(3)))
+        assert (found[:, 1:] == x[0, 1:]).all()
+        assert found[:, 0].std() > 0
 
 
 def test_no_make_autoencoder_for_sequences() -> None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 from adversarial import load_classifier
+from adversarial.errors import ModelError
 from tests.support.models.classifiers import (
     FORMS,
     HEADS,
@@ -123,3 +124,24 @@ def test_a_saved_model_with_one_signature_of_any_name_is_taken(tmp_path: Path) -
         lambda x: tf.nn.softmax(tf.reshape(x, (-1, 16)) @ weights), tmp_path, name="predict"
     )
     assert load_classifier(path).output_shape == (None, 3)
+
+
+@pytest.mark.parametrize("functional", [True, False])
+def test_a_classifier_of_bytes_is_one_of_rows(functional: bool, tmp_path: Path) -> None:
+    stack = [layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(3, activation="softmax")]
+    inputs = keras.Input((4, 4, 1), dtype="uint8")
+    model = keras.Sequential([inputs, *stack])
+    if functional:
+        model = keras.Model(inputs, model(inputs))
+    model.save(tmp_path / "model.keras")
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 1), dtype=np.uint8)
+    found = load_classifier(tmp_path / "model.keras")
+    np.testing.assert_allclose(found(pixels.astype(np.float32)), model(pixels), atol=1e-6)
+
+
+def test_a_classifier_that_looks_bytes_up_is_none_of_rows(tmp_path: Path) -> None:
+    inputs = keras.Input((4,), dtype="uint8")
+    outputs = layers.Dense(3, "softmax")(layers.Flatten()(layers.Embedding(256, 2)(inputs)))
+    keras.Model(inputs, outputs).save(tmp_path / "model.keras")
+    with pytest.raises(ModelError, match="uint8 input: expected"):
+        load_classifier(tmp_path / "model.keras")

@@ -15,7 +15,7 @@ from adversarial.paper import train as paper_models
 from adversarial.paper.datasets import SHAPES, Dataset, DatasetName
 from adversarial.paper.recipes import RECIPES, find_recipe
 from adversarial.paper.train import train_classifier, train_detector
-from adversarial.training.members import Plan
+from adversarial.training.settings import Plan
 from tests.adversarial.paper.test_datasets import write_idx
 from tests.support.models.autoencoders import float32, watch_learning_rate
 

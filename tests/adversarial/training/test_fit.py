@@ -12,7 +12,7 @@ from adversarial.errors import ModelError
 from adversarial.models.autoencoders import image_autoencoder, make_autoencoder
 from adversarial.training.augmentation import Augmentation
 from adversarial.training.checkpoints import TrainingError
-from adversarial.training.fit import fit_autoencoder
+from adversarial.training.fit import check_moved, fit_autoencoder
 from adversarial.training.objective import HiddenLayer, Objective
 from adversarial.training.settings import TrainingSettings
 from tests.support.animals import make_images, make_inputs
@@ -50,6 +50,46 @@ def test_the_reported_loss_is_the_mean_divergence(classifier: keras.Model) -> No
     order = np.random.default_rng(0).permutation(100)
     expected = mean_kl(classifier, autoencoder, x[order[:20]])
     assert history["val_loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_constant_column_that_the_classifier_magnifies_does_not_stop_the_training() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal([0, 5, 0.1], [1, 2, 0], (400, 3)).astype(np.float32)
+    keras.utils.set_random_seed(0)
+    normalization = keras.layers.Normalization()
+    normalization.adapt(x)
+    assert np.asarray(normalization(x + np.float32(0.01)))[:, 2].min() > 1e4
+    layers = [normalization, keras.layers.Dense(16, "relu"), keras.layers.Dense(3, "softmax")]
+    classifier = keras.Sequential([keras.Input((3,)), *layers])
+    classifier.compile("adam", "sparse_categorical_crossentropy")
+    classifier.fit(x, (x[:, 0] > 0) + (x[:, 1] > 5), epochs=20, verbose=0)
+    autoencoder = make_autoencoder("auto", x)
+    losses = fit_autoencoder(classifier, autoencoder, x, float32(epochs=4), verbose=0).history
+    assert losses["loss"][-1] < 0.3 * losses["loss"][0]
+
+
+def test_a_loss_that_does_not_move_is_an_error_with_its_cause() -> None:
+    saturated = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Rescaling(1e6),
+            keras.layers.Dense(3, "softmax"),
+        ]
+    )
+    x = make_inputs(200, seed=5)
+    with pytest.raises(TrainingError, match=r"the loss stayed at .* in all 3 epochs, where"):
+        fit_autoencoder(saturated, small_autoencoder(), x, float32(epochs=3), verbose=0)
+
+
+def test_only_a_loss_that_has_neither_moved_nor_learned_is_refused() -> None:
+    targets = {"probabilities": np.eye(2, dtype=np.float32)}
+    for losses in ([0.5, 0.5], [14.0, 13.9], [14.0]):
+        check_moved({"loss": losses}, targets)
+    check_moved({"loss": [1e-5, 1e-5]}, {"probabilities": np.ones((4, 1), np.float32)})
+    check_moved({"loss": [14.0, 14.0]}, {})
+    with pytest.raises(TrainingError):
+        check_moved({"loss": [14.0, 14.001]}, targets)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -7,8 +7,8 @@ import pytest
 
 from adversarial.errors import ModelError
 from adversarial.models.autoencoders import make_autoencoder
-from adversarial.training.members import Plan, train_members
-from adversarial.training.settings import TrainingSettings
+from adversarial.training.members import train_members
+from adversarial.training.settings import Plan, TrainingSettings
 from adversarial.training.temperature import choose_temperature
 from tests.support.animals import make_inputs
 from tests.support.models.autoencoders import NO_STEP, float32

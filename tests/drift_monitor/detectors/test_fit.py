@@ -71,7 +71,8 @@ def test_no_map_is_fitted_where_none_is_wanted(
 ) -> None:
     detector = fit(classifier_file, training_rows, tmp_path / "d", "--epochs", 1)
     assert detector.calibration.accuracy_estimator is None
-    assert "accuracy" not in caplog.text
+    assert "estimated accuracy" not in caplog.text
+    assert "Accuracy estimator" not in caplog.text
 
 
 def weights(detector: AdversarialDetector) -> list[np.ndarray]:
@@ -245,3 +246,38 @@ def test_the_environment_can_turn_onednn_off() -> None:
         command = [sys.executable, "-c", code]
         found = subprocess.run(command, env=clean | given, capture_output=True, check=True)
         assert found.stdout.decode().strip() == expected
+
+
+def test_a_classifier_of_bytes_is_fitted_in_its_own_value_range(
+    classifier_file: Path, training_rows: Path, tmp_path: Path
+) -> None:
+    layers = [keras.layers.Rescaling(1 / 255), keras.saving.load_model(classifier_file)]
+    model = keras.Sequential([keras.Input((8, 8, 1)), *layers])
+    model.save(tmp_path / "bytes.keras")
+    command = words(tmp_path / "bytes.keras", training_rows, tmp_path / "d", "--epochs", 3)
+    found = CliRunner().invoke(app, [*command, "--shift", "1"])
+    assert found.exit_code == 0, found.output
+    lines = found.output.splitlines()
+    assert lines[0].startswith("Bytes become values of [0, 255], chosen by accuracy")
+    assert lines[1].startswith("The classifier: accuracy 100.0% on 80 labelled reference rows")
+    assert any(line.startswith("Training: ") and "2 epochs" in line for line in lines)
+    manifest = read_bundle(tmp_path / "d").manifest
+    assert manifest.input.value_range == (0.0, 255.0)
+    assert manifest.training["loss"][-1] < 0.7 * manifest.training["loss"][0]
+
+
+def test_a_classifier_that_does_not_fit_the_labels_stops_the_fit_unless_forced(
+    classifier_file: Path, training_rows: Path, tmp_path: Path
+) -> None:
+    command = words(classifier_file, training_rows, tmp_path / "d", "--epochs", 1)
+    numbers = pq.read_table(training_rows)
+    names = pa.array([CLASSES[i] for i in numbers["label"].to_pylist()])
+    place = numbers.column_names.index("label")
+    pq.write_table(numbers.set_column(place, "label", names), tmp_path / "named.parquet")
+    command[command.index(str(training_rows))] = str(tmp_path / "named.parquet")
+    command[command.index(",".join(CLASSES))] = "owl,cat,dog"
+    found = CliRunner().invoke(app, command)
+    assert found.exit_code == 1
+    assert "with --class-names cat,dog,owl accuracy would be 100.0%" in str(found.exception)
+    assert not (tmp_path / "d").exists()
+    assert CliRunner().invoke(app, [*command, "--force"]).exit_code == 0

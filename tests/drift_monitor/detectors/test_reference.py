@@ -21,8 +21,7 @@ from adversarial.bundle.manifest import REFERENCE
 from adversarial.bundle.threshold import apply_threshold
 from adversarial.bundle.write import write_bundle
 from adversarial.errors import ModelError
-from adversarial.training.members import Plan
-from adversarial.training.settings import TrainingSettings
+from adversarial.training.settings import Plan, TrainingSettings
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import DataConfig
 from drift_monitor.detectors.fit import ClassifierFile, fit

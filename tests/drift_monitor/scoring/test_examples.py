@@ -11,8 +11,7 @@ import pytest
 
 from adversarial import InputSpec
 from adversarial.errors import DriftMonitorError
-from adversarial.training.members import Plan
-from adversarial.training.settings import TrainingSettings
+from adversarial.training.settings import Plan, TrainingSettings
 from drift_monitor.config import Monitor
 from drift_monitor.job.run import run_interval
 from drift_monitor.scoring.examples import render_examples
