@@ -118,8 +118,9 @@ class ReferenceConfig(_Model):
     Attributes
     ----------
     kind : {"fixed", "trailing"}
-        `fixed`: the window stored in the detector. `trailing`: the last committed intervals that
-        were not harmful, scored by the same detector; the fixed one until there are enough of them.
+        `fixed`: the window stored in the detector. `trailing`: the last committed intervals in
+        which harm was neither shown nor unknown, scored by the same detector; the fixed one until
+        there are enough of them.
     intervals : int
         Length of a trailing window.
     """

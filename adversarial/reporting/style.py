@@ -24,6 +24,7 @@ LIGHT = {
     "quiet": "#17693b",
     "slight": "#6d4f00",
     "unsure": "#5d4a94",
+    "unknown": "#8f5600",
     "on-tone": "#ffffff",
 }
 DARK = {
@@ -42,6 +43,7 @@ DARK = {
     "quiet": "#7bd3a1",
     "slight": "#e3c25f",
     "unsure": "#c0b0f5",
+    "unknown": "#ffb938",
     "on-tone": "#121519",
 }
 
@@ -53,6 +55,7 @@ MIXED = {
     "quiet": ("#2a9157", 70),
     "slight": ("#9a7400", 70),
     "unsure": ("#7d68bd", 70),
+    "unknown": ("#c98500", 60),
 }
 """Colours for a page of unknown theme, each with its per cent in a mix with the text colour."""
 

@@ -126,7 +126,9 @@ def write_report(scored: dict[str, str]) -> dict[str, str]:
     with no_useless_retries():
         monitor, interval = _reopen(scored)
         report = write(monitor, interval, Path(scored["staging"]))
-    log.info("%s: %s", report.verdict.verdict, report.verdict.reason)
+    bad = report.verdict.verdict in ("harmful_drift", "drift_harm_unknown")
+    level = logging.WARNING if bad else logging.INFO
+    log.log(level, "%s: %s", report.verdict.verdict, report.verdict.reason)
     return {**scored, "verdict": report.verdict.verdict}
 
 

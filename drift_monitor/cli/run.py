@@ -27,13 +27,25 @@ DateOption = Annotated[
 
 
 class FailOn(StrEnum):
-    """Verdict that makes `run` and `backfill` exit with code 3."""
+    """Verdicts that make `run` and `backfill` exit with code 3."""
 
     HARMFUL_DRIFT = "harmful_drift"
+    UNKNOWN = "unknown"
+
+    def holds(self, report: "Report") -> bool:
+        """Whether a report's verdict is one of them."""
+        verdicts = ["harmful_drift"]
+        if self is FailOn.UNKNOWN:
+            verdicts.append("drift_harm_unknown")
+        return report.verdict.verdict in verdicts
 
 
 FailOnOption = Annotated[
-    FailOn | None, typer.Option(help="Exit with code 3 if this is the verdict.")
+    FailOn | None,
+    typer.Option(
+        help="Exit with code 3 if the verdict is harmful_drift; with 'unknown', also if it is "
+        "drift_harm_unknown."
+    ),
 ]
 
 
@@ -47,7 +59,7 @@ def run(monitor: MonitorFile, date: DateOption, fail_on: FailOnOption = None) ->
     with _progress(interval) as progress:
         report = run_interval(config, interval, progress=progress)
     _print_verdict(config, report)
-    if fail_on and report.verdict.verdict == fail_on:
+    if fail_on and fail_on.holds(report):
         raise typer.Exit(FAIL_ON_EXIT_CODE)
 
 
@@ -83,7 +95,7 @@ def backfill(
             f"{len(result.failed)} of {n_tried} intervals failed; the reasons are above. Fix them "
             "and run the same command again: it continues with what is missing"
         )
-    if any(report.verdict.verdict == fail_on for report in result.reports.values()):
+    if fail_on and any(fail_on.holds(report) for report in result.reports.values()):
         raise typer.Exit(FAIL_ON_EXIT_CODE)
 
 
@@ -137,10 +149,13 @@ def validate(
 
 def _print_verdict(monitor: "Monitor", report: "Report") -> None:
     from drift_monitor.pages.inputs import headline
+    from drift_monitor.pages.resemblance import sentence
 
     typer.echo(f"{report.interval}: {report.verdict.verdict}. {report.verdict.reason}")
     if report.inputs:
         typer.echo(f"  {headline(report.inputs)}")
+    if looks_like := sentence(report.support, monitor.data.input_columns):
+        typer.echo(f"  {looks_like}")
     typer.echo(f"  {monitor.directory / report.interval / 'report.html'}")
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 SIZE = 1000
 
-Kind = Literal["line", "thin", "dashed", "area", "dots", "rings", "bold"]
-Tone = Literal["reference", "current", "estimate", "alarm", "muted"]
+Kind = Literal["line", "thin", "dashed", "area", "dots", "rings", "squares", "bold"]
+Tone = Literal["reference", "current", "estimate", "alarm", "unknown", "muted"]
 Floats = NDArray[np.float64]
 
 

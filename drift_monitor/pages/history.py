@@ -9,8 +9,8 @@ from typing import NamedTuple
 from drift_monitor.results.report import Report, VerdictName
 from drift_monitor.stats.multiple_testing import Decision, lord
 
-ALARMS = ("harmful_drift", "harmless_drift", "statistical_only")
-"""Verdicts that say that something differs from the reference."""
+ALARMS = ("harmful_drift", "drift_harm_unknown", "harmless_drift", "statistical_only")
+"""Verdicts that say that something differs from the reference, or that it may."""
 
 FDR = 0.05
 """Largest expected share of false alarms among those that survive."""

@@ -11,7 +11,8 @@ from drift_monitor.pages import chart
 from drift_monitor.pages.chart import Chart, Floats, Link, Mark, Scale, Tick
 from drift_monitor.pages.ecdf import SCORE_FLOOR
 from drift_monitor.pages.history import gap_between
-from drift_monitor.results.report import Report
+from drift_monitor.results.report import Report, VerdictName
+from drift_monitor.results.report_findings import EstimatedAccuracy
 from drift_monitor.stats.estimates import Estimate, Rate
 
 X_LABELS = 6
@@ -161,7 +162,8 @@ def _accuracy(time: _Time) -> Chart | None:
     reference = time.band(lambda r: r.accuracy.realised.reference).value
     if estimated.is_empty and realised.is_empty:
         return None
-    lows = np.concatenate([estimated.low, realised.low, reference])
+    bounds = time.band(lambda r: _bounds(r.accuracy.estimated) if r.accuracy.estimated else None)
+    lows = np.concatenate([estimated.low, bounds.low, realised.low, reference])
     lowest = float(np.nanmin(lows))
     y = Scale(max(0.0, lowest - 0.1 * (1 - lowest) - 0.001), 1)
     marks = []
@@ -171,7 +173,9 @@ def _accuracy(time: _Time) -> Chart | None:
     if not estimated.is_empty:
         low, high = y.up(estimated.low), y.up(estimated.high)
         path = chart.steps(time.left, time.right, y.up(estimated.value))
+        outer = chart.area(time.left, time.right, y.up(bounds.low), y.up(bounds.high))
         marks += [
+            Mark("area", "estimate", outer, "bounds of the estimate"),
             Mark("area", "estimate", chart.area(time.left, time.right, low, high)),
             Mark("line", "estimate", path, "estimated"),
         ]
@@ -184,7 +188,10 @@ def _accuracy(time: _Time) -> Chart | None:
     def text(report: Report) -> str:
         estimate, by_labels = report.accuracy.estimated, report.accuracy.realised.current
         known = [
-            f"estimated {percent(estimate.current.estimate)}" if estimate else "",
+            f"estimated {percent(estimate.current.estimate)} (bounds "
+            f"{percent(estimate.bounds.low)} to {percent(estimate.bounds.high)})"
+            if estimate
+            else "",
             f"realised {percent(by_labels.rate)}" if by_labels else "",
         ]
         return ", ".join(filter(None, known)) or "accuracy not known"
@@ -269,9 +276,17 @@ def _points(time: _Time, y: Scale, values: Floats, kind: chart.Kind, legend: str
 
 
 def _harmful(time: _Time, y: Scale, values: Floats) -> list[Mark]:
-    alarm = [r is not None and r.verdict.verdict == "harmful_drift" for r in time.reports]
-    path = chart.dots(time.middle, y.up(np.where(alarm, values, np.nan)))
-    return [Mark("dots", "alarm", path, "harmful drift")] if path else []
+    """Mark the points of intervals with harm, and of those where harm is unknown."""
+    kinds: tuple[tuple[VerdictName, chart.Kind, chart.Tone, str], ...] = (
+        ("harmful_drift", "dots", "alarm", "harmful drift"),
+        ("drift_harm_unknown", "squares", "unknown", "harm unknown"),
+    )
+    marks = []
+    for verdict, kind, tone, legend in kinds:
+        meant = [r is not None and r.verdict.verdict == verdict for r in time.reports]
+        if path := chart.dots(time.middle, y.up(np.where(meant, values, np.nan))):
+            marks.append(Mark(kind, tone, path, legend))
+    return marks
 
 
 def _intervals(time: _Time, y: Scale, band: _Band, tone: chart.Tone) -> Mark:
@@ -284,6 +299,11 @@ def _intervals(time: _Time, y: Scale, band: _Band, tone: chart.Tone) -> Mark:
 def _label(report: Report) -> str:
     hourly = report.data_interval.is_hourly
     return f"{report.data_interval.start:%d %b %Hh}" if hourly else report.interval
+
+
+def _bounds(estimated: EstimatedAccuracy) -> Estimate:
+    bounds = estimated.bounds
+    return Estimate(estimate=estimated.current.estimate, low=bounds.low, high=bounds.high)
 
 
 def _value(found: Rate | Estimate) -> float:

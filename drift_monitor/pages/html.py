@@ -12,7 +12,7 @@ import yaml
 from adversarial.reporting.style import HEAT, mixed_css
 from adversarial.reporting.templating import make_environment
 from drift_monitor import formatting
-from drift_monitor.pages import corrections, history_charts, inputs, slices
+from drift_monitor.pages import confusion, corrections, history_charts, inputs, resemblance, slices
 from drift_monitor.pages.calendar import blocks
 from drift_monitor.pages.ecdf import distribution_charts
 from drift_monitor.pages.history import FDR, summarise
@@ -22,6 +22,7 @@ from drift_monitor.results.report_findings import TwoSampleTest
 VERDICTS = {
     "insufficient_data": "Insufficient data",
     "harmful_drift": "Harmful drift",
+    "drift_harm_unknown": "Drift, harm unknown",
     "harmless_drift": "Harmless drift",
     "statistical_only": "Statistical only",
     "no_drift": "No drift",
@@ -30,8 +31,9 @@ VERDICTS = {
 MEANINGS = {
     "insufficient_data": "there is too little to judge by",
     "harmful_drift": "predictions are harmed more often than in the reference",
-    "harmless_drift": "the data moved; predictions are not harmed more often",
-    "statistical_only": "the data moved by less than matters",
+    "drift_harm_unknown": "something changed, and harm is neither shown nor excluded",
+    "harmless_drift": "the data moved; harm beyond the margin is excluded",
+    "statistical_only": "a difference beyond chance, below the minimum effect",
     "no_drift": "no test finds a difference from the reference",
 }
 
@@ -62,6 +64,8 @@ def render_report(report: Report, scores: pa.Table) -> str:
             corrections=corrections.summarise(report),
             columns=slices.by_column(report),
             moved=inputs.summarise(report.inputs),
+            looks_like=_looks_like(report),
+            confusion=confusion.summarise(scores, report.detector.class_names),
             config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
             alpha=report.config["policy"]["alpha"],
         )
@@ -73,7 +77,11 @@ def render_cell(report: Report) -> str:
 
     It has no element ids, because a notebook can show several reports, or one report twice.
     """
-    cell = _environment().get_template("cell.html.j2").render(report=report, beside_results=False)
+    cell = (
+        _environment()
+        .get_template("cell.html.j2")
+        .render(report=report, beside_results=False, looks_like=_looks_like(report))
+    )
     return re.sub(r' id="[^"]*"', "", cell)
 
 
@@ -103,6 +111,11 @@ def render_index(monitor: str, reports: Sequence[Report], unreadable: Sequence[s
             fdr=FDR,
         )
     )
+
+
+def _looks_like(report: Report) -> str | None:
+    columns = report.config["data"]["input"]
+    return resemblance.sentence(report.support, columns if isinstance(columns, list) else ())
 
 
 def decision(test: TwoSampleTest, alpha: float) -> str:

@@ -56,8 +56,12 @@ def headline(inputs: InputFindings) -> str:
     if not moved:
         return f"No {word} moved beyond chance by as much as matters ({n:,} tested)."
     others = f"; {len(moved):,} of {n:,} {word}s moved" if len(moved) > 1 else ""
-    name = moved[0].name.replace("_", " ") if inputs.of == "descriptors" else moved[0].name
-    return f"{name} moved most ({what_moved(moved[0])}){others}."
+    return f"{name_of(moved[0], inputs)} moved most ({what_moved(moved[0])}){others}."
+
+
+def name_of(test: InputTest, inputs: InputFindings) -> str:
+    """Return what an input is called: a column by its own name, a descriptor in words."""
+    return test.name.replace("_", " ") if inputs.of == "descriptors" else test.name
 
 
 def what_moved(test: InputTest) -> str:

@@ -52,6 +52,13 @@ METRICS = {
     "accuracy_estimated": "Accuracy estimated without labels.",
     "accuracy_estimated_reference": "Accuracy of the reference estimated without labels.",
     "accuracy_estimated_difference": "Estimated accuracy minus that of the reference.",
+    "accuracy_bounds": "Bounds of the accuracy of all rows read, whatever the unknown ones are.",
+    "accuracy_bounds_difference": "The same bounds, as a difference to the reference.",
+    "unknown_share": "Share of the rows read that may be anything, from all wrong to all right.",
+    "novel_share": "Share of the scored rows that are unlike any calibration row.",
+    "novel_share_reference": "The same share of normal rows.",
+    "resembling_share": "Share of the scored rows that look like rows with this damage.",
+    "unexplained_share": "Share of the scored rows that no mixture of calibration rows explains.",
     "test_effect": "Effect of a two-sample test: D, or the total variation distance.",
     "test_p_value": "p of a two-sample test of the batch against the reference.",
     "test_p_value_adjusted": "The same p, adjusted for the number of tests in the report.",
@@ -100,7 +107,10 @@ def history_table(reports: Sequence[Report]) -> pa.Table:
 
 
 def measurements(report: Report) -> Iterator[Measurement]:
-    """Yield the numbers of a report. Missing ones are left out, except for skipped tests."""
+    """Yield the numbers of a report; missing ones are left out, except for skipped tests.
+
+    Bounds of accuracy have two ends and no value.
+    """
     counts, health = report.counts, report.detector_health
     for name in ("read", "scored", "rejected", "flagged", "labelled", "non_finite"):
         yield Measurement(f"rows_{name}", getattr(counts, name))
@@ -111,6 +121,7 @@ def measurements(report: Report) -> Iterator[Measurement]:
     )
     yield from _harm(report)
     yield from _accuracy(report)
+    yield from _support(report)
     yield from _tests(report)
     yield from _inputs(report)
     for quantile in report.score_quantiles:
@@ -152,6 +163,32 @@ def _accuracy(report: Report) -> Iterator[Measurement]:
             yield from _bounded(name, result.current)
             yield from _bounded(f"{name}_reference", result.reference)
             yield from _bounded(f"{name}_difference", result.difference)
+
+    if estimated := report.accuracy.estimated:
+        bounds, n = estimated.bounds, report.counts.read
+        yield Measurement("accuracy_bounds", None, bounds.low, bounds.high, n)
+        yield Measurement(
+            "accuracy_bounds_difference",
+            None,
+            bounds.difference_low,
+            bounds.difference_high,
+            n,
+            -report.harm.margin,
+        )
+        yield Measurement("unknown_share", bounds.unknown, n=n)
+
+
+def _support(report: Report) -> Iterator[Measurement]:
+    if (support := report.support) is None:
+        return
+    yield from _bounded("novel_share", support.novel)
+    yield from _bounded("novel_share_reference", support.novel_reference)
+    n = report.counts.scored
+    for kind in support.resembles:
+        name = f"{kind.damage} {kind.severity:g}"
+        yield Measurement("resembling_share", kind.share, n=n, by="damage", slice=name)
+    if support.unexplained is not None:
+        yield Measurement("unexplained_share", support.unexplained, n=n)
 
 
 def _tests(report: Report) -> Iterator[Measurement]:

@@ -17,8 +17,11 @@ from drift_monitor.results.report import ReferenceInfo, read_report
 from drift_monitor.results.score_columns import IDENTITY, SCORED, ScoreColumn, without_columns
 from drift_monitor.results.store import REPORT, Store
 
-UNFIT = ("harmful_drift", "insufficient_data")
-"""Verdicts that keep an interval out of a trailing window."""
+UNFIT = ("harmful_drift", "drift_harm_unknown", "insufficient_data")
+"""Verdicts that keep an interval out of a trailing window.
+
+Where harm is unknown, the interval may be the fault: later ones must not be compared with it.
+"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
             accuracy_estimator,
             held_out,
             note=f"the detector's own, because only {len(names)} of {wanted} intervals before "
-            "this one are committed, scored by this detector and not harmful",
+            "this one are committed, scored by this detector and fit to be a reference",
         )
     tables = [read_scores(monitor.directory / name) for name in names]
     table = pa.concat_tables(tables, promote_options="permissive")

@@ -4,11 +4,15 @@ import shlex
 
 from drift_monitor.config import Monitor
 from drift_monitor.intervals import Interval
+from drift_monitor.pages.inputs import name_of, what_moved
+from drift_monitor.pages.resemblance import sentence
 from drift_monitor.results.report import Counts, VerdictName
-from drift_monitor.results.report_findings import Accuracy, Harm
+from drift_monitor.results.report_findings import Accuracy, Harm, InputFindings, Support
 
 COLUMNS_SHOWN = 5
 """Up to so many input columns are listed in a command; with more, it names a file."""
+
+TO_LABEL = "TO_LABEL.csv"
 
 
 def next_action(
@@ -18,25 +22,25 @@ def next_action(
     accuracy: Accuracy,
     monitor: Monitor,
     interval: Interval,
+    inputs: InputFindings | None = None,
+    support: Support | None = None,
 ) -> tuple[str, list[str]]:
     """Return what to do next, and the commands for it.
 
     What only the reader knows is in capitals: LABELS.parquet, NORMAL_ROWS.parquet, and
-    COLUMNS.txt, with one input column a line.
+    COLUMNS.txt, with one input column a line. TO_LABEL.csv is written by the command before it.
     """
     match verdict:
         case "insufficient_data":
             return _after_insufficient_data(counts, harm, monitor, interval)
         case "harmful_drift":
             return _after_harm(harm, monitor, interval)
+        case "drift_harm_unknown":
+            return _after_unknown(harm, counts, monitor, interval, inputs, support)
         case "harmless_drift":
-            return (
-                "Leave the model as it is. If the change is here to stay, renew the "
-                "detector's reference with recent rows that are known to be good.",
-                [_renewed_reference(monitor)],
-            )
-    blind = verdict == "no_drift" and accuracy.estimated is None and harm.by == "detector"
-    return "Nothing." + (
+            return _after_harmless(harm, monitor, interval)
+    blind = harm.by == "detector" and not _estimate_excludes_harm(accuracy, harm)
+    return "Nothing now." + (
         " Labels, even of a random sample of rows, would tell more." if blind else ""
     ), []
 
@@ -61,13 +65,77 @@ def _after_harm(harm: Harm, monitor: Monitor, interval: Interval) -> tuple[str, 
         + (" To be sure, label rows drawn at random from the interval." if unlabelled else ""),
         [
             f"{rows} --outcome harmful",
-            *(
-                [f"{rows} --random 200 --output TO_LABEL.csv", _labels(monitor, interval)]
-                if unlabelled
-                else []
-            ),
+            *(_sample_to_label(monitor, interval) if unlabelled else []),
         ],
     )
+
+
+def _after_unknown(
+    harm: Harm,
+    counts: Counts,
+    monitor: Monitor,
+    interval: Interval,
+    inputs: InputFindings | None,
+    support: Support | None,
+) -> tuple[str, list[str]]:
+    """Name what is known of the cause; whether it harms, only labels can say."""
+    parts = []
+    if inputs and inputs.moved:
+        worst = inputs.moved[0]
+        parts.append(f"Look first at {name_of(worst, inputs)} ({what_moved(worst)}).")
+    if looks_like := sentence(support, monitor.data.input_columns):
+        parts.append(looks_like)
+    if counts.rejected > monitor.policy.harm_margin * counts.read:
+        parts.append(
+            f"{counts.rejected:,} of {counts.read:,} rows could not be scored: rejected.parquet "
+            "says which and why."
+        )
+    parts.append(_ask_for_labels(monitor, more=harm.by != "detector"))
+    if not parts[:-1]:
+        parts.insert(0, "Find out what changed in the data.")
+    return " ".join(parts), _sample_to_label(monitor, interval)
+
+
+def _after_harmless(harm: Harm, monitor: Monitor, interval: Interval) -> tuple[str, list[str]]:
+    if _labels_exclude_harm(harm):
+        return (
+            "Leave the model as it is. If the change is here to stay, renew the detector's "
+            "reference with recent rows that labels have shown to be good.",
+            [_renewed_reference(monitor)],
+        )
+    return (
+        "Nothing now. Do not renew the reference before labels have shown no harm. "
+        + _ask_for_labels(monitor, more=harm.by != "detector"),
+        _sample_to_label(monitor, interval),
+    )
+
+
+def _labels_exclude_harm(harm: Harm) -> bool:
+    return (
+        harm.by != "detector" and harm.difference is not None and harm.difference.high < harm.margin
+    )
+
+
+def _estimate_excludes_harm(accuracy: Accuracy, harm: Harm) -> bool:
+    estimated = accuracy.estimated
+    return estimated is not None and estimated.bounds.difference_low > -harm.margin
+
+
+def _ask_for_labels(monitor: Monitor, *, more: bool) -> str:
+    if monitor.data.label is None:
+        return (
+            "To know whether it harms, label rows drawn at random, and name the column of labels "
+            "in data.label."
+        )
+    return f"To know whether it harms, label {'more ' if more else ''}rows drawn at random."
+
+
+def _sample_to_label(monitor: Monitor, interval: Interval) -> list[str]:
+    rows = _command("rows", monitor.file, "--date", interval.id)
+    sample = f"{rows} --random 200 --output {TO_LABEL}"
+    if monitor.data.label is None:
+        return [sample]
+    return [sample, _labels(monitor, interval, TO_LABEL)]
 
 
 def _renewed_reference(monitor: Monitor) -> str:
@@ -89,12 +157,12 @@ def _renewed_reference(monitor: Monitor) -> str:
     return _command("reference", monitor.detector, *words)
 
 
-def _labels(monitor: Monitor, interval: Interval) -> str:
+def _labels(monitor: Monitor, interval: Interval, path: str = "LABELS.parquet") -> str:
     return _command(
         "labels",
         monitor.file,
         "--labels",
-        "LABELS.parquet",
+        path,
         "--start",
         interval.id,
         "--end",

@@ -5,7 +5,7 @@ import pytest
 
 from adversarial.reporting.style import DARK, LIGHT, MIXED, SERIES, mixed_css, page_css
 
-TEXT = ("ink", "muted", "link", "harmful", "harmless", "quiet", "slight", "unsure")
+TEXT = ("ink", "muted", "link", "harmful", "harmless", "quiet", "slight", "unsure", "unknown")
 
 
 def luminance(colour: str) -> float:
@@ -27,7 +27,7 @@ def test_text_and_lines_stand_out_from_page_and_panel(theme: dict[str, str]) -> 
         assert contrast(theme[name], theme[ground]) >= 4.5, name
     for name, ground in itertools.product(SERIES, ("page", "panel")):
         assert contrast(theme[name], theme[ground]) >= 3, name
-    for name in ("harmful", "harmless", "quiet", "slight", "unsure"):
+    for name in ("harmful", "harmless", "quiet", "slight", "unsure", "unknown"):
         assert contrast(theme[name], theme["on-tone"]) >= 4.5, name
 
 

@@ -9,14 +9,19 @@ import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pyarrow.parquet as pq
 import pytest
 
 from drift_monitor.config import load_monitor
+from drift_monitor.job.backfill import Backfill
+from drift_monitor.results.report import VerdictName
 from tests.conftest import Invoke, MakeMonitor
 from tests.support.animals import make_images, write_batch
 from tests.support.job.monitors import write_day
+from tests.support.reports.cases import CASES, SMALL
+from tests.support.reports.make import make
 
 
 def test_help_and_parsing_import_nothing_heavy() -> None:
@@ -154,6 +159,52 @@ def test_harmful_drift_exits_with_3_only_where_asked(
     assert invoke("backfill", monitor, *words, "--overwrite")[0] == 3
     write_batch(path, images, labels)
     assert invoke("run", monitor, "--date", DAY, "--fail-on", "harmful_drift")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "expected"),
+    [
+        ("harmful_drift", ["harmful_drift"]),
+        ("unknown", ["harmful_drift", "drift_harm_unknown"]),
+        (None, []),
+    ],
+)
+def test_a_verdict_exits_with_3_where_that_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+    invoke: Invoke,
+    make_monitor: MakeMonitor,
+    fail_on: str | None,
+    expected: list[str],
+) -> None:
+    report, monitor = make(SMALL)[0], make_monitor()
+    words = ("--fail-on", fail_on) if fail_on else ()
+    failed = []
+    for name in get_args(VerdictName):
+        verdict = report.verdict.model_copy(update={"verdict": name})
+        found = report.model_copy(update={"verdict": verdict})
+        monkeypatch.setattr(
+            "drift_monitor.job.run.run_interval", lambda *_, found=found, **__: found
+        )
+        monkeypatch.setattr(
+            "drift_monitor.job.backfill.backfill",
+            lambda *_, found=found, **__: Backfill({DAY: found}, {}),
+        )
+        code = invoke("run", monitor, "--date", DAY, *words)[0]
+        assert invoke("backfill", monitor, "--start", DAY, "--end", DAY, *words)[0] == code
+        assert code in (0, 3)
+        failed += [name] * (code == 3)
+    assert failed == expected
+
+
+def test_run_prints_what_moved_and_what_the_rows_look_like(
+    monkeypatch: pytest.MonkeyPatch, invoke: Invoke, make_monitor: MakeMonitor
+) -> None:
+    report = make(CASES["unknown"])[0]
+    monkeypatch.setattr("drift_monitor.job.run.run_interval", lambda *_, **__: report)
+    out = invoke("run", make_monitor(), "--date", DAY)[1]
+    assert out.startswith(f"{DAY}: drift_harm_unknown. The scores moved")
+    assert "\n  brightness moved most" in out
+    assert "\n  38% of rows look like gaussian blur" in out
 
 
 def test_backfill_runs_what_is_missing_and_goes_on_after_a_failure(

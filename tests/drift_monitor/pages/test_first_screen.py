@@ -77,6 +77,9 @@ NUMBERS = {
     *("harm-difference", "harm-difference-low", "harm-difference-high"),
     *("estimated-current", "estimated-reference"),
     *("estimated-difference", "estimated-difference-low", "estimated-difference-high"),
+    *("bounds-low", "bounds-high", "bounds-unknown"),
+    *("bounds-difference-low", "bounds-difference-high"),
+    *("novel-current", "novel-reference"),
     *("realised-current", "realised-reference"),
     *("realised-difference", "realised-difference-low", "realised-difference-high"),
     *("score-d", "score-low", "score-high", "score-threshold", "score-p"),
@@ -93,6 +96,7 @@ def test_no_number_is_on_the_first_screen_without_a_name() -> None:
     # Without named numbers, dates, drawings and the fingerprint there is no digit left.
     for named in ("data", "time", "code"):
         top = re.sub(rf"<{named} .*?</{named}>", "", top, flags=re.DOTALL)
+    top = re.sub(r'<div class="bound-ends".*?</div>', "", top)
     top = re.sub(r'<span[^>]* id="(interval|version)">[^<]*</span>', "", top)
     assert re.findall(r"\d", re.sub(r"<[^>]*>", "", top)) == []
 
@@ -132,6 +136,64 @@ def test_estimated_accuracy(case: str) -> None:
         assert found[element] == (str(value), points(value))
 
 
+@pytest.mark.parametrize("case", ["harmful", "unknown", "no drift"])
+def test_the_bounds_of_accuracy_and_the_rows_that_nothing_is_known_of(case: str) -> None:
+    report = make(CASES[case])[0]
+    estimated, support, found = report.accuracy.estimated, report.support, first_screen(case)
+    assert estimated
+    assert support
+    assert support.novel
+    assert support.novel_reference
+    bounds = estimated.bounds
+    for element, value in (
+        ("bounds-low", bounds.low),
+        ("bounds-high", bounds.high),
+        ("bounds-unknown", bounds.unknown),
+        ("novel-current", support.novel.rate),
+        ("novel-reference", support.novel_reference.rate),
+    ):
+        assert found[element] == (str(value), f"{value:.1%}")
+    for element, value in (
+        ("bounds-difference-low", bounds.difference_low),
+        ("bounds-difference-high", bounds.difference_high),
+    ):
+        assert found[element] == (str(value), points(value))
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        ("unknown", "38% of rows look like gaussian blur (severity 3), 12% like images with"),
+        ("unknown, flat rows", "38% of rows look like column income in another unit"),
+    ],
+)
+def test_what_the_rows_look_like(case: str, words: str) -> None:
+    assert first_screen(case)["looks-like"][1].startswith(words)
+    assert "looks-like" not in first_screen("no drift")
+
+
+def test_one_bar_shows_estimate_interval_bounds_reference_and_margin() -> None:
+    estimated = make(CASES["unknown"])[0].accuracy.estimated
+    assert estimated
+    bar = page_top("unknown").split('<div class="bounds')[1].split("</div>")[0]
+    found = {
+        name: [float(share) for share in re.findall(r"([\d.]+)%", style)]
+        for name, style in re.findall(r'<(?:span class=")?(\w+)"? style="([^"]*)"', bar)
+    }
+    low, bounds = 0.0, estimated.bounds  # bounds this low put the left end at 0
+    expected = {
+        "beyond": [estimated.reference.estimate - 0.01],
+        "outer": [bounds.low, bounds.high],
+        "inner": [estimated.current.low, estimated.current.high],
+        "mark": [estimated.reference.estimate],
+        "b": [estimated.current.estimate],
+    }
+    assert found == {
+        name: pytest.approx([100 * (value - low) for value in values], abs=0.06)
+        for name, values in expected.items()
+    }
+
+
 @pytest.mark.parametrize("case", ["harmful, labels", "harmless"])
 def test_realised_accuracy(case: str) -> None:
     report = make(CASES[case])[0]
@@ -169,6 +231,8 @@ def test_the_distance_of_the_scores() -> None:
         ("no accuracy estimator", "estimated-current", "the detector has no accuracy estimator"),
         ("no row scored", "harm-current", "no row can be judged"),
         ("no row scored", "score-d", "not tested"),
+        ("no row scored", "novel-current", "no row was scored"),
+        ("no accuracy estimator", "novel-current", "the report does not say"),
     ],
 )
 def test_what_is_missing_is_said_in_words(case: str, missing: str, words: str) -> None:

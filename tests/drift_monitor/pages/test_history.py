@@ -68,6 +68,37 @@ def test_a_small_p_without_an_alarm_does_not_survive_as_one() -> None:
     assert (found.alarms, found.surviving) == (0, 0)
 
 
+def test_where_harm_is_unknown_there_is_an_alarm() -> None:
+    found = summarise([with_p(make(SMALL)[0], 1e-9, "drift_harm_unknown")])
+    assert (found.alarms, found.surviving) == (1, 1)
+    found = summarise([with_p(make(SMALL)[0], None, "drift_harm_unknown")])
+    assert (found.alarms, found.surviving) == (1, 0)
+
+
+def test_intervals_with_harm_and_with_unknown_harm_are_marked_in_ways_of_their_own() -> None:
+    reports = history(17)
+    verdicts = [report.verdict.verdict for report in reports]
+    drawn = next(c for c in charts(reports) if c.title == "Harm rate")
+    marks = {mark.legend: mark for mark in drawn.marks}
+    harmful, unknown = marks["harmful drift"], marks["harm unknown"]
+    assert harmful.path.count("M") == verdicts.count("harmful_drift") == 1
+    assert unknown.path.count("M") == verdicts.count("drift_harm_unknown") == 1
+    assert harmful.kind != unknown.kind
+    assert harmful.tone != unknown.tone
+
+
+def test_the_bounds_of_accuracy_are_drawn_around_the_estimate() -> None:
+    reports = history(12)
+    accuracy = next(c for c in charts(reports) if c.title == "Accuracy")
+    outer, inner = (mark for mark in accuracy.marks if mark.kind == "area")
+    assert outer.legend == "bounds of the estimate"
+    assert outer.path != inner.path
+    lowest = min(r.accuracy.estimated.bounds.low for r in reports if r.accuracy.estimated)
+    assert lowest < 0.1
+    assert accuracy.y_ticks[0].text in ("0%", "20%"), "the axis reaches down to the bounds"
+    assert "bounds" in accuracy.links[0].text
+
+
 def test_a_line_breaks_at_a_gap_and_nowhere_else() -> None:
     def pieces(reports: list[Report]) -> int:
         drawn = next(c for c in charts(reports) if c.title == "D of the score")

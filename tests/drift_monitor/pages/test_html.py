@@ -5,6 +5,7 @@ import re
 import time
 from dataclasses import replace
 from datetime import timedelta
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +13,15 @@ import pytest
 
 from drift_monitor import formatting
 from drift_monitor.pages import chart
-from drift_monitor.pages.html import decision, render_index, render_report
+from drift_monitor.pages.html import (
+    MEANINGS,
+    VERDICTS,
+    decision,
+    render_index,
+    render_report,
+)
 from drift_monitor.pages.inputs import headline, what_moved
-from drift_monitor.results.report import Report
+from drift_monitor.results.report import Report, VerdictName
 from drift_monitor.results.report_findings import InputTest
 from tests.support.reports.cases import CASES, MARKUP, SMALL
 from tests.support.reports.make import history, make
@@ -103,6 +110,62 @@ def test_markup_is_text_on_the_index_and_in_its_drawings() -> None:
     assert re.search(rf"<title>{re.escape(ESCAPED)}.*?: harm", page)
     assert f"<li>{ESCAPED} is broken" in page
     assert 'href="%3Cscript%3Ealert%281%29%3C/script%3E2026-11-20/report.html"' in page
+
+
+@pytest.mark.parametrize("verdict", get_args(VerdictName))
+def test_each_verdict_has_a_name_a_meaning_a_drawing_and_a_colour_of_its_own(
+    verdict: VerdictName,
+) -> None:
+    report, scores = make(CASES["no drift"])
+
+    def shown(verdict: VerdictName) -> tuple[str, str, str]:
+        changed = report.verdict.model_copy(update={"verdict": verdict})
+        page = render_report(report.model_copy(update={"verdict": changed}), scores)
+        top = page.split('<p id="verdict"')[1]
+        tone = re.search(rf"\.{verdict} {{ --tone: (var\(--[a-z]+\))", page)
+        path = re.search(r'<path d="([^"]*)"', top)
+        assert tone
+        assert path
+        return tone[1], path[1], top.split("</p>")[0].split("</svg>")[1]
+
+    others = [shown(other) for other in get_args(VerdictName) if other != verdict]
+    for part, of_others in zip(shown(verdict), zip(*others, strict=True), strict=True):
+        assert part not in of_others
+    assert verdict in VERDICTS
+    assert verdict in MEANINGS
+
+
+def test_no_colour_and_no_word_of_a_quiet_day_stands_where_harm_is_unknown() -> None:
+    page = page_of("unknown")
+    assert ".drift_harm_unknown { --tone: var(--unknown)" in page
+    assert "no_drift" not in page.split("<body>")[1]
+    assert "neither shown nor excluded" in MEANINGS["drift_harm_unknown"]
+    calm = ("not harmed", "not above", "no harm", "harmless")
+    texts = [*MEANINGS.values(), *(VERDICTS[name] for name in VERDICTS if name != "harmless_drift")]
+    assert not [text for text in texts for word in calm if word in text.lower()]
+
+
+def test_an_interval_with_unknown_harm_has_a_question_mark_in_the_calendar() -> None:
+    page = render_index("m", history(17), [])
+    cell = re.search(r'<li class="drift_harm_unknown[^"]*"><a [^>]*title="([^"]*)"', page)
+    assert cell
+    assert cell[1].endswith(": Drift, harm unknown")
+    assert '.drift_harm_unknown.key::after { content: "?"' in page
+
+
+def test_labels_are_set_against_predictions() -> None:
+    report, scores = make(CASES["harmful, labels"])
+    text = section(render_report(report, scores), "labels")
+    label, said = (np.array(scores[name].to_pylist()) for name in ("label", "prediction"))
+    here = label == "Trouser"
+    right = int(np.sum(here & (said == "Trouser")))
+    assert f'class="right">{right}<small>{right / here.sum():.1%}' in text
+    assert f"{len(scores):,} labelled rows" in text
+    assert 'id="labels"' not in page_of("harmful")
+    many = replace(CASES["200 classes"], labels=True)
+    text = section(render_report(*make(many)), "labels")
+    assert text.count('<tr><th scope="row">') == 12
+    assert re.search(r"\d+ other pairs in scores.parquet", text)
 
 
 def test_the_tests_say_what_was_compared_with_what_result() -> None:

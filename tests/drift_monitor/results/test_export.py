@@ -20,6 +20,7 @@ CASES = [
     Case("no_drift", accuracy_estimator=False, segments=()),
     Case("insufficient_data", rows=0, examples=0),
     Case(input="flat"),
+    Case("drift_harm_unknown"),
 ]
 
 

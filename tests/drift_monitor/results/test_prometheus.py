@@ -59,7 +59,7 @@ def test_values_are_those_of_the_report() -> None:
 def test_one_verdict_holds() -> None:
     found = written(make(CASE)[0])
     verdicts = {key: value for key, value in found.items() if key[0] == "drift_monitor_verdict"}
-    assert len(verdicts) == 5
+    assert len(verdicts) == 6
     assert sum(verdicts.values()) == 1
     assert verdicts[sample("verdict", verdict="harmful_drift")] == 1
 
@@ -72,7 +72,7 @@ def test_every_number_of_the_export_is_there_and_none_is_missing(case: Case) -> 
     numbers = sum(
         value is not None for row in measurements(report) for value in (*row[1:4], row.threshold)
     )
-    assert len(found) == numbers + 2 + 1 + 5  # start and end, detector, verdicts
+    assert len(found) == numbers + 2 + 1 + 6  # start and end, detector, verdicts
 
 
 @pytest.mark.parametrize("word", ['"', "\\", "\n", "}", 'a="b",c', "\\n", "é ", "{x}\t"])

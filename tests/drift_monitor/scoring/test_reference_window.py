@@ -3,6 +3,7 @@
 import shutil
 from datetime import date, timedelta
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,8 +17,8 @@ from drift_monitor.detectors.reference import rethreshold
 from drift_monitor.errors import StoreError
 from drift_monitor.job.rejudge import rejudge
 from drift_monitor.job.run import run_interval
-from drift_monitor.results.report import Report, read_report
-from drift_monitor.scoring.reference_window import reference_window
+from drift_monitor.results.report import Report, VerdictName, read_report
+from drift_monitor.scoring.reference_window import reference_window, trailing_intervals
 from tests.conftest import MakeMonitor
 from tests.support.animals import make_images, write_batch
 
@@ -67,6 +68,21 @@ def test_the_window_is_the_last_intervals_that_were_not_harmful(make_monitor: Ma
     assert found[fifth].reference.n == 240
     assert found[fifth].detector_health.reference_against_fixed is not None
     assert found[first].detector_health.reference_against_fixed is None
+
+
+def test_an_interval_whose_harm_is_unknown_is_no_reference(make_monitor: MakeMonitor) -> None:
+    monitor = prepare(make_monitor, "animals")
+    run(monitor, DAYS[:2])
+    path = monitor.directory / f"{DAYS[1]}" / "report.json"
+    report = read_report(path)
+
+    def window(verdict: VerdictName) -> list[str]:
+        changed = report.verdict.model_copy(update={"verdict": verdict})
+        path.write_text(report.model_copy(update={"verdict": changed}).to_json())
+        return trailing_intervals(monitor, report.detector.fingerprint, f"{BAD}")
+
+    used = [name for name in get_args(VerdictName) if f"{DAYS[1]}" in window(name)]
+    assert used == ["harmless_drift", "statistical_only", "no_drift"]
 
 
 @pytest.mark.parametrize("seed", range(3))

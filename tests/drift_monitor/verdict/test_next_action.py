@@ -2,6 +2,7 @@
 
 import shlex
 from datetime import date
+from typing import get_args
 
 import pytest
 from typer.main import get_command
@@ -9,9 +10,12 @@ from typer.main import get_command
 from drift_monitor.cli.main import app
 from drift_monitor.config import DataConfig, Monitor, Policy
 from drift_monitor.results.report import Counts, VerdictName
-from drift_monitor.results.report_findings import Harm
+from drift_monitor.results.report_findings import Accuracy, Harm, InputFindings, Support
+from drift_monitor.stats.estimates import Estimate
 from drift_monitor.verdict.next_action import next_action
 from tests.support.analysis.verdicts import accuracy, counts, harm
+from tests.support.reports.cases import CASES
+from tests.support.reports.make import make
 
 MONITOR = Monitor(
     name="animals",
@@ -25,11 +29,40 @@ AWKWARD = MONITOR.model_copy(
 UNLABELLED = MONITOR.model_copy(update={"data": DataConfig(path="b", input=["x", "y"])})
 
 
+HARMLESS = Estimate(estimate=0.001, low=-0.005, high=0.009)
+NOT_EXCLUDED = Estimate(estimate=0.001, low=-0.008, high=0.01)
+
+
 def action(
-    verdict: VerdictName, monitor: Monitor = MONITOR, harm_by: str = "labels", scored: int = 1000
+    verdict: VerdictName,
+    monitor: Monitor = MONITOR,
+    harm_by: str = "labels",
+    scored: int = 1000,
+    difference: Estimate = HARMLESS,
+    estimated: Accuracy | None = None,
 ) -> tuple[str, list[str]]:
     interval = monitor.interval(date(2026, 11, 20))
-    return next_action(verdict, counts(scored), harm(by=harm_by), accuracy(), monitor, interval)
+    found = harm(by=harm_by, difference=difference)
+    return next_action(verdict, counts(scored), found, estimated or accuracy(), monitor, interval)
+
+
+def after_unknown(
+    monitor: Monitor = MONITOR,
+    found: Counts | None = None,
+    inputs: InputFindings | None = None,
+    support: Support | None = None,
+) -> str:
+    interval = monitor.interval(date(2026, 11, 20))
+    return next_action(
+        "drift_harm_unknown",
+        found or counts(),
+        harm(by="detector"),
+        accuracy(),
+        monitor,
+        interval,
+        inputs,
+        support,
+    )[0]
 
 
 @pytest.mark.parametrize(
@@ -39,10 +72,15 @@ def action(
         ("insufficient_data", MONITOR, "labels", 10, ["validate", "run"]),
         ("harmful_drift", MONITOR, "labels", 1000, ["rows"]),
         ("harmful_drift", MONITOR, "detector", 1000, ["rows", "rows", "labels"]),
-        ("harmless_drift", AWKWARD, "detector", 1000, ["reference"]),
+        ("drift_harm_unknown", MONITOR, "detector", 1000, ["rows", "labels"]),
+        ("drift_harm_unknown", MONITOR, "labels", 1000, ["rows", "labels"]),
+        ("drift_harm_unknown", UNLABELLED, "detector", 1000, ["rows"]),
         ("harmful_drift", UNLABELLED, "detector", 1000, ["rows"]),
         ("harmless_drift", MONITOR, "labels", 1000, ["reference"]),
-        ("harmless_drift", UNLABELLED, "detector", 1000, ["reference"]),
+        ("harmless_drift", AWKWARD, "labels", 1000, ["reference"]),
+        ("harmless_drift", MONITOR, "paired", 1000, ["reference"]),
+        ("harmless_drift", MONITOR, "detector", 1000, ["rows", "labels"]),
+        ("harmless_drift", UNLABELLED, "detector", 1000, ["rows"]),
         ("statistical_only", MONITOR, "labels", 1000, []),
         ("no_drift", MONITOR, "labels", 1000, []),
     ],
@@ -66,9 +104,66 @@ def test_rows_are_to_be_labelled_only_where_they_are_not() -> None:
     assert "label rows" not in action("harmful_drift", UNLABELLED, "detector")[0]
 
 
+@pytest.mark.parametrize(
+    ("harm_by", "difference", "renewed"),
+    [
+        ("labels", HARMLESS, True),
+        ("labels", NOT_EXCLUDED, False),
+        ("detector", HARMLESS, False),
+    ],
+)
+def test_the_reference_is_renewed_only_where_labels_have_shown_no_harm(
+    harm_by: str, difference: Estimate, *, renewed: bool
+) -> None:
+    text, commands = action("harmless_drift", harm_by=harm_by, difference=difference)
+    assert (commands[0].split()[1] == "reference") == renewed
+    assert text.startswith("Nothing now. Do not renew the reference before labels") != renewed
+    if not renewed:
+        assert "--random 200 --output TO_LABEL.csv" in commands[0]
+        assert "--labels TO_LABEL.csv" in commands[1]
+
+
+@pytest.mark.parametrize("verdict", get_args(VerdictName))
+@pytest.mark.parametrize("harm_by", ["detector", "labels"])
+def test_no_verdict_but_one_with_labels_behind_it_leads_to_a_new_reference(
+    verdict: VerdictName, harm_by: str
+) -> None:
+    commands = action(verdict, harm_by=harm_by)[1]
+    renews = any(command.startswith("drift-monitor reference") for command in commands)
+    assert renews == ((verdict, harm_by) == ("harmless_drift", "labels"))
+
+
+def test_where_harm_is_unknown_the_cause_is_named_as_far_as_it_is_known() -> None:
+    inputs = make(CASES["flat rows"])[0].inputs
+    support = make(CASES["unknown, flat rows"])[0].support
+    flat = MONITOR.model_copy(
+        update={"data": DataConfig(path="b", input=["income", "age"], label="label")}
+    )
+    text = after_unknown(flat, counts(900, rejected=100), inputs, support)
+    assert text.startswith("Look first at income (D = 0.9")
+    assert "38% of rows look like column income in another unit (× 3)" in text
+    assert "100 of 1,000 rows could not be scored" in text
+    assert text.endswith("To know whether it harms, label rows drawn at random.")
+    bare = after_unknown()
+    assert bare == (
+        "Find out what changed in the data. To know whether it harms, label rows drawn at random."
+    )
+    assert "name the column of labels in data.label" in after_unknown(UNLABELLED)
+
+
+def test_few_rejected_rows_are_not_named_as_the_cause() -> None:
+    assert "could not be scored" not in after_unknown(found=counts(990, rejected=10))
+    assert "could not be scored" in after_unknown(found=counts(989, rejected=11))
+
+
 def test_labels_are_asked_for_where_nothing_else_estimates_accuracy() -> None:
     assert "Labels" in action("no_drift", harm_by="detector")[0]
     assert "Labels" not in action("no_drift", harm_by="labels")[0]
+    excluded, open_to_harm = accuracy(0.0, -0.009), accuracy(0.0, -0.01)
+    quiet: tuple[VerdictName, ...] = ("no_drift", "statistical_only")
+    for verdict in quiet:
+        assert action(verdict, harm_by="detector", estimated=excluded)[0] == "Nothing now."
+        assert "Labels" in action(verdict, harm_by="detector", estimated=open_to_harm)[0]
 
 
 def test_labels_are_asked_for_only_where_they_are_what_is_missing() -> None:

@@ -19,6 +19,7 @@ QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 SHIFT: dict[VerdictName, float] = {
     "insufficient_data": 0.0,
     "harmful_drift": 2.0,
+    "drift_harm_unknown": 1.2,
     "harmless_drift": 0.9,
     "statistical_only": 0.25,
     "no_drift": 0.0,
@@ -62,6 +63,10 @@ CASES = {
     "harmful": Case(),
     "harmful, labels": Case(labels=True, seed=1),
     "harmless": Case("harmless_drift", labels=True, seed=2),
+    "unknown": Case("drift_harm_unknown", seed=15),
+    "unknown, flat rows": Case(
+        "drift_harm_unknown", input="flat", row_ids=False, classes=("good", "bad"), seed=16
+    ),
     "statistical only": Case("statistical_only", seed=3),
     "no drift": Case("no_drift", seed=4),
     "insufficient data": Case("insufficient_data", rows=40, examples=3, seed=5),

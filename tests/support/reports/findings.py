@@ -19,7 +19,9 @@ from drift_monitor.results.report_findings import (
     Example,
     FeatureValue,
     RealisedAccuracy,
+    Resemblance,
     Slice,
+    Support,
     TwoSampleTest,
 )
 from drift_monitor.stats.estimates import Estimate, EstimatedShare, Rate
@@ -60,6 +62,18 @@ def make_verdict(
                 "--random 100 --output to_label.csv",
             ],
         ),
+        "drift_harm_unknown": (
+            "a test is significant with the minimum effect or more; harm not excluded",
+            f"The scores moved: D = {tests[0].effect or 0:.3f}. {harm}: not shown. Accuracy may be "
+            "anything from 2.0% to 99.6%: 97.6% of the rows are unlike any that are known.",
+            "Look first at income (D = 0.812). To know whether it harms, label rows drawn at "
+            "random.",
+            [
+                f"drift-monitor rows {monitor} --date {case.interval} --random 200 "
+                "--output TO_LABEL.csv",
+                f"drift-monitor rows {monitor} --date {case.interval}",
+            ],
+        ),
         "harmless_drift": (
             "a test is significant with D at least the minimum effect; harm rate not above",
             f"The scores moved: D = {tests[0].effect or 0:.3f}. {harm}: not above.",
@@ -81,7 +95,12 @@ def make_verdict(
     }
     rule, reason, action, commands = texts[case.verdict]
     rng = np.random.default_rng(case.seed)
-    small = {"harmful_drift": 1e-9, "harmless_drift": 3e-7, "statistical_only": 0.012}
+    small = {
+        "harmful_drift": 1e-9,
+        "drift_harm_unknown": 1e-12,
+        "harmless_drift": 3e-7,
+        "statistical_only": 0.012,
+    }
     p = small.get(case.verdict, float(rng.uniform(0.06, 1)))
     return VerdictInfo(
         verdict=case.verdict,
@@ -107,6 +126,7 @@ def make_accuracy(
         )
     estimated = None
     if case.accuracy_estimator and case.rows:
+        unknown = 0.976 if case.verdict == "drift_harm_unknown" else 0.004
         fall = {"harmful_drift": 0.052, "harmless_drift": 0.006}.get(case.verdict, 0.001)
         fall += 0.004 * np.sin(case.seed)
         estimated = EstimatedAccuracy(
@@ -117,11 +137,11 @@ def make_accuracy(
             difference=Estimate(estimate=-fall, low=-fall - 0.02, high=-fall + 0.018),
             p_value=0.0003 if fall > 0.03 else 0.4,
             bounds=AccuracyBounds(
-                low=0.913 - fall - 0.03,
-                high=min(1.0, 0.913 - fall + 0.03),
-                difference_low=-fall - 0.03,
-                difference_high=-fall + 0.03,
-                unknown=0.01,
+                low=(1 - unknown) * (0.893 - fall),
+                high=(1 - unknown) * (0.931 - fall) + unknown,
+                difference_low=(1 - unknown) * (0.893 - fall) - 0.913,
+                difference_high=(1 - unknown) * (0.931 - fall) + unknown - 0.913,
+                unknown=unknown,
             ),
             decides=not case.labels,
         )
@@ -132,6 +152,39 @@ def make_accuracy(
         realised=realised,
         estimated=estimated,
         estimated_missing=None if estimated else missing,
+    )
+
+
+def make_support(case: Case) -> Support | None:
+    """Return what is known of the rows' support; None for a detector that knows nothing of it."""
+    if not case.accuracy_estimator:
+        return None
+    if not case.rows:
+        return Support(
+            missing="no row was scored",
+            novel=None,
+            novel_reference=None,
+            explanation=None,
+            resembles=[],
+            unexplained=None,
+            correction=None,
+            correction_error=None,
+        )
+    unknown = case.verdict == "drift_harm_unknown"
+    flat = case.input == "flat"
+    like = [
+        Resemblance(damage="unit-0" if flat else "gaussian_blur", severity=3, share=0.38),
+        Resemblance(damage="sentinel-some" if flat else "dark", severity=0.5, share=0.12),
+    ]
+    return Support(
+        missing=None,
+        novel=rate(round((0.976 if unknown else 0.01) * case.rows), case.rows),
+        novel_reference=rate(50, REFERENCE_ROWS),
+        explanation="damage" if unknown else "normal",
+        resembles=like if unknown else [],
+        unexplained=0.26 if unknown else 0.0,
+        correction=-0.02 if unknown else 0.0,
+        correction_error=0.01 if unknown else 0.0,
     )
 
 

@@ -13,13 +13,14 @@ from drift_monitor.scoring.input_summary import summary_for
 from tests.support.reports.cases import ALPHA, MARGIN, SHIFT, Case
 
 ROWS = 1500
+COLUMNS = ("income", "age", "kind", "rate", "since")
 
 
 def make_inputs(case: Case) -> InputFindings | None:
     """Return findings of the case's kind; None where a report of many has no need of them."""
     if case.input == "none" or not case.examples:
         return None
-    names = tuple(case.word + name for name in ("income", "age", "kind", "rate", "since"))
+    names = tuple(case.word + name for name in COLUMNS)
     spec = InputSpec(shape=(8, 8, 3))
     if case.input == "flat":
         spec = InputSpec(shape=(len(names),), feature_names=names)

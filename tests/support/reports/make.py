@@ -36,9 +36,10 @@ from tests.support.reports.findings import (
     make_examples,
     make_gain,
     make_slices,
+    make_support,
     make_verdict,
 )
-from tests.support.reports.inputs import make_inputs
+from tests.support.reports.inputs import COLUMNS, make_inputs
 from tests.support.reports.scores import difference, make_scores, make_tests, rate
 
 
@@ -119,6 +120,7 @@ def make(case: Case) -> tuple[Report, pa.Table]:
         accuracy=make_accuracy(case, current, before, change),
         tests=tests,
         inputs=make_inputs(case),
+        support=make_support(case),
         score_quantiles=[
             ScoreQuantile(probability=p, score=float(np.quantile(sample, p)))
             for p in QUANTILES
@@ -148,7 +150,9 @@ def make(case: Case) -> tuple[Report, pa.Table]:
             "detector": f"examples/{case.word or 'fashion_mnist'}/detector",
             "data": {
                 "path": "s3://bucket/predictions/{date}/*.parquet",
-                "input": "image",
+                "input": [case.word + name for name in COLUMNS]
+                if case.input == "flat"
+                else "image",
                 "segments": [f"{case.word}{name}" for name, _ in case.segments],
             },
             "every": "day",
@@ -167,7 +171,8 @@ def history(
 ) -> list[Report]:
     """Return reports of n successive intervals without those at the places in `missing`."""
     names: list[VerdictName] = [
-        *(("no_drift",) * 11),
+        *(("no_drift",) * 10),
+        "drift_harm_unknown",
         "harmful_drift",
         "no_drift",
         "harmless_drift",
