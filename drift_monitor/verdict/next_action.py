@@ -36,9 +36,9 @@ def next_action(
         case "harmful_drift":
             return _after_harm(harm, monitor, interval)
         case "drift_harm_unknown":
-            return _after_unknown(harm, counts, monitor, interval, inputs, support)
+            return _after_unknown(harm, counts, accuracy, monitor, interval, inputs, support)
         case "harmless_drift":
-            return _after_harmless(harm, monitor, interval)
+            return _after_harmless(harm, accuracy, monitor, interval)
     blind = harm.by == "detector" and not _estimate_excludes_harm(accuracy, harm)
     return "Nothing now." + (
         " Labels, even of a random sample of rows, would tell more." if blind else ""
@@ -58,7 +58,7 @@ def _after_insufficient_data(
 
 def _after_harm(harm: Harm, monitor: Monitor, interval: Interval) -> tuple[str, list[str]]:
     rows = _command("rows", monitor.file, "--date", interval.id)
-    unlabelled = harm.by != "labels" and monitor.data.label is not None
+    unlabelled = harm.by != "labels"
     return (
         "Look at the harmed rows, and fix the input or withhold the predictions before "
         "retraining."
@@ -73,6 +73,7 @@ def _after_harm(harm: Harm, monitor: Monitor, interval: Interval) -> tuple[str, 
 def _after_unknown(
     harm: Harm,
     counts: Counts,
+    accuracy: Accuracy,
     monitor: Monitor,
     interval: Interval,
     inputs: InputFindings | None,
@@ -90,13 +91,15 @@ def _after_unknown(
             f"{counts.rejected:,} of {counts.read:,} rows could not be scored: rejected.parquet "
             "says which and why."
         )
-    parts.append(_ask_for_labels(monitor, more=harm.by != "detector"))
+    parts.append(_ask_for_labels(harm, accuracy))
     if not parts[:-1]:
         parts.insert(0, "Find out what changed in the data.")
     return " ".join(parts), _sample_to_label(monitor, interval)
 
 
-def _after_harmless(harm: Harm, monitor: Monitor, interval: Interval) -> tuple[str, list[str]]:
+def _after_harmless(
+    harm: Harm, accuracy: Accuracy, monitor: Monitor, interval: Interval
+) -> tuple[str, list[str]]:
     if _labels_exclude_harm(harm):
         return (
             "Leave the model as it is. If the change is here to stay, renew the detector's "
@@ -105,7 +108,7 @@ def _after_harmless(harm: Harm, monitor: Monitor, interval: Interval) -> tuple[s
         )
     return (
         "Nothing now. Do not renew the reference before labels have shown no harm. "
-        + _ask_for_labels(monitor, more=harm.by != "detector"),
+        + _ask_for_labels(harm, accuracy),
         _sample_to_label(monitor, interval),
     )
 
@@ -121,21 +124,19 @@ def _estimate_excludes_harm(accuracy: Accuracy, harm: Harm) -> bool:
     return estimated is not None and estimated.bounds.difference_low > -harm.margin
 
 
-def _ask_for_labels(monitor: Monitor, *, more: bool) -> str:
-    if monitor.data.label is None:
-        return (
-            "To know whether it harms, label rows drawn at random, and name the column of labels "
-            "in data.label."
+def _ask_for_labels(harm: Harm, accuracy: Accuracy) -> str:
+    more = "more " if harm.by != "detector" else ""
+    text = f"To know whether it harms, label {more}rows drawn at random."
+    if accuracy.realised.reference is None:
+        text += (
+            " Labels decide only if the reference has some too (drift-monitor reference --label)."
         )
-    return f"To know whether it harms, label {'more ' if more else ''}rows drawn at random."
+    return text
 
 
 def _sample_to_label(monitor: Monitor, interval: Interval) -> list[str]:
     rows = _command("rows", monitor.file, "--date", interval.id)
-    sample = f"{rows} --random 200 --output {TO_LABEL}"
-    if monitor.data.label is None:
-        return [sample]
-    return [sample, _labels(monitor, interval, TO_LABEL)]
+    return [f"{rows} --random 200 --output {TO_LABEL}", _labels(monitor, interval, TO_LABEL)]
 
 
 def _renewed_reference(monitor: Monitor) -> str:

@@ -10,10 +10,16 @@ from typer.main import get_command
 from drift_monitor.cli.main import app
 from drift_monitor.config import DataConfig, Monitor, Policy
 from drift_monitor.results.report import Counts, VerdictName
-from drift_monitor.results.report_findings import Accuracy, Harm, InputFindings, Support
+from drift_monitor.results.report_findings import (
+    Accuracy,
+    Harm,
+    InputFindings,
+    RealisedAccuracy,
+    Support,
+)
 from drift_monitor.stats.estimates import Estimate
 from drift_monitor.verdict.next_action import next_action
-from tests.support.analysis.verdicts import accuracy, counts, harm
+from tests.support.analysis.verdicts import accuracy, counts, harm, rate
 from tests.support.reports.cases import CASES
 from tests.support.reports.make import make
 
@@ -29,6 +35,9 @@ AWKWARD = MONITOR.model_copy(
 UNLABELLED = MONITOR.model_copy(update={"data": DataConfig(path="b", input=["x", "y"])})
 
 
+LABELLED = accuracy().model_copy(
+    update={"realised": RealisedAccuracy(current=None, reference=rate(0.9), difference=None)}
+)
 HARMLESS = Estimate(estimate=0.001, low=-0.005, high=0.009)
 NOT_EXCLUDED = Estimate(estimate=0.001, low=-0.008, high=0.01)
 
@@ -43,7 +52,7 @@ def action(
 ) -> tuple[str, list[str]]:
     interval = monitor.interval(date(2026, 11, 20))
     found = harm(by=harm_by, difference=difference)
-    return next_action(verdict, counts(scored), found, estimated or accuracy(), monitor, interval)
+    return next_action(verdict, counts(scored), found, estimated or LABELLED, monitor, interval)
 
 
 def after_unknown(
@@ -51,13 +60,14 @@ def after_unknown(
     found: Counts | None = None,
     inputs: InputFindings | None = None,
     support: Support | None = None,
+    estimated: Accuracy = LABELLED,
 ) -> str:
     interval = monitor.interval(date(2026, 11, 20))
     return next_action(
         "drift_harm_unknown",
         found or counts(),
         harm(by="detector"),
-        accuracy(),
+        estimated,
         monitor,
         interval,
         inputs,
@@ -74,13 +84,13 @@ def after_unknown(
         ("harmful_drift", MONITOR, "detector", 1000, ["rows", "rows", "labels"]),
         ("drift_harm_unknown", MONITOR, "detector", 1000, ["rows", "labels"]),
         ("drift_harm_unknown", MONITOR, "labels", 1000, ["rows", "labels"]),
-        ("drift_harm_unknown", UNLABELLED, "detector", 1000, ["rows"]),
-        ("harmful_drift", UNLABELLED, "detector", 1000, ["rows"]),
+        ("drift_harm_unknown", UNLABELLED, "detector", 1000, ["rows", "labels"]),
+        ("harmful_drift", UNLABELLED, "detector", 1000, ["rows", "rows", "labels"]),
         ("harmless_drift", MONITOR, "labels", 1000, ["reference"]),
         ("harmless_drift", AWKWARD, "labels", 1000, ["reference"]),
         ("harmless_drift", MONITOR, "paired", 1000, ["reference"]),
         ("harmless_drift", MONITOR, "detector", 1000, ["rows", "labels"]),
-        ("harmless_drift", UNLABELLED, "detector", 1000, ["rows"]),
+        ("harmless_drift", UNLABELLED, "detector", 1000, ["rows", "labels"]),
         ("statistical_only", MONITOR, "labels", 1000, []),
         ("no_drift", MONITOR, "labels", 1000, []),
     ],
@@ -101,7 +111,6 @@ def test_each_command_is_one_that_the_command_line_takes(
 def test_rows_are_to_be_labelled_only_where_they_are_not() -> None:
     assert "label rows" in action("harmful_drift", harm_by="detector")[0]
     assert "label rows" not in action("harmful_drift", harm_by="labels")[0]
-    assert "label rows" not in action("harmful_drift", UNLABELLED, "detector")[0]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +157,14 @@ def test_where_harm_is_unknown_the_cause_is_named_as_far_as_it_is_known() -> Non
     assert bare == (
         "Find out what changed in the data. To know whether it harms, label rows drawn at random."
     )
-    assert "name the column of labels in data.label" in after_unknown(UNLABELLED)
+
+
+def test_labels_of_a_batch_say_nothing_without_labels_of_the_reference() -> None:
+    hint = "drift-monitor reference --label"
+    assert hint not in after_unknown()
+    assert hint not in action("harmless_drift", harm_by="detector")[0]
+    assert hint in after_unknown(estimated=accuracy())
+    assert hint in action("harmless_drift", harm_by="detector", estimated=accuracy())[0]
 
 
 def test_few_rejected_rows_are_not_named_as_the_cause() -> None:
