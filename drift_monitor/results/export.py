@@ -57,6 +57,7 @@ METRICS = {
     "unknown_share": "Share of the rows read that may be anything, from all wrong to all right.",
     "novel_share": "Share of the scored rows that are unlike any calibration row.",
     "novel_share_reference": "The same share of normal rows.",
+    "learned_distance": "D of a learner's scores between the batch and normal rows.",
     "resembling_share": "Share of the scored rows that look like rows with this damage.",
     "unexplained_share": "Share of the scored rows that no mixture of calibration rows explains.",
     "test_effect": "Effect of a two-sample test: D, or the total variation distance.",
@@ -184,6 +185,8 @@ def _support(report: Report) -> Iterator[Measurement]:
     yield from _bounded("novel_share", support.novel)
     yield from _bounded("novel_share_reference", support.novel_reference)
     n = report.counts.scored
+    if support.distance is not None:
+        yield Measurement("learned_distance", support.distance, n=n, threshold=support.by_chance)
     for kind in support.resembles:
         name = f"{kind.damage} {kind.severity:g}"
         yield Measurement("resembling_share", kind.share, n=n, by="damage", slice=name)

@@ -181,6 +181,12 @@ def test_the_tests_say_what_was_compared_with_what_result() -> None:
     assert "&lt; 1e-12" in text
 
 
+def test_how_well_a_learner_tells_the_batch_from_normal_rows_is_said() -> None:
+    text = section(page_of("unknown"), "tests")
+    assert "D = 0.874; of samples of normal rows, one in a thousand exceeds 0.058" in text
+    assert "learned-distance" not in page_of("no accuracy estimator")
+
+
 def test_a_p_of_0_is_never_said() -> None:
     report, scores = make(CASES["harmful"])
     zero = {"p_value": 0.0, "p_value_adjusted": 0.0, "p_value_is_bound": False}

@@ -7,6 +7,8 @@ import pytest
 from drift_monitor.pages import resemblance
 from drift_monitor.pages.resemblance import sentence
 from drift_monitor.results.report_findings import Resemblance, Support
+from tests.support.reports.cases import CASES
+from tests.support.reports.make import make
 
 UNIT = Resemblance(damage="unit-0", severity=100, share=0.38)
 BLUR = Resemblance(damage="gaussian_blur", severity=3, share=0.124)
@@ -14,17 +16,10 @@ TRACE = Resemblance(damage="black", severity=1, share=0.004)
 
 
 def support(*resembles: Resemblance, **fields: object) -> Support:
-    found: dict[str, object] = {
-        "missing": None,
-        "novel": None,
-        "novel_reference": None,
-        "explanation": "damage",
-        "resembles": list(resembles),
-        "unexplained": 0.0,
-        "correction": None,
-        "correction_error": None,
-    }
-    return Support.model_validate(found | fields)
+    whole = make(CASES["unknown"])[0].support
+    assert whole
+    found = {"explanation": "damage", "resembles": list(resembles), "unexplained": 0.0}
+    return whole.model_copy(update=found | fields)
 
 
 @pytest.mark.parametrize(
