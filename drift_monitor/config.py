@@ -208,7 +208,7 @@ class Monitor(_Model):
     evaluation : EvaluationConfig, optional
         How the detector is evaluated under attack; needed to promote another one.
     examples : int
-        Rows of highest score that the report shows.
+        At most so many rows of highest score are shown, and at most two of a kind.
     batch_size : int
         Rows scored in one pass; bounds memory.
     """

@@ -18,7 +18,7 @@ from drift_monitor.results.report_findings import (
     RenderedExample,
 )
 from drift_monitor.results.score_columns import FILE_AND_ROW, ScoreColumn
-from drift_monitor.scoring.score_table import ScoredExample
+from drift_monitor.scoring.diverse_examples import ScoredExample
 
 if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector

@@ -1,13 +1,10 @@
 """Scores of a batch: one table row per input row, streamed, and the rows that score highest."""
 
-import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from adversarial.support.novelty import Described
 from drift_monitor.batches.batch import Batch, Chunk, Rejected
@@ -21,30 +18,12 @@ from drift_monitor.results.score_columns import (
     make_score_table,
     segment_column,
 )
+from drift_monitor.scoring.diverse_examples import ScoredExample, keep_examples
 from drift_monitor.scoring.input_summary import InputSummary
 from drift_monitor.scoring.row_sample import RowSample
 
 if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector
-
-
-@dataclass(frozen=True, order=True)
-class ScoredExample:
-    """A row worth looking at; ordered by its score.
-
-    Attributes
-    ----------
-    score : float
-        Adversarial score in nats.
-    position : int
-        Minus the row's position among the scored rows, so that the first of equal scores wins.
-    x : float32 array
-        The row, in the units the classifier takes.
-    """
-
-    score: float
-    position: int
-    x: NDArray[np.float32] = field(compare=False)
 
 
 @dataclass
@@ -58,7 +37,7 @@ class BatchScores:
     rejected : list of Rejected
         Rows that could not be scored.
     examples : list of ScoredExample
-        The rows with the highest scores, at most as many as asked for, as a heap.
+        The rows to show, at most as many as asked for, in any order (`diverse_examples`).
     inputs : InputSummary, optional
         What the inputs are, where the detector keeps those of its reference.
     sample : RowSample
@@ -91,16 +70,21 @@ def score_batch(
             scores.sample.add(scores.n_scored, table, described)
         if scores.inputs:
             scores.inputs.add(chunk)
-        for row, score in enumerate(table[ScoreColumn.SCORE].to_numpy() if n_examples else ()):
-            if not np.isfinite(score):
-                continue
-            if len(scores.examples) == n_examples and score <= scores.examples[0].score:
-                continue
-            example = ScoredExample(float(score), -(scores.n_scored + row), chunk.x[row].copy())
-            if len(scores.examples) < n_examples:
-                heapq.heappush(scores.examples, example)
-            else:
-                heapq.heappushpop(scores.examples, example)
+        if n_examples:
+            keep_examples(
+                scores.examples,
+                table[ScoreColumn.SCORE].to_numpy(),
+                list(
+                    zip(
+                        table[ScoreColumn.PREDICTION].to_pylist(),
+                        table[ScoreColumn.RECONSTRUCTION_PREDICTION].to_pylist(),
+                        strict=True,
+                    )
+                ),
+                chunk.x,
+                first=scores.n_scored,
+                most=n_examples,
+            )
         scores.n_scored += len(chunk.x)
         yield table
 

@@ -1,0 +1,82 @@
+"""Which rows of a batch are shown: those with the highest scores, but few of each kind."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+PER_KIND = 2
+"""Rows shown with the same prediction and the same class of M(AE(x)); more look much alike."""
+
+Kind = tuple[str, str]
+"""The prediction, and the class of M(AE(x))."""
+
+
+@dataclass(frozen=True, order=True)
+class ScoredExample:
+    """A row worth looking at; ordered by its score.
+
+    Attributes
+    ----------
+    score : float
+        Adversarial score in nats.
+    position : int
+        Minus the row's position among the scored rows, so that the first of equal scores wins.
+    x : float32 array
+        The row, in the units the classifier takes.
+    kind : tuple of str
+        Its prediction, and the class of M(AE(x)).
+    """
+
+    score: float
+    position: int
+    x: NDArray[np.float32] = field(compare=False)
+    kind: Kind = field(default=("", ""), compare=False)
+
+
+def keep_examples(
+    kept: list[ScoredExample],
+    score: NDArray[np.float64],
+    kinds: Sequence[Kind],
+    x: NDArray[np.float32],
+    *,
+    first: int,
+    most: int,
+) -> None:
+    """Add the rows of a chunk that belong among the kept ones, and drop those they replace.
+
+    What is kept at the end are the highest scores of which at most `PER_KIND` are of one kind,
+    whatever the chunks were: the sets that are allowed form a matroid, and in a matroid it is
+    enough to compare each new row with the lowest one that it could stand for.
+
+    Parameters
+    ----------
+    kept : list of ScoredExample
+        The rows kept so far, in any order; changed in place.
+    score : (n,) float64
+        Scores in nats; rows whose score is not finite are left out.
+    kinds : sequence of n tuples of str
+        Predictions and classes of M(AE(x)).
+    x : (n, *input_shape) float32
+        The rows.
+    first : int
+        Position of the first of them among the scored rows.
+    most : int
+        At most so many rows are kept.
+    """
+    seen: Counter[Kind] = Counter()
+    for row in np.argsort(-score, kind="stable").tolist() if most else ():
+        value, kind = float(score[row]), kinds[row]
+        if seen[kind] == PER_KIND or not np.isfinite(value):
+            continue
+        seen[kind] += 1
+        alike = [example for example in kept if example.kind == kind]
+        rivals = alike if len(alike) == PER_KIND else kept if len(kept) == most else []
+        if rivals:
+            lowest = min(rivals)
+            if (value, -(first + row)) < (lowest.score, lowest.position):
+                continue
+            kept.remove(lowest)
+        kept.append(ScoredExample(value, -(first + row), x[row].copy(), kind))
