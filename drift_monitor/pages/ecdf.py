@@ -167,17 +167,19 @@ def _against_reference(
 
 def _by_outcome(report: Report, harmful: Floats, harmless: Floats) -> Chart:
     threshold = report.detector.threshold
+    # Without labels, a row that is not called harmful may still be wrong.
+    other = "not called harmful" if report.harm.by == "detector" else "harmless"
     x, y = _scale(harmful, harmless, np.array([threshold])), Scale(0, 1)
     return _chart(
         "Adversarial score in the batch, by outcome",
         f"{percent(float(np.mean(harmful > threshold)))} of the harmful rows and "
-        f"{percent(float(np.mean(harmless > threshold)))} of the harmless ones are above the "
+        f"{percent(float(np.mean(harmless > threshold)))} of those {other} are above the "
         "threshold.",
         "adversarial score (nats)",
         x,
         y,
         [
-            _curve(reduce_ecdf(harmless), x, f"harmless, {count(len(harmless))} rows", "reference"),
+            _curve(reduce_ecdf(harmless), x, f"{other}, {count(len(harmless))} rows", "reference"),
             _curve(reduce_ecdf(harmful), x, f"harmful, {count(len(harmful))} rows", "alarm"),
             _threshold(x, threshold),
         ],

@@ -153,6 +153,15 @@ def test_an_interval_with_unknown_harm_has_a_question_mark_in_the_calendar() -> 
     assert '.drift_harm_unknown.key::after { content: "?"' in page
 
 
+def test_rows_are_called_harmless_only_by_labels() -> None:
+    by_detector, by_labels = page_of("harmful"), page_of("harmful, labels")
+    assert "not called harmful, " in section(by_detector, "scores")
+    assert ">not called harmful</dd>" in section(by_detector, "rows")
+    for name in ("scores", "rows"):
+        assert "harmless" not in section(by_detector, name)
+        assert "not called harmful" not in section(by_labels, name)
+
+
 def test_labels_are_set_against_predictions() -> None:
     report, scores = make(CASES["harmful, labels"])
     text = section(render_report(report, scores), "labels")
