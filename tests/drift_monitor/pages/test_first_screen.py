@@ -184,7 +184,10 @@ def test_one_bar_shows_estimate_interval_bounds_reference_and_margin() -> None:
     expected = {
         "beyond": [estimated.reference.estimate - 0.01],
         "outer": [bounds.low, bounds.high],
-        "inner": [estimated.current.low, estimated.current.high],
+        "inner": [
+            estimated.reference.estimate + estimated.difference.low,
+            estimated.reference.estimate + estimated.difference.high,
+        ],
         "mark": [estimated.reference.estimate],
         "b": [estimated.current.estimate],
     }
