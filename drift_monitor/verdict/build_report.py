@@ -83,7 +83,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
     evidence = Evidence(counts, findings.harm, findings.accuracy, findings.tests, inputs, support)
     decision = decide(evidence, monitor.policy)
     action, commands = next_action(
-        decision.verdict, counts, findings.harm, findings.accuracy, monitor, interval, inputs
+        decision.verdict, counts, findings.harm, findings.accuracy, monitor, interval
     )
     report = Report(
         drift_monitor_version=__version__,

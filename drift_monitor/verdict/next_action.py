@@ -115,13 +115,15 @@ def _after_harmless(
 
 def _labels_exclude_harm(harm: Harm) -> bool:
     return (
-        harm.by != "detector" and harm.difference is not None and harm.difference.high < harm.margin
+        harm.by != "detector"
+        and harm.difference is not None
+        and harm.difference.high <= harm.margin
     )
 
 
 def _estimate_excludes_harm(accuracy: Accuracy, harm: Harm) -> bool:
     estimated = accuracy.estimated
-    return estimated is not None and estimated.bounds.difference_low > -harm.margin
+    return estimated is not None and estimated.bounds.difference_low >= -harm.margin
 
 
 def _ask_for_labels(harm: Harm, accuracy: Accuracy) -> str:

@@ -38,8 +38,8 @@ UNLABELLED = MONITOR.model_copy(update={"data": DataConfig(path="b", input=["x",
 LABELLED = accuracy().model_copy(
     update={"realised": RealisedAccuracy(current=None, reference=rate(0.9), difference=None)}
 )
-HARMLESS = Estimate(estimate=0.001, low=-0.005, high=0.009)
-NOT_EXCLUDED = Estimate(estimate=0.001, low=-0.008, high=0.01)
+HARMLESS = Estimate(estimate=0.001, low=-0.005, high=0.01)
+NOT_EXCLUDED = Estimate(estimate=0.001, low=-0.008, high=0.0101)
 
 
 def action(
@@ -175,7 +175,7 @@ def test_few_rejected_rows_are_not_named_as_the_cause() -> None:
 def test_labels_are_asked_for_where_nothing_else_estimates_accuracy() -> None:
     assert "Labels" in action("no_drift", harm_by="detector")[0]
     assert "Labels" not in action("no_drift", harm_by="labels")[0]
-    excluded, open_to_harm = accuracy(0.0, -0.009), accuracy(0.0, -0.01)
+    excluded, open_to_harm = accuracy(0.0, -0.01), accuracy(0.0, -0.0101)
     quiet: tuple[VerdictName, ...] = ("no_drift", "statistical_only")
     for verdict in quiet:
         assert action(verdict, harm_by="detector", estimated=excluded)[0] == "Nothing now."
