@@ -83,7 +83,14 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
     evidence = Evidence(counts, findings.harm, findings.accuracy, findings.tests, inputs, support)
     decision = decide(evidence, monitor.policy)
     action, commands = next_action(
-        decision.verdict, counts, findings.harm, findings.accuracy, monitor, interval
+        decision.verdict,
+        counts,
+        findings.harm,
+        findings.accuracy,
+        monitor,
+        interval,
+        inputs,
+        support,
     )
     report = Report(
         drift_monitor_version=__version__,
