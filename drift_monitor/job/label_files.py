@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ TEXT_SUFFIXES = (".csv", ".tsv")
 SUFFIXES = (".parquet", *TEXT_SUFFIXES)
 MISSING = ["", "nan", "NaN", "<NA>"]
 """How pandas and spreadsheets write a cell without a value."""
-WHOLE_NUMBER = r"^[+-]?\d+(\.0*)?$"
+WHOLE_NUMBER = r"[+-]?\d{1,9}(\.0*)?"
 
 INEXACT = (
     "is a floating-point number of 2^53 or more, which is not exact enough to tell all ids apart: "
@@ -132,8 +133,7 @@ def read_label_file(
 ) -> tuple[pa.Table, DataFile]:
     """Read the columns of one file that are needed, and describe it. Errors as in `read_labels`.
 
-    What a CSV file says is text; where no label in it is anything but a whole number, unless it is
-    a class's name, its labels are numbers.
+    What a CSV file says is text; a whole number that is no class's name is the number of one.
     """
     if not path.lower().endswith(TEXT_SUFFIXES):
         source = ParquetSource(path)
@@ -152,7 +152,7 @@ def read_label_file(
         raise damaged(path, error) from error
     label = columns.find(path, table.column_names)[ScoreColumn.LABEL]
     place = table.column_names.index(label)
-    table = table.set_column(place, label, _numbers(table[label], class_names))
+    table = table.set_column(place, label, _by_name(table[label], class_names))
     sha256 = hashlib.sha256(content).hexdigest()
     return table, DataFile(path=path, rows=len(table), sha256=sha256)
 
@@ -175,16 +175,16 @@ def _parse(path: str, content: bytes, columns: LabelColumns) -> pa.Table:
     return pa.table([pc.if_else(pc.equal(c, ""), None, c) for c in stripped], wanted)
 
 
-def _numbers(labels: pa.ChunkedArray, class_names: Sequence[str]) -> pa.ChunkedArray:
-    """Return labels read as text as numbers where they are class numbers."""
-    unknown = pc.invert(pc.is_in(labels, value_set=pa.array(class_names, pa.string())))
-    unknown = pc.and_(unknown, labels.is_valid())
-    if not pc.any(unknown).as_py():
-        return labels
-    is_number = pc.match_substring_regex(labels, WHOLE_NUMBER)
-    if not pc.all(is_number).as_py():
-        return labels
-    return labels.cast(pa.float64()).cast(pa.int64())
+def _by_name(labels: pa.ChunkedArray, class_names: Sequence[str]) -> pa.ChunkedArray:
+    """Return labels read as text with the names of the classes whose numbers they are."""
+    named: dict[str | None, str | None] = {}
+    for value in pc.unique(labels).to_pylist():
+        named[value] = value
+        if value not in class_names and re.fullmatch(WHOLE_NUMBER, value or ""):
+            number = int(float(value))
+            known = 0 <= number < len(class_names)
+            named[value] = class_names[number] if known else None if number == -1 else value
+    return pa.chunked_array([[named[value] for value in labels.to_pylist()]], pa.string())
 
 
 def _keys(file: str, table: pa.Table, columns: LabelColumns) -> pa.Array:

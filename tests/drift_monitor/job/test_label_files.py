@@ -117,8 +117,9 @@ CSV = f"""id,label
         CSV.replace(",", "\t"),
         CSV.replace("id,label", "row_id,label"),
         CSV.replace("cat", "0").replace("owl", "2.0").replace("dog", "1"),
+        CSV.replace("owl", "2.0").replace("/2,", "/2,-1"),
     ],
-    ids=["plain", "windows", "semicolons", "tabs", "own names", "numbers"],
+    ids=["plain", "windows", "semicolons", "tabs", "own names", "numbers", "both"],
 )
 def test_labels_are_read_from_csv_as_programs_write_it(
     make_monitor: MakeMonitor, tmp_path: Path, content: str
@@ -151,6 +152,7 @@ def test_a_directory_or_glob_may_hold_both_kinds_of_files(
     [
         (CSV.replace("owl", "catt"), BatchError, r"csv, row 1: .* 'catt' \(perhaps 'cat'\?\)"),
         (CSV.replace("owl", "2").replace("cat", "7"), BatchError, r"row 0: .* '7'"),
+        (CSV.replace("owl", "2.0").replace("dog", "dogs"), BatchError, r"row 3: .* 'dogs'"),
         (CSV.replace(f"{DAYS[0]}/1", "1.7e+18"), LabelError, r"the id 1\.7e\+18 is a floating"),
         (CSV.replace(f"{DAYS[0]}/1", ""), LabelError, "row 1: it has a label, but no id"),
         (CSV.replace("cat", "cat,1"), BatchError, "cannot be read as CSV .*as many fields in"),

@@ -4,13 +4,17 @@ import csv
 from datetime import date
 from pathlib import Path
 
+import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from drift_monitor.config import load_monitor
+from adversarial.training.settings import Plan, TrainingSettings
+from drift_monitor.config import DataConfig, load_monitor
+from drift_monitor.detectors.fit import fit
+from drift_monitor.detectors.reference import CalibrationSettings
 from drift_monitor.job.run import run_interval
 from drift_monitor.results.report import Report, read_report
 from tests.conftest import Invoke, MakeMonitor
@@ -119,6 +123,59 @@ def test_a_sheet_in_parquet_goes_the_same_way(
     pq.write_table(table.set_column(4, "label", labels), sheet)
     words = ("labels", monitor, "--labels", sheet, "--start", DAY, "--end", DAY)
     assert f"120 of {ROWS} scored rows are labelled" in invoke(*words)[1]
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector of rows of two columns, one of which is named like a column of the sheet."""
+    directory = tmp_path_factory.mktemp("flat")
+    x = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, "softmax")])
+    model.compile(keras.optimizers.Adam(0.1), "sparse_categorical_crossentropy")
+    model.fit(x, x[:, 0] > 0, epochs=5, verbose=0)
+    model.save(directory / "classifier.keras")
+    pq.write_table(table_of(x), directory / "train.parquet")
+    return fit(
+        directory / "classifier.keras",
+        DataConfig(path=str(directory / "train.parquet"), input=["age", "label"], label="truth"),
+        directory / "detector",
+        plan=Plan(training=TrainingSettings(epochs=1, precision="float32")),
+        calibration=CalibrationSettings(accuracy=False),
+        verbose=0,
+    )
+
+
+def table_of(x: np.ndarray) -> pa.Table:
+    return pa.table({"age": x[:, 0], "label": x[:, 1], "truth": (x[:, 0] > 0).astype(int)})
+
+
+def test_of_flat_rows_the_sheet_shows_the_columns(
+    flat: Path, make_monitor: MakeMonitor, invoke: Invoke, tmp_path: Path
+) -> None:
+    data = {"row_id": None, "input": ["age", "label"], "label": "truth", "segments": []}
+    monitor = make_monitor(detector=str(flat), data=data, examples=0)
+    x = np.random.default_rng(1).normal(size=(300, 2)).astype(np.float32)
+    table = table_of(x)
+    (tmp_path / "batches").mkdir()
+    batch = tmp_path / "batches" / f"{DAY}.parquet"
+    pq.write_table(table.drop_columns("truth"), batch)
+    config = load_monitor(monitor)
+    run_interval(config, config.interval(date.fromisoformat(DAY)))
+    sheet = tmp_path / "TO_LABEL.csv"
+    assert invoke("rows", monitor, "--date", DAY, "--random", 150, "--output", sheet)[0] == 0
+    rows = read(sheet)
+    assert list(rows[0]) == ["file", "row", "age", "input_label", "prediction", "label"]
+    for row in rows:
+        assert row["file"] == str(batch)
+        number = int(row["row"])
+        shown = [np.float32(row[name]) for name in ("age", "input_label")]
+        assert shown == x[number].tolist()
+        row["label"] = str(table["truth"][number])
+    rewrite(sheet, rows)
+    out = invoke("labels", monitor, "--labels", sheet, "--start", DAY, "--end", DAY)[1]
+    assert "150 of 300 scored rows are labelled" in out
+    assert read_report_of(monitor).harm.by == "labels"
 
 
 def test_a_sheet_that_somebody_has_filled_in_is_not_replaced(
