@@ -20,7 +20,7 @@ def test_the_power_is_that_of_noise_that_costs_what_it_says(bundle: Path) -> Non
     found = measure_power(detector, x, y, 160)
     assert found
     assert found.labelled
-    assert LOSS <= found.lost < LOSS + 0.02
+    assert found.lost == pytest.approx(LOSS, abs=0.02)
     assert found == measure_power(detector, x, y, 160)
     assert found.harm_rate > found.harm_rate_normal
     assert "of accuracy brings the detector's harm rate from" in found.describe()
