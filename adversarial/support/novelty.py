@@ -27,7 +27,7 @@ SAMPLE_FEATURES = 10
 ROWS_AT_ONCE = 8192
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one truth
 class Space:
     """Points, and the distance from which a row is far from all of them.
 
@@ -107,7 +107,7 @@ class Described(NamedTuple):
         return Described(self.inputs[rows], None if self.features is None else self.features[rows])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one truth
 class RowDescription:
     """What is looked at of a row: its input, and what the classifier makes of it.
 
@@ -140,7 +140,7 @@ class RowDescription:
         return Described(self.representation(x), scaled)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one truth
 class NoveltyIndex:
     """Distances of a row to its nearest calibration rows, in its input and in what M makes of it.
 

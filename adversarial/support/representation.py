@@ -24,7 +24,7 @@ BINS = 8
 way."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one truth
 class Scaling:
     """Maps numbers to arsinh((value − centre) / scale).
 
@@ -60,7 +60,7 @@ class Scaling:
         return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one truth
 class Representation:
     """Maps rows to numbers in which distances mean something.
 

@@ -232,7 +232,8 @@ def _frame(rows: Rows, scored: _Scored, table: pa.Table) -> "pd.DataFrame":
     first_rows, n = scored.batch.first_rows, scored.batch.n_rows
     reasons = {first_rows[row.file] + row.row: row.reason for row in scored.found.rejected}
     frame: pd.DataFrame = without_columns(table, FILE_AND_ROW).to_pandas()
-    frame = frame.astype({ScoreColumn.FLAGGED.value: "boolean"})
+    flags = [name for name in (ScoreColumn.FLAGGED, ScoreColumn.NOVEL) if name in frame]
+    frame = frame.astype({name.value: "boolean" for name in flags})
     frame.index = pd.Index([row for row in range(n) if row not in reasons])
     frame = frame.reindex(range(n))
     frame["rejected"] = pd.Series(reasons, dtype="str").reindex(range(n))
