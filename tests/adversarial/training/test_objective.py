@@ -90,6 +90,7 @@ def test_a_hidden_target_is_the_softmax_of_the_projected_features(classifier: ke
         assert history["hidden"][0] == pytest.approx(0, abs=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 def test_a_trained_projection_moves_and_a_fixed_one_does_not(classifier: keras.Model) -> None:
     x = make_inputs(128, seed=5)
 
