@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adversarial.bundle.calibration import Calibration
@@ -44,7 +45,19 @@ def write_calibration(directory: Path, calibration: Calibration) -> None:
     if calibration.novelty is not None:
         calibration.novelty.save(directory / NOVELTY)
     if calibration.sample is not None:
-        pq.write_table(calibration.sample, directory / SAMPLE, compression="zstd")
+        names = [f.name for f in calibration.sample.schema if pa.types.is_string(f.type)]
+        numbers = [
+            f"{f.name}.list.element"
+            for f in calibration.sample.schema
+            if pa.types.is_fixed_size_list(f.type)
+        ]
+        pq.write_table(
+            calibration.sample,
+            directory / SAMPLE,
+            compression="zstd",
+            use_dictionary=names,
+            use_byte_stream_split=numbers,
+        )
 
 
 def write_bundle(

@@ -65,9 +65,8 @@ def calibrate_support(
     prediction = detector.predict(x)
     description = RowDescription.fit(x, prediction.features, detector.input_spec.value_range)
     names = pa.array(detector.class_names, pa.string())
-    outputs = prediction.to_table(detector.class_names).append_column(
-        "label", names.take(pa.array(y))
-    )
+    outputs = prediction.to_table(detector.class_names)
+    outputs = outputs.append_column("label", names.take(pa.array(y)))
     # Where normal ends is told by normal rows that the index does not hold, nor copies of them.
     held_out = np.zeros(len(x), bool)
     held_out[np.random.default_rng(seed).permutation(len(x))[: len(x) // 2]] = True

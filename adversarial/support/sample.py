@@ -71,5 +71,6 @@ def matrix(table: pa.Table, class_names: Sequence[str]) -> Floats:
 
 
 def _lists(values: Floats) -> pa.FixedSizeListArray:
-    flat = pa.array(np.ascontiguousarray(values, np.float32).ravel())
+    # Half precision is finer than what a learner is let to tell apart.
+    flat = pa.array(np.ascontiguousarray(values, np.float16).ravel())
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])

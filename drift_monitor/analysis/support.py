@@ -77,7 +77,9 @@ def find_support(
         distance=found.from_normal,
         by_chance=RARE * math.sqrt(1 / len(rows) + 1 / int(normal.sum())),
         explanation=found.name,
-        resembles=_resemblances(known, cells, found.weights, len(class_names)),
+        resembles=_resemblances(
+            known, cells, (1 - found.unexplained) * found.weights, len(class_names)
+        ),
         unexplained=found.unexplained,
         correction=correction,
         correction_error=math.sqrt(spread),

@@ -12,10 +12,11 @@ import yaml
 from adversarial.reporting.style import HEAT, mixed_css
 from adversarial.reporting.templating import make_environment
 from drift_monitor import formatting
-from drift_monitor.pages import confusion, corrections, history_charts, inputs, resemblance, slices
-from drift_monitor.pages.calendar import blocks
+from drift_monitor.pages import confusion, corrections, inputs, resemblance, slices
 from drift_monitor.pages.ecdf import distribution_charts
-from drift_monitor.pages.history import FDR, summarise
+from drift_monitor.pages.index import history_charts
+from drift_monitor.pages.index.calendar import blocks
+from drift_monitor.pages.index.history import FDR, summarise
 from drift_monitor.results.report import Report
 from drift_monitor.results.report_findings import TwoSampleTest
 

@@ -4,7 +4,6 @@ import doctest
 import re
 import time
 from dataclasses import replace
-from datetime import timedelta
 from typing import get_args
 
 import numpy as np
@@ -17,21 +16,16 @@ from drift_monitor.pages.html import (
     MEANINGS,
     VERDICTS,
     decision,
-    render_index,
     render_report,
 )
 from drift_monitor.pages.inputs import headline, what_moved
-from drift_monitor.results.report import Report, VerdictName
+from drift_monitor.results.report import VerdictName
 from drift_monitor.results.report_findings import InputTest
-from tests.support.reports.cases import CASES, MARKUP, SMALL
-from tests.support.reports.make import history, make
+from tests.support.reports.cases import CASES, MARKUP
+from tests.support.reports.make import make
+from tests.support.reports.page import assert_self_contained, section
 
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
-
-
-def section(page: str, name: str) -> str:
-    """Return the page from the heading with that id to the next heading of its level."""
-    return page.split(f'<h2 id="{name}"')[1].split("<h2 ", maxsplit=1)[0]
 
 
 def page_of(case: str) -> str:
@@ -50,14 +44,6 @@ def test_a_page_is_small_and_asks_for_nothing(case: str) -> None:
     assert len(page.encode()) < 300_000
     assert len(pictures.encode()) < 150_000
     assert_self_contained(page)
-
-
-def assert_self_contained(page: str) -> None:
-    assert "<script" not in page
-    assert "@import" not in page
-    assert "url(" not in page
-    links = re.findall(r"(?:src|href)=\"([^\"#]*)\"", page)
-    assert all(not re.match(r"[a-z]+:(?!image/png|,)", link) for link in links)
 
 
 @pytest.mark.parametrize("case", ["hostile", "hostile, flat"])
@@ -100,18 +86,6 @@ def test_markup_in_a_file_s_name_is_text_where_rows_have_no_id() -> None:
     )
 
 
-def test_markup_is_text_on_the_index_and_in_its_drawings() -> None:
-    reports = [
-        report.model_copy(update={"interval": f"{MARKUP}{report.interval}"})
-        for report in history(3)
-    ]
-    page = render_index(MARKUP, reports, [f"{MARKUP} is broken"])
-    assert MARKUP not in page
-    assert re.search(rf"<title>{re.escape(ESCAPED)}.*?: harm", page)
-    assert f"<li>{ESCAPED} is broken" in page
-    assert 'href="%3Cscript%3Ealert%281%29%3C/script%3E2026-11-20/report.html"' in page
-
-
 @pytest.mark.parametrize("verdict", get_args(VerdictName))
 def test_each_verdict_has_a_name_a_meaning_a_drawing_and_a_colour_of_its_own(
     verdict: VerdictName,
@@ -143,14 +117,6 @@ def test_no_colour_and_no_word_of_a_quiet_day_stands_where_harm_is_unknown() -> 
     calm = ("not harmed", "not above", "no harm", "harmless")
     texts = [*MEANINGS.values(), *(VERDICTS[name] for name in VERDICTS if name != "harmless_drift")]
     assert not [text for text in texts for word in calm if word in text.lower()]
-
-
-def test_an_interval_with_unknown_harm_has_a_question_mark_in_the_calendar() -> None:
-    page = render_index("m", history(17), [])
-    cell = re.search(r'<li class="drift_harm_unknown[^"]*"><a [^>]*title="([^"]*)"', page)
-    assert cell
-    assert cell[1].endswith(": Drift, harm unknown")
-    assert '.drift_harm_unknown.key::after { content: "?"' in page
 
 
 def test_rows_are_called_harmless_only_by_labels() -> None:
@@ -316,63 +282,6 @@ def test_a_score_that_is_not_finite_does_not_spoil_the_page() -> None:
     page = render_report(report, scores.set_column(place, "adversarial_score", pa.array(spoiled)))
     assert "batch, 1,397 rows" in page
     assert not re.search(r"<path [^>]*(nan|inf)", page)
-
-
-def test_the_index_of_500_intervals_is_quick_and_small() -> None:
-    reports = history(500)
-    started = time.process_time()
-    page = render_index("m", reports, [])
-    assert time.process_time() - started < 3
-    assert len(page.encode()) < 1_000_000
-    assert_self_contained(page)
-
-
-def test_every_interval_is_linked_from_calendar_charts_and_table() -> None:
-    reports = history(20, missing=[5])
-    page = render_index("m", reports, [])
-    for report in reports:
-        assert page.count(f'href="{report.interval}/report.html"') >= 6
-    assert "2026-11-25/report.html" not in page
-    assert "2026-11-25" in section(page, "missing")
-
-
-def test_the_table_has_the_latest_interval_first() -> None:
-    text = section(render_index("m", history(20), []), "intervals")
-    found = re.findall(r'<th scope="row"><a [^>]*>([^<]*)</a>', text)
-    assert found == sorted(found, reverse=True)
-    assert len(found) == 20
-
-
-def test_the_index_does_not_depend_on_the_order_of_the_runs() -> None:
-    reports = history(60, missing=[7])
-    shuffled = [reports[i] for i in np.random.default_rng(0).permutation(len(reports))]
-    assert render_index("m", shuffled, []) == render_index("m", reports, [])
-
-
-def test_the_index_names_what_cannot_be_read() -> None:
-    page = render_index("m", [], ["reports/2026-11-01/report.json: not JSON"])
-    assert "reports/2026-11-01/report.json: not JSON" in page
-    assert "No interval has been committed yet" in page
-
-
-@pytest.mark.parametrize(
-    ("length", "title", "cells"),
-    [
-        (timedelta(hours=1), "Fri 20 Nov 2026", 30),
-        (timedelta(days=1), "November 2026", 30),
-        (timedelta(weeks=1), "Weeks of 2026", 30),
-    ],
-)
-def test_the_calendar_has_a_cell_for_each_interval(
-    length: timedelta, title: str, cells: int
-) -> None:
-    reports: list[Report] = history(
-        cells + 1, case=replace(SMALL, length=length), missing=[cells // 2]
-    )
-    text = section(render_index("m", reports, []), "calendar")
-    assert f"<h3>{title}</h3>" in text
-    assert text.count("/report.html") == cells
-    assert text.count('class="missing"') == 1
 
 
 def test_the_inputs_are_ranked_and_the_first_screen_names_the_worst() -> None:

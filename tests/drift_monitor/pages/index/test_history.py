@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from drift_monitor.intervals import Interval
-from drift_monitor.pages.history import FDR, summarise
-from drift_monitor.pages.history_charts import charts
 from drift_monitor.pages.html import CHARTED, render_index
+from drift_monitor.pages.index.history import FDR, summarise
+from drift_monitor.pages.index.history_charts import charts
 from drift_monitor.results.report import Report
 from drift_monitor.stats.multiple_testing import lord
 from tests.support.reports.cases import SMALL, Case

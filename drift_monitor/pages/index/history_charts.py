@@ -10,7 +10,7 @@ from drift_monitor.formatting import fixed, percent, significant
 from drift_monitor.pages import chart
 from drift_monitor.pages.chart import Chart, Floats, Link, Mark, Scale, Tick
 from drift_monitor.pages.ecdf import SCORE_FLOOR
-from drift_monitor.pages.history import gap_between
+from drift_monitor.pages.index.history import gap_between
 from drift_monitor.results.report import Report, VerdictName
 from drift_monitor.results.report_findings import EstimatedAccuracy
 from drift_monitor.stats.estimates import Estimate, Rate

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from drift_monitor.pages.history import Entry, History
+from drift_monitor.pages.index.history import Entry, History
 
 DAY = timedelta(days=1)
 

@@ -1,0 +1,1 @@
+"""The index of a monitor: its history, its calendar, and their charts."""
