@@ -163,7 +163,7 @@ def thumbnails(x: Rows, size: int = 4) -> Floats:
         shape[axis] = cells
         means = np.add.reduceat(grey, edges, axis=axis) / widths.reshape(shape)
         grey = means.astype(np.float32, copy=False)
-    return grey.reshape(len(grey), -1)
+    return grey.reshape(len(grey), grey.shape[1] * grey.shape[2])
 
 
 def _noise(patches: Floats) -> Floats:

@@ -140,31 +140,34 @@ def compare(batch: Matrix, rows: Matrix, weights: Floats, seed: int = 0) -> Comp
     trees see what a column says alone as well as how columns hang together.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     rng = np.random.default_rng(seed)
     used, share = _drawn(weights, rng)
     other = rows[used]
     folds = [rng.permutation(len(part)) % 2 for part in (batch, other)]
     scores = [np.zeros(len(batch)), np.zeros(len(other))]
-    for fold in (0, 1):
-        train = [batch[folds[0] != fold], other[folds[1] != fold]]
-        weight = share[folds[1] != fold]
-        n = len(train[0])
-        learner = HistGradientBoostingClassifier(
-            max_iter=TREES,
-            max_bins=SPLITS,
-            learning_rate=0.2,
-            max_leaf_nodes=8,
-            l2_regularization=1.0,
-            early_stopping=False,
-            random_state=seed,
-        ).fit(
-            np.concatenate(train),
-            np.repeat([1, 0], [n, len(train[1])]),
-            np.concatenate([np.ones(n), weight / weight.sum() * n]),
-        )
-        for part, mask, out in zip((batch, other), folds, scores, strict=True):
-            out[mask == fold] = learner.decision_function(part[mask == fold])
+    # One thread: there are few rows, and several processes may share the processor.
+    with threadpool_limits(1, "openmp"):
+        for fold in (0, 1):
+            train = [batch[folds[0] != fold], other[folds[1] != fold]]
+            weight = share[folds[1] != fold]
+            n = len(train[0])
+            learner = HistGradientBoostingClassifier(
+                max_iter=TREES,
+                max_bins=SPLITS,
+                learning_rate=0.2,
+                max_leaf_nodes=8,
+                l2_regularization=1.0,
+                early_stopping=False,
+                random_state=seed,
+            ).fit(
+                np.concatenate(train),
+                np.repeat([1, 0], [n, len(train[1])]),
+                np.concatenate([np.ones(n), weight / weight.sum() * n]),
+            )
+            for part, mask, out in zip((batch, other), folds, scores, strict=True):
+                out[mask == fold] = learner.decision_function(part[mask == fold])
     every = np.zeros(len(rows))
     every[used] = scores[1]
     return Comparison(_ks(scores[0], scores[1], share), every)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,7 +98,7 @@ def _numbers(x: Rows, shape: Sequence[int], low: float, span: float) -> Floats:
     if is_image(shape):
         scaled = x if (low, span) == (0.0, 1.0) else (x - np.float32(low)) / np.float32(span)
         return np.concatenate([image_descriptors(scaled), thumbnails(scaled)], axis=1)
-    flat = x.reshape(len(x), -1)
+    flat = x.reshape(len(x), math.prod(shape))
     if len(shape) == 1 or flat.shape[1] <= BINS * BINS:
         return flat
     # Signals and stacks of maps: averages over pieces of equal length, and how much they vary.

@@ -16,6 +16,9 @@ from drift_monitor.results.report_findings import (
     TwoSampleTest,
 )
 
+LEAST_UNKNOWN = 5e-4
+"""A smaller share would be written as 0.0%."""
+
 
 class Decision(NamedTuple):
     """A verdict, the rule that gave it, the reason in words, and the smallest adjusted p."""
@@ -214,10 +217,14 @@ def _accuracy_text(estimated: EstimatedAccuracy, harm: Harm) -> str:
         f"{percent(estimated.reference.estimate)} ({points(difference.estimate)} points"
     )
     if bounds.unknown >= 1:
-        return f"{text}), which nothing supports: of all of its rows nothing is known."
+        return f"{text}), of which nothing can be said: the rows are like no calibration rows."
+    unknown = (
+        f" whatever the {percent(bounds.unknown)} of rows are of which nothing is known"
+        if bounds.unknown >= LEAST_UNKNOWN
+        else ""
+    )
     return (
-        f"{text}, {points(bounds.difference_low)} to {points(bounds.difference_high)} whatever the "
-        f"{percent(bounds.unknown)} of rows are of which nothing is known): "
+        f"{text}, {points(bounds.difference_low)} to {points(bounds.difference_high)}{unknown}): "
         f"{_conclusion(-difference.estimate, -bounds.difference_high, harm.margin, 'below')}."
     )
 

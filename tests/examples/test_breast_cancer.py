@@ -14,7 +14,7 @@ EXAMPLE = Path(prepare.__file__).parent
 VERDICTS = {
     "2026-11-16": ("labels", "no_drift"),
     "2026-11-17": ("detector", "no_drift"),
-    "2026-11-18": ("labels", "harmless_drift"),
+    "2026-11-18": ("labels", "drift_harm_unknown"),
     "2026-11-19": ("labels", "harmful_drift"),
     "2026-11-20": ("labels", "no_drift"),
 }

@@ -24,8 +24,9 @@ def test_run_prints_the_verdict_and_the_report(make_monitor: MakeMonitor, tmp_pa
     monitor = make_monitor()
     write_batch(tmp_path / "batches" / f"{DAY}.parquet", *make_images(150, seed=4))
     done = run("drift-monitor", "run", monitor, "--date", DAY, cwd=tmp_path)
-    verdict, report = done.stdout.splitlines()
+    verdict, *moved, report = done.stdout.splitlines()
     assert verdict.startswith(f"{DAY}: ")
+    assert all(line.startswith("  ") for line in moved)
     assert report.strip() == str(tmp_path / "reports" / "animals" / DAY / "report.html")
     assert_only_progress(done.stderr)
 

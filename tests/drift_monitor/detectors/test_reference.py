@@ -90,7 +90,8 @@ def test_applying_a_threshold_is_scoring_with_it(bundle: Path, tmp_path: Path) -
     first = score_reference(detector, chunks, data)
     for share in (0.1, 0.5, 0.9):
         threshold = float(np.quantile(first["adversarial_score"], share))
-        strict = detector.replace(calibration=Calibration(threshold))
+        novelty = detector.calibration.novelty
+        strict = detector.replace(calibration=Calibration(threshold, novelty=novelty))
         expected = score_reference(strict, chunks, data)
         assert 0 < np.count_nonzero(expected["flagged"]) < len(expected)
         assert apply_threshold(first, threshold).equals(expected)

@@ -113,7 +113,7 @@ def test_markup_in_the_data_is_shown_as_text(make_monitor: MakeMonitor) -> None:
     run_interval(monitor, monitor.interval(DAY))
     page = (monitor.directory / "2026-11-20" / "report.html").read_text()
     assert "<script" not in page
-    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 13
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 5
 
 
 @pytest.mark.parametrize(

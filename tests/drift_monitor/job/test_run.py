@@ -60,6 +60,8 @@ def test_the_scores_are_those_of_the_detector_in_input_order(make_monitor: MakeM
         "entropy",
         "adversarial_score",
         "flagged",
+        "novelty",
+        "novel",
         "corrected_prediction",
         "outcome",
         "reconstruction_prediction",

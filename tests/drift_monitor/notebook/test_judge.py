@@ -58,7 +58,7 @@ def test_a_frame_is_scored_and_judged_as_the_job_does(
     scores = score(detector, frame, **columns)
     assert scores.pop("rejected").isna().all()
     committed = read_scores(monitor.directory / f"{DAY}").drop(columns="outcome")
-    pd.testing.assert_frame_equal(scores.astype({"flagged": bool}), committed)
+    pd.testing.assert_frame_equal(scores.astype({"flagged": bool, "novel": bool}), committed)
 
 
 def test_rows_in_a_table_and_in_files_give_the_same_scores(

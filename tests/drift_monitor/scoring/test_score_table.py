@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from adversarial import AdversarialDetector
+from adversarial.bundle.calibration import Calibration
 from adversarial.detector.detector import Prediction
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.config import DataConfig
@@ -31,7 +32,9 @@ def test_a_segment_column_never_replaces_a_score_column(segment: str) -> None:
         score=np.array([0.1, 0.2]),
         flagged=np.array([False, False]),
     )
-    detector: Any = SimpleNamespace(class_names=CLASSES, predict=lambda _: result)
+    detector: Any = SimpleNamespace(
+        class_names=CLASSES, predict=lambda _: result, calibration=Calibration()
+    )
     columns = pa.table({"label": [2, 1]} | {segment: [2, 1]})
     chunk = Chunk("b.parquet", np.arange(2), np.zeros((2, 2), np.float32), columns)
     data = DataConfig(path="b.parquet", input="x", label="label", segments=[segment])
