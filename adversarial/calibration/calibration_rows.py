@@ -160,7 +160,7 @@ def _damaged(
         if families is not None and family not in families:
             continue
         rng = np.random.default_rng([seed, number])
-        drawn = rng.permutation(max(n, len(x)))[:n] % len(x)
+        drawn = rng.permutation(len(x))[:n]
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is left out
             changed = np.asarray(change(x[drawn], rng, seed), np.float32)
         yield Changed(family, severity, changed, y[drawn])
