@@ -41,6 +41,13 @@ def descriptor_names(shape: Sequence[int]) -> tuple[str, ...]:
     return GREY + COLOUR if shape[-1] == 3 else GREY
 
 
+def to_unit(x: Rows, low: float, span: float) -> Rows:
+    """Return images whose black is `low`, and white `span` more, as images in [0, 1]."""
+    if (low, span) == (0, 1):
+        return x
+    return (x - np.float32(low)) / np.float32(span)
+
+
 def image_descriptors(x: Rows) -> Floats:
     """Describe images.
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from adversarial.bundle.accuracy_model import (
-    OUTPUTS,
     Rows,
     fit_coefficients,
     move_to_accuracy,
@@ -24,6 +23,7 @@ from adversarial.bundle.accuracy_model import (
     read_rows,
 )
 from adversarial.errors import ModelError
+from adversarial.support.sample import OUTPUTS
 
 MIN_ROWS = 50
 """Labelled normal rows that an estimator needs: with fewer, even their own accuracy is vague."""

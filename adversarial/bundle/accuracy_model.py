@@ -15,22 +15,10 @@ from numpy.typing import NDArray
 from scipy import optimize, sparse, special
 
 from adversarial.errors import ModelError
+from adversarial.support.sample import log_odds_of, log_score
 
 PENALTY = 1e-4
 """Weight of the squared coefficients relative to the mean log-likelihood."""
-SMALLEST_ODDS = 1e-4
-"""Probabilities are kept this far from 0 and 1, so that their log-odds are within ±9.2."""
-SMALLEST_SCORE = 1e-3
-"""Added to a score in nats before its logarithm is taken."""
-
-OUTPUTS = (
-    "prediction",
-    "confidence",
-    "adversarial_score",
-    "reconstruction_prediction",
-    "reconstruction_confidence",
-)
-"""Columns of a score table that the model takes."""
 
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
@@ -75,14 +63,8 @@ def read_rows(table: pa.Table, class_names: Sequence[str], first: int = 0) -> Ro
         If a class is not among the names; names row and column.
     """
 
-    def numbers(name: str) -> Floats:
-        values: Floats = table[name].to_numpy().astype(np.float64)
-        return values
-
     def scaled_log_odds(name: str) -> Floats:
-        p = np.clip(numbers(name), SMALLEST_ODDS, 1 - SMALLEST_ODDS)
-        odds: Floats = (special.logit(p) - 3) / 2
-        return odds
+        return (log_odds_of(table, name) - 3) / 2
 
     def classes(name: str) -> Classes:
         result = pc.index_in(table[name], pa.array(class_names, pa.string()))
@@ -97,7 +79,7 @@ def read_rows(table: pa.Table, class_names: Sequence[str], first: int = 0) -> Ro
         return indices
 
     prediction, reconstruction = classes("prediction"), classes("reconstruction_prediction")
-    score = (np.log(numbers("adversarial_score") + SMALLEST_SCORE) + 3) / 2
+    score = (log_score(table) + 3) / 2
     right = np.zeros(len(table), np.int64)
     if "label" in table.column_names:
         label = classes("label")

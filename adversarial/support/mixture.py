@@ -34,6 +34,8 @@ MAX_NUMBERS = 64
 """Numbers of a row that a learner looks at, at most."""
 MAX_ROWS = 5_000
 """Rows of a mixture that it looks at, at most."""
+ONCE_IN_20, ONCE_IN_1000 = 1.358, 1.949
+"""Quantiles of the Kolmogorov distribution."""
 REFINEMENTS = 2
 """Times that a learner sets the shares of a mixture right."""
 LARGEST_ODDS = 3.0
@@ -90,7 +92,7 @@ def explain(
     )
     weights = normal / normal.sum()
     distance = compare(batch, rows, weights, seed).distance
-    chance = _chance(len(batch), int(normal.sum()))
+    chance = ks_by_chance(len(batch), int(normal.sum()))
     best = Explanation("normal", weights, distance, max(0.0, distance - chance))
     if not best.unexplained:
         return best
@@ -103,7 +105,7 @@ def explain(
             found = compare(batch, rows, weights, seed)
             # Few rows of a kind leave much to chance; that must not count for the explanation.
             m = 1 / (weights**2).sum() if name == "classes" else normal.sum()
-            unexplained = max(0.0, found.distance - _chance(len(batch), float(m)))
+            unexplained = max(0.0, found.distance - ks_by_chance(len(batch), float(m)))
             if unexplained < left:
                 left, kept = unexplained, weights
             if not unexplained:
@@ -274,6 +276,6 @@ def _ks(batch: Floats, other: Floats, share: Floats) -> float:
     return float(np.abs(np.cumsum(steps[order])[last]).max())
 
 
-def _chance(n: int, m: float) -> float:
-    """Return the KS distance that two samples of one distribution exceed once in twenty times."""
-    return 1.358 * math.sqrt(1 / n + 1 / m)
+def ks_by_chance(n: int, m: float, quantile: float = ONCE_IN_20) -> float:
+    """Return the KS distance that two samples of one distribution exceed once in so many times."""
+    return quantile * math.sqrt(1 / n + 1 / m)

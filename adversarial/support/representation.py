@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.descriptors import image_descriptors, is_image, thumbnails
+from adversarial.descriptors import image_descriptors, is_image, thumbnails, to_unit
 
 Rows = NDArray[np.float32]
 Floats = NDArray[np.float32]
@@ -96,7 +96,7 @@ class Representation:
 
 def _numbers(x: Rows, shape: Sequence[int], low: float, span: float) -> Floats:
     if is_image(shape):
-        scaled = x if (low, span) == (0.0, 1.0) else (x - np.float32(low)) / np.float32(span)
+        scaled = to_unit(x, low, span)
         return np.concatenate([image_descriptors(scaled), thumbnails(scaled)], axis=1)
     flat = x.reshape(len(x), math.prod(shape))
     if len(shape) == 1 or flat.shape[1] <= BINS * BINS:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from scipy import special
 
 from adversarial.support.novelty import Described
 
@@ -22,8 +23,11 @@ OUTPUTS = (
     "reconstruction_prediction",
     "reconstruction_confidence",
 )
+"""Columns of a score table that an estimate is made from."""
 SMALLEST_ODDS = 1e-4
+"""Probabilities are kept this far from 0 and 1, so that their log-odds are within ±9.2."""
 SMALLEST_SCORE = 1e-3
+"""Added to a score in nats before its logarithm is taken."""
 
 
 def with_description(outputs: pa.Table, rows: Described) -> pa.Table:
@@ -41,6 +45,20 @@ def numbers(table: pa.Table, column: str) -> Floats:
     return result
 
 
+def log_odds_of(table: pa.Table, column: str) -> NDArray[np.float64]:
+    """Return the log-odds of a score table's probabilities, (n,)."""
+    p = table[column].to_numpy().astype(np.float64)
+    odds: NDArray[np.float64] = special.logit(np.clip(p, SMALLEST_ODDS, 1 - SMALLEST_ODDS))
+    return odds
+
+
+def log_score(table: pa.Table) -> NDArray[np.float64]:
+    """Return the logarithm of a score table's adversarial scores, (n,)."""
+    score = table["adversarial_score"].to_numpy().astype(np.float64)
+    logarithm: NDArray[np.float64] = np.log(score + SMALLEST_SCORE)
+    return logarithm
+
+
 def matrix(table: pa.Table, class_names: Sequence[str]) -> Floats:
     """Return a sample's rows as a learner takes them, (n, m) float32.
 
@@ -53,17 +71,12 @@ def matrix(table: pa.Table, class_names: Sequence[str]) -> Floats:
         for name in ("prediction", "reconstruction_prediction")
     )
 
-    def log_odds(name: str) -> Floats:
-        p = np.clip(table[name].to_numpy().astype(np.float64), SMALLEST_ODDS, 1 - SMALLEST_ODDS)
-        odds: Floats = np.log(p / (1 - p)).astype(np.float32)
-        return odds
-
     columns = [
         prediction,
         (prediction == other).astype(np.float32),
-        log_odds("confidence"),
-        log_odds("reconstruction_confidence"),
-        np.log(table["adversarial_score"].to_numpy() + SMALLEST_SCORE).astype(np.float32),
+        log_odds_of(table, "confidence").astype(np.float32),
+        log_odds_of(table, "reconstruction_confidence").astype(np.float32),
+        log_score(table).astype(np.float32),
     ]
     parts = [np.stack(columns, axis=1)]
     parts += [numbers(table, name) for name in (INPUTS, FEATURES) if name in table.column_names]

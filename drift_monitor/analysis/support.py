@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from adversarial.bundle.calibration import Calibration
-from adversarial.support.mixture import explain
-from adversarial.support.sample import OUTPUTS, matrix
+from adversarial.support.mixture import ONCE_IN_1000, explain, ks_by_chance
+from adversarial.support.sample import matrix
 from drift_monitor.results.report_findings import Resemblance, Support
 from drift_monitor.scoring.row_sample import RowSample
 from drift_monitor.scoring.scored_rows import ScoredRows
@@ -19,8 +19,6 @@ NO_SAMPLE = (
     "the detector keeps no calibration rows: make its reference anew, with labels (drift-monitor "
     "reference, --label)"
 )
-RARE = 1.949
-"""Times √(1/n + 1/m): the KS distance that two samples of one distribution exceed once in 1,000."""
 SHOWN = 5
 """Kinds of damage that a report names."""
 SMALLEST_SHARE = 0.02
@@ -66,7 +64,7 @@ def find_support(
     normal = np.asarray(pc.equal(known["family"], ""))
     cells = np.where(normal, classes, len(class_names) + np.asarray(damage.indices, np.int64))
     found = explain(matrix(rows, class_names), matrix(known, class_names), cells, len(class_names))
-    expected = estimator.predict(known.select(OUTPUTS))[0]
+    expected = estimator.predict(known)[0]
     residual = np.asarray(pc.equal(known["prediction"], known["label"])) - expected
     correction = float(found.weights @ residual)
     spread = float((found.weights**2) @ (residual - correction) ** 2)
@@ -75,7 +73,7 @@ def find_support(
         novel=None,
         novel_reference=None,
         distance=found.from_normal,
-        by_chance=RARE * math.sqrt(1 / len(rows) + 1 / int(normal.sum())),
+        by_chance=ks_by_chance(len(rows), int(normal.sum()), ONCE_IN_1000),
         explanation=found.name,
         resembles=_resemblances(
             known, cells, (1 - found.unexplained) * found.weights, len(class_names)

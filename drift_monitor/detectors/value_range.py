@@ -137,9 +137,12 @@ def try_range(
     classifier: "keras.Model", x: Rows, y: NDArray[np.int64], value_range: ValueRange
 ) -> Trial:
     """Return what a classifier makes of rows in [0, 1] that are scaled to a range."""
+    from adversarial.statistics import entropy  # needs SciPy's statistics, slow to import
+
     low, high = value_range
     p = predict(classifier, low + x * np.float32(high - low))
-    information = _entropy(p.mean(axis=0)) - float(np.mean(_entropy(p)))
+    together, alone = entropy(p.mean(axis=0, keepdims=True)), entropy(p)
+    information = float(together[0] - alone.mean())
     known = y >= 0
     accuracy = in_any_order = None
     if known.sum() >= MIN_LABELLED:
@@ -267,7 +270,3 @@ def _first_layers(layers: Sequence[Any]) -> Iterator[Any]:
             yield from _first_layers(inner)
         else:
             yield layer
-
-
-def _entropy(p: NDArray[np.float64]) -> Any:
-    return -(p * np.log(np.maximum(p, LEAST_PROBABILITY))).sum(axis=-1)

@@ -30,9 +30,6 @@ ROW_DAMAGE = {
     "shift": "rows with values moved by {severity:g} standard deviations either way",
     "swap": "rows with {severity:.0%} of their values taken from other rows",
     "lose": "rows with {severity:.0%} of their values lost",
-    "fgsm": "rows attacked with FGSM",
-    "pgd": "rows attacked with PGD",
-    "ddn": "rows attacked with DDN",
 }
 
 IMAGE_DAMAGE = {

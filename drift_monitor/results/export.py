@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from drift_monitor.results.report import Report
-from drift_monitor.results.report_findings import Slice
+from drift_monitor.results.report_findings import Slice, TwoSampleTest
 from drift_monitor.stats.estimates import Estimate, EstimatedShare, Rate
 
 TIME = pa.timestamp("us", "UTC")
@@ -197,13 +197,7 @@ def _support(report: Report) -> Iterator[Measurement]:
 def _tests(report: Report) -> Iterator[Measurement]:
     for test in report.tests:
         about = Measurement("", None, n=test.n_current, by="test", slice=test.name)
-        yield about._replace(
-            metric="test_effect",
-            value=test.effect,
-            low=test.low,
-            high=test.high,
-            threshold=test.threshold,
-        )
+        yield _effect(about, "test_effect", test)
         yield about._replace(metric="test_p_value", value=test.p_value)
         if test.in_family:
             yield about._replace(
@@ -213,16 +207,20 @@ def _tests(report: Report) -> Iterator[Measurement]:
             )
 
 
+def _effect(about: Measurement, metric: str, test: TwoSampleTest) -> Measurement:
+    return about._replace(
+        metric=metric,
+        value=test.effect,
+        low=test.low,
+        high=test.high,
+        threshold=test.threshold,
+    )
+
+
 def _inputs(report: Report) -> Iterator[Measurement]:
     for test in report.inputs.tests if report.inputs else ():
         about = Measurement("", None, n=test.n_current, by="input", slice=test.name)
-        yield about._replace(
-            metric="input_effect",
-            value=test.effect,
-            low=test.low,
-            high=test.high,
-            threshold=test.threshold,
-        )
+        yield _effect(about, "input_effect", test)
         yield about._replace(
             metric="input_p_value_adjusted",
             value=test.p_value_adjusted,

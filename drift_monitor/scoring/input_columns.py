@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from adversarial.bundle.manifest import InputSpec
-from adversarial.descriptors import descriptor_names, image_descriptors, is_image
+from adversarial.descriptors import descriptor_names, image_descriptors, is_image, to_unit
 from drift_monitor.batches.batch import Chunk, Missing
 
 MAX_VALUES = 1 << 22
@@ -58,9 +58,7 @@ def describe_inputs(chunk: Chunk, spec: InputSpec, *, files: bool = False) -> ND
     if len(spec.shape) == 1:
         return chunk.x + np.float32(0)
     low, high = spec.value_range
-    scaled = (
-        chunk.x if (low, high) == (0, 1) else (chunk.x - np.float32(low)) / np.float32(high - low)
-    )
+    scaled = to_unit(chunk.x, low, high - low)
     described = np.nan_to_num(image_descriptors(scaled)) + np.float32(0)
     if files and chunk.files is not None:
         return np.hstack([described, chunk.files])

@@ -8,6 +8,7 @@ from drift_monitor.pages.inputs import name_of, what_moved
 from drift_monitor.pages.resemblance import sentence
 from drift_monitor.results.report import Counts, VerdictName
 from drift_monitor.results.report_findings import Accuracy, Harm, InputFindings, Support
+from drift_monitor.verdict.rules import estimate_excludes_harm, labels_exclude_harm
 
 COLUMNS_SHOWN = 5
 """Up to so many input columns are listed in a command; with more, it names a file."""
@@ -39,7 +40,7 @@ def next_action(
             return _after_unknown(harm, counts, accuracy, monitor, interval, inputs, support)
         case "harmless_drift":
             return _after_harmless(harm, accuracy, monitor, interval)
-    blind = harm.by == "detector" and not _estimate_excludes_harm(accuracy, harm)
+    blind = harm.by == "detector" and not estimate_excludes_harm(harm, accuracy.estimated)
     return "Nothing now." + (
         " Labels, even of a random sample of rows, would tell more." if blind else ""
     ), []
@@ -100,7 +101,7 @@ def _after_unknown(
 def _after_harmless(
     harm: Harm, accuracy: Accuracy, monitor: Monitor, interval: Interval
 ) -> tuple[str, list[str]]:
-    if _labels_exclude_harm(harm):
+    if labels_exclude_harm(harm):
         return (
             "Leave the model as it is. If the change is here to stay, renew the detector's "
             "reference with recent rows that labels have shown to be good.",
@@ -111,19 +112,6 @@ def _after_harmless(
         + _ask_for_labels(harm, accuracy),
         _sample_to_label(monitor, interval),
     )
-
-
-def _labels_exclude_harm(harm: Harm) -> bool:
-    return (
-        harm.by != "detector"
-        and harm.difference is not None
-        and harm.difference.high <= harm.margin
-    )
-
-
-def _estimate_excludes_harm(accuracy: Accuracy, harm: Harm) -> bool:
-    estimated = accuracy.estimated
-    return estimated is not None and estimated.bounds.difference_low >= -harm.margin
 
 
 def _ask_for_labels(harm: Harm, accuracy: Accuracy) -> str:

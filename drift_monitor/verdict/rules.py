@@ -81,7 +81,10 @@ def _without_harm_shown(
     """Return verdict, rule and reason where harm is not shown; `both` says what is known of it."""
     if moved := _moved(evidence, policy):
         what = " ".join([*moved, both])
-        if not _harm_is_excluded(evidence.harm, estimated, policy):
+        by_estimate = evidence.harm.by == "detector" and estimate_excludes_harm(
+            evidence.harm, estimated
+        )
+        if not (labels_exclude_harm(evidence.harm) or by_estimate):
             rule = "something moved, and harm beyond the margin is not excluded"
             return "drift_harm_unknown", rule, what
         rule = "something moved by the minimum effect or more; harm beyond the margin is excluded"
@@ -132,11 +135,18 @@ def _moved(evidence: Evidence, policy: Policy) -> list[str]:
     return sentences
 
 
-def _harm_is_excluded(harm: Harm, estimated: EstimatedAccuracy | None, policy: Policy) -> bool:
-    """Say whether labels, or the lower bound of the accuracy, exclude harm beyond the margin."""
-    if harm.by != "detector":
-        return harm.difference is not None and harm.difference.high <= policy.harm_margin
-    return estimated is not None and estimated.bounds.difference_low >= -policy.harm_margin
+def labels_exclude_harm(harm: Harm) -> bool:
+    """Say whether labels exclude harm beyond the margin."""
+    return (
+        harm.by != "detector"
+        and harm.difference is not None
+        and harm.difference.high <= harm.margin
+    )
+
+
+def estimate_excludes_harm(harm: Harm, estimated: EstimatedAccuracy | None) -> bool:
+    """Say whether the lower bound of the accuracy excludes harm beyond the margin."""
+    return estimated is not None and estimated.bounds.difference_low >= -harm.margin
 
 
 def _accuracy_fell(estimated: EstimatedAccuracy, support: Support | None, policy: Policy) -> bool:
