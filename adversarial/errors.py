@@ -12,6 +12,10 @@ class DriftMonitorError(Exception):
     """Root of the errors that this project raises on purpose."""
 
 
+class TransientError(DriftMonitorError):
+    """What failed may work when tried again: storage that does not answer, a lock that is held."""
+
+
 class ModelError(DriftMonitorError, ValueError):
     """A model, or the data handed to it, does not have the form that the method needs."""
 
