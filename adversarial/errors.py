@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from adversarial.masking import mask_secrets
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
 class DriftMonitorError(Exception):
-    """Root of the errors that this project raises on purpose."""
+    """Root of the errors that this project raises on purpose. Secrets in its text are masked."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(mask_secrets(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class TransientError(DriftMonitorError):

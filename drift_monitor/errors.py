@@ -7,16 +7,31 @@ class ConfigError(DriftMonitorError):
     """A monitor's YAML file is missing, malformed or contradicts the bundle."""
 
 
+class TransientError(DriftMonitorError):
+    """It may pass without anybody's doing: worth trying again, now or after a while.
+
+    Airflow retries a task that raises it; one that raises any other error of ours needs a person.
+    """
+
+
 class BatchError(DriftMonitorError):
     """A production batch is missing, empty, unreadable or not in the declared format."""
 
 
-class MissingBatchError(BatchError):
+class NotReadyError(BatchError, TransientError):
+    """A file is not there yet, not whole yet, may not be read yet, or is still being written."""
+
+
+class MissingBatchError(NotReadyError):
     """There is no file for the interval, perhaps not yet."""
 
 
-class ChangedBatchError(BatchError):
+class ChangedBatchError(NotReadyError):
     """A file was replaced or written to while it was read."""
+
+
+class StorageError(BatchError, TransientError):
+    """The storage cannot be reached, answers with an error of its own, or cuts its answer short."""
 
 
 class StoreError(DriftMonitorError):

@@ -59,9 +59,9 @@ def build_dags(monitors: Path) -> dict[str, DAG]:
 def build_dag(path: Path, monitor: Monitor, taken: Collection[str] = ()) -> DAG:
     """Return the DAG of one monitor, whose YAML file is `path`.
 
-    The number of retries is set by the cluster (`[core] default_task_retries`). Only a batch that
-    has not arrived yet and unforeseen errors are worth retrying, so errors that need a person fail
-    at once. A verdict never fails a task.
+    The number of retries is set by the cluster (`[core] default_task_retries`). Only what
+    may pass (`TransientError`) and unforeseen errors are worth retrying, so errors that need a
+    person fail at once. A verdict never fails a task.
 
     Raises
     ------

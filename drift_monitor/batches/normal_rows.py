@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.bundle.manifest import InputSpec
+from adversarial.masking import mask_secrets
 from drift_monitor.batches.batch import Batch, Chunk
 from drift_monitor.batches.class_labels import class_indices
 from drift_monitor.batches.parquet_files import find_files
@@ -34,7 +35,7 @@ def read_normal_rows(data: DataConfig, spec: InputSpec) -> list[Chunk]:
         first = rejected[0]
         logger.warning(
             "%s: %d of %d rows cannot be used and are left out; the first is row %d of %s: %s",
-            data.path,
+            mask_secrets(data.path),
             len(rejected),
             len(rejected) + sum(len(chunk.x) for chunk in chunks),
             first.row,

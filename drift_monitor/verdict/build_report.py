@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from adversarial.bundle.accuracy_estimator import AccuracyEstimator
+from adversarial.masking import mask_all, mask_secrets
 from drift_monitor import __version__
 from drift_monitor.analysis.accuracy import Unlabelled
 from drift_monitor.analysis.findings import analyse
@@ -98,7 +99,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         interval=interval.id,
         data_interval=interval,
         detector=DetectorInfo(
-            path=str(monitor.detector),
+            path=mask_secrets(str(monitor.detector)),
             fingerprint=scored.bundle.fingerprint,
             class_names=list(manifest.class_names),
             threshold=manifest.threshold,
@@ -149,7 +150,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         detector_health=health(
             scored, current, reference, counts, labels_selected=findings.labels_selected
         ),
-        config=monitor.model_dump(mode="json"),
+        config=mask_all(monitor.model_dump(mode="json")),
     )
     return report, scores
 
