@@ -18,7 +18,10 @@ class DriftMonitorError(Exception):
 
 
 class TransientError(DriftMonitorError):
-    """What failed may work when tried again: storage that does not answer, a lock that is held."""
+    """What failed may work when tried again: storage that does not answer, a lock that is held.
+
+    Airflow retries a task that raises it; one that raises any other error of ours needs a person.
+    """
 
 
 class ModelError(DriftMonitorError, ValueError):

@@ -1,17 +1,10 @@
 """Errors of the batch job; `adversarial.errors.DriftMonitorError` is their root."""
 
-from adversarial.errors import DriftMonitorError
+from adversarial.errors import DriftMonitorError, TransientError
 
 
 class ConfigError(DriftMonitorError):
     """A monitor's YAML file is missing, malformed or contradicts the bundle."""
-
-
-class TransientError(DriftMonitorError):
-    """It may pass without anybody's doing: worth trying again, now or after a while.
-
-    Airflow retries a task that raises it; one that raises any other error of ours needs a person.
-    """
 
 
 class BatchError(DriftMonitorError):

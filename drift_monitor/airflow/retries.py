@@ -5,8 +5,7 @@ from contextlib import contextmanager
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from adversarial.errors import DriftMonitorError
-from drift_monitor.errors import TransientError
+from adversarial.errors import DriftMonitorError, TransientError
 
 
 @contextmanager
