@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 FEATURES = 64
 """Features that are kept; of a wider layer as many random projections, which keep distances."""
 
+NAMES = "penultimate_features_{}"
+"""Names of the layers that are added: those that Keras counts up may be the classifier's own."""
+
 
 def with_features(classifier: keras.Model) -> keras.Model | None:
     """Return a model of the same layers that gives M(x) and what its penultimate layer says.
@@ -32,12 +35,16 @@ def with_features(classifier: keras.Model) -> keras.Model | None:
         rank = len(features.shape)
         if rank > 2:
             pool = {3: "1D", 4: "2D", 5: "3D"}[rank]
-            features = getattr(keras.layers, f"GlobalAveragePooling{pool}")()(features)
+            average = getattr(keras.layers, f"GlobalAveragePooling{pool}")
+            features = average(name=NAMES.format("average"))(features)
         if features.shape[1] > FEATURES:
-            projection = keras.layers.Dense(FEATURES, use_bias=False, trainable=False)
+            projection = keras.layers.Dense(
+                FEATURES, use_bias=False, trainable=False, name=NAMES.format("projection")
+            )
             features = projection(features)
             projection.set_weights([random_projection(*projection.kernel.shape)])
-        features = keras.layers.Activation("linear", dtype="float32")(features)
+        cast = keras.layers.Activation("linear", dtype="float32", name=NAMES.format("float32"))
+        features = cast(features)
         return keras.Model(classifier.inputs[0], [classifier.outputs[0], features])
     except (AttributeError, KeyError, ValueError, TypeError):
         # A subclassed model has no graph, and some layers' graphs cannot be cut.
@@ -60,7 +67,8 @@ def _penultimate(model: keras.Model, given: Any) -> Any | None:
     if tensor is None or tensor is model.inputs[0]:
         return None
     if given is not model.inputs[0]:
-        tensor = keras.Model(model.inputs[0], tensor)(given)
+        name = NAMES.format(f"of_{model.name}")
+        tensor = keras.Model(model.inputs[0], tensor, name=name)(given)
     return tensor
 
 

@@ -50,6 +50,17 @@ def test_features_are_the_input_of_the_last_weights(make: Any) -> None:
     np.testing.assert_allclose(features, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["dense", "dense_1", "activation", "global_average_pooling2d"])
+def test_layers_with_the_names_that_keras_counts_up_are_no_obstacle(name: str) -> None:
+    # Another process made the classifier, so that this one counts from the beginning.
+    keras.backend.clear_session()
+    x = keras.Input((6, 6, 3))
+    maps = L.Conv2D(70, 3)(x)
+    classifier = keras.Model(x, L.Softmax()(L.Flatten()(L.Conv2D(4, 4, name=name)(maps))))
+    keras.backend.clear_session()
+    assert with_features(classifier) is not None
+
+
 def test_a_wide_layer_is_projected_always_in_the_same_way() -> None:
     classifier = keras.Sequential(
         [L.Input((4,)), L.Dense(300, name="hidden"), L.Dense(2, "softmax")]
