@@ -1,11 +1,13 @@
-"""Files that are written whole or not at all, their digests, and locks on directories."""
+"""Files that are written whole or not at all and survive a power loss, and their digests."""
 
-import ctypes
 import errno
-import fcntl
 import hashlib
 import json
 import os
+import re
+import shutil
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +16,19 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+ABANDONED_AFTER = 2 * 24 * 3600
+"""Seconds after which what a writer has left unfinished is taken for abandoned."""
+
+SCRATCH = re.compile(r"\.[0-9a-f]{8}\..+")
+"""Names that `scratch_path` gives."""
+
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
     """Write a file whole or not at all: an earlier one is replaced in one step.
+
+    Once the block has ended, the file survives a power loss: its content is on the disk before its
+    name is, and its name before this returns.
 
     Yields
     ------
@@ -30,12 +41,67 @@ def replace_file(path: Path) -> Iterator[Path]:
     >>> with replace_file(Path("numbers.txt")) as scratch:  # doctest: +SKIP
     ...     scratch.write_text("1 2 3")
     """
-    scratch = path.with_name(f".{os.getpid()}.{path.name}")
+    scratch = scratch_path(path)
     try:
         yield scratch
+        sync(scratch)
         scratch.replace(path)
+        sync(path.parent)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def scratch_path(path: Path) -> Path:
+    """Return a new name beside `path` for something unfinished, which `sweep` finds."""
+    return path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or the names in a directory, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(directory: Path) -> None:
+    """Wait until a directory with everything in it is on the disk."""
+    for folder, _, files in os.walk(directory):
+        for name in files:
+            sync(Path(folder, name))
+        sync(Path(folder))
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory and those above it where they are missing, so that they survive too."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    sync(path.parent)
+
+
+def sweep(directory: Path, names: re.Pattern[str] = SCRATCH) -> None:
+    """Remove what killed writers have left in a directory: files and directories of these names.
+
+    Only what has not changed for `ABANDONED_AFTER` seconds, so that nothing is taken from a writer
+    that is at work.
+    """
+    for path in directory.iterdir():
+        if not names.fullmatch(path.name):
+            continue
+        try:
+            is_abandoned = time.time() - path.lstat().st_mtime > ABANDONED_AFTER
+        except FileNotFoundError:  # its writer has finished meanwhile
+            continue
+        if is_abandoned and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif is_abandoned:
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -86,52 +152,3 @@ def arrays_digest(*arrays: NDArray[Any]) -> str:
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
-
-
-@contextmanager
-def lock_directory(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Lock a directory among all processes of this machine until the block ends.
-
-    The lock is advisory (`flock`). A directory that is not there needs none, and one on a network
-    file system without locks gets none.
-
-    Parameters
-    ----------
-    path : Path
-        The directory. It may be replaced by another while this waits: then that one is locked.
-    shared : bool
-        Let others hold it at the same time, shared as well.
-    """
-    while True:
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            yield
-            return
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-            except OSError as error:
-                if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                    raise
-            # Whoever had to wait may by now hold what the path no longer leads to.
-            if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
-                yield
-                return
-        finally:
-            os.close(descriptor)
-
-
-def exchange_directories(one: Path, other: Path) -> bool:
-    """Let two directories change places in one step, so that a kill leaves each in a place.
-
-    Returns
-    -------
-    bool
-        False where the system or its file system cannot; then nothing has changed.
-    """
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
-    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
-    return renameat2 is not None and not renameat2(
-        here, os.fsencode(one), here, os.fsencode(other), exchange
-    )

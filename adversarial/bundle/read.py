@@ -36,7 +36,8 @@ from adversarial.bundle.manifest import (
 )
 from adversarial.bundle.threshold import describe_threshold
 from adversarial.errors import validation_reasons
-from adversarial.files import lock_directory, sha256
+from adversarial.files import sha256
+from adversarial.locks import lock_directory
 
 if TYPE_CHECKING:
     from adversarial.bundle.accuracy_estimator import AccuracyEstimator

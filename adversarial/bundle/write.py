@@ -1,7 +1,7 @@
 """Writing a detector bundle: whole or not at all."""
 
+import re
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +22,17 @@ from adversarial.bundle.manifest import (
     Manifest,
 )
 from adversarial.bundle.read import Bundle, bundle_lock
-from adversarial.files import exchange_directories, sha256, write_json
+from adversarial.files import (
+    SCRATCH,
+    make_directory,
+    scratch_path,
+    sha256,
+    sweep,
+    sync,
+    sync_tree,
+    write_json,
+)
+from adversarial.locks import exchange_directories
 
 
 def autoencoder_files(n: int) -> list[str]:
@@ -65,8 +75,9 @@ def write_bundle(
 ) -> None:
     """Write a bundle to the directory `path`, whole or not at all.
 
-    The files are written to a directory beside it, which is then renamed. A bundle that is already
-    there is replaced once nobody is reading it (`bundle_lock`); anything else is not.
+    The files are written to a directory beside it, which is renamed once all of it is on the disk.
+    A bundle that is already there is replaced once nobody is reading it (`bundle_lock`); anything
+    else is not.
 
     Parameters
     ----------
@@ -84,25 +95,28 @@ def write_bundle(
     """
     path = Path(path)
     check_replaceable(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    make_directory(path.parent)
+    scratch = scratch_path(path)
+    made, old = scratch / "new", scratch / "old"
+    made.mkdir(parents=True)
     try:
-        made = scratch / "new"
-        made.mkdir()
         fill(made)
         files = sorted(p for p in made.rglob("*") if p.is_file())
         manifest = describe({p.relative_to(made).as_posix(): sha256(p) for p in files})
         (made / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+        sync_tree(made)
         with bundle_lock(path, exclusive=True):
             if not path.exists():
                 made.rename(path)
             elif not exchange_directories(made, path):
-                path.rename(scratch / "old")
+                path.rename(old)
                 made.rename(path)
+            sync(path.parent)
     finally:
-        if not path.exists() and (scratch / "old").exists():
-            (scratch / "old").rename(path)
+        if not path.exists() and old.exists():
+            old.rename(path)
         shutil.rmtree(scratch)
+    sweep(path.parent, re.compile(SCRATCH.pattern.removesuffix(".+") + re.escape(path.name)))
 
 
 def check_replaceable(path: Path) -> None:

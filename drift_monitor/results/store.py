@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from adversarial.files import lock_directory, write_text
+from adversarial.files import write_text
+from adversarial.locks import lock_directory
 from drift_monitor.errors import StoreError
 
 SCORES = "scores.parquet"

@@ -23,7 +23,7 @@ from adversarial.bundle import write
 from adversarial.bundle.manifest import ACCURACY, FEATURE_QUANTILES, REFERENCE
 from adversarial.bundle.read import bundle_lock
 from adversarial.bundle.write import write_bundle
-from adversarial.files import exchange_directories
+from adversarial.locks import exchange_directories
 from drift_monitor.detectors.reference import feature_quantiles, rethreshold
 
 
