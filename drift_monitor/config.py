@@ -10,6 +10,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    ByteSize,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -61,6 +62,8 @@ class DataConfig(_Model):
         (may arrive later), and the prediction on the clean twin.
     segments : list of str
         Columns by whose values the report is broken down.
+    retry_seconds : float
+        How long a storage that fails is asked again before the run fails.
     """
 
     path: Pattern
@@ -72,6 +75,7 @@ class DataConfig(_Model):
     label: str | None = None
     clean_prediction: str | None = None
     segments: list[str] = []
+    retry_seconds: float = Field(default=60, ge=0)
 
     @property
     def input_columns(self) -> list[str]:
@@ -210,7 +214,10 @@ class Monitor(_Model):
     examples : int
         At most so many rows of highest score are shown, and at most two of a kind.
     batch_size : int
-        Rows scored in one pass; bounds memory.
+        Rows scored in one pass.
+    memory_limit : int, optional
+        Bytes that the rows held at once may take, or a text such as `4GB`; a quarter of the
+        machine's memory where it is not given. A pass has fewer rows where rows are large.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -227,6 +234,7 @@ class Monitor(_Model):
     evaluation: EvaluationConfig | None = None
     examples: int = Field(default=12, ge=0, le=100)
     batch_size: int = Field(default=512, ge=1)
+    memory_limit: Annotated[ByteSize, Field(ge=1 << 20)] | None = None
     _file: str | None = PrivateAttr(None)
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """Production batches: read Parquet, give arrays ready to score, in chunks of bounded size."""
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from drift_monitor.batches.decoding import (
     IMAGE_MODES,
     decode_rows,
     file_properties,
+    has_image_files,
     is_image,
     is_number,
     tensor_shape,
@@ -23,11 +25,18 @@ from drift_monitor.batches.decoding import (
 from drift_monitor.batches.parquet_files import find_files
 from drift_monitor.batches.sources import ParquetSource, TableSource
 from drift_monitor.config import DataConfig
-from drift_monitor.errors import BatchError
+from drift_monitor.errors import BatchError, ChangedBatchError
+from drift_monitor.memory import default_limit, row_bytes, value_bytes
 from drift_monitor.results.data_file import DataFile
 
 DECODE_THREADS = 2
 CHUNKS_AHEAD = 2 * DECODE_THREADS
+SHARES = 16
+"""A chunk takes up to one part in so many of the memory limit, before and after it is decoded."""
+VALUE_BYTES = 9
+"""Bytes of a value while it is decoded: a byte of an image, a float32, and another beside it."""
+LONGEST_TEXT = 4096
+"""Bytes of a row id or a segment, at most; every page and table that shows a row repeats them."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,8 @@ class Batch:
         What the columns mean.
     spec : InputSpec
         What the classifier takes.
+    memory_limit : int, optional
+        Bytes that the rows held at once may take; `drift_monitor.memory.default_limit` by default.
 
     Raises
     ------
@@ -97,17 +108,32 @@ class Batch:
         the wrong type or shape, or there are no rows; names the file and the remedy.
     """
 
-    def __init__(self, rows: str | pa.Table, data: DataConfig, spec: InputSpec) -> None:
+    def __init__(
+        self,
+        rows: str | pa.Table,
+        data: DataConfig,
+        spec: InputSpec,
+        memory_limit: int | None = None,
+    ) -> None:
         self.data = data
         self.spec = spec
+        self._chunk_bytes = max(1, (memory_limit or default_limit()) // SHARES)
         if len(spec.shape) == 1 and spec.feature_names not in (None, tuple(data.input_columns)):
             raise BatchError(
                 f"data.input lists {data.input_columns}, but the detector was fitted on "
                 f"{list(spec.feature_names or ())}: list the same columns in the same order"
             )
         self._sources: list[ParquetSource | TableSource] = []
-        for source in [rows] if isinstance(rows, pa.Table) else find_files(rows):
-            opened = ParquetSource(source) if isinstance(source, str) else TableSource(source)
+        self._path = rows
+        self._files: list[str] = []
+        if isinstance(rows, str):
+            self._files = find_files(rows, retry_seconds=data.retry_seconds)
+        for source in self._files or [rows]:
+            opened = (
+                ParquetSource(source, data.retry_seconds)
+                if isinstance(source, str)
+                else TableSource(source)
+            )
             self._check_schema(opened.name, opened.schema)
             self._sources.append(opened)
         if not self.n_rows:
@@ -146,13 +172,15 @@ class Batch:
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Yield the rows in order, at most `size` at a time, decoded ahead by threads.
 
-        At most six chunks are held at once, whatever the batch's size.
+        At most six chunks are held at once, whatever the batch's size, and a chunk has fewer rows
+        where rows are large.
 
         Raises
         ------
         BatchError
             If a file turns out to be damaged, or changes while it is read.
         """
+        size = max(1, min(size, self._chunk_bytes // (VALUE_BYTES * math.prod(self.spec.shape))))
         pending: deque[Future[Chunk]] = deque()
         with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
             for file, first_row, table in self._tables(size):
@@ -170,16 +198,27 @@ class Batch:
 
         Raises
         ------
-        BatchError
-            If a file has changed since.
+        ChangedBatchError
+            If a file has changed or gone since, or another has come.
         """
-        return [source.describe() for source in self._sources if isinstance(source, ParquetSource)]
+        files = [source for source in self._sources if isinstance(source, ParquetSource)]
+        described = [file.describe() for file in files]
+        for file in files:
+            file.check_unchanged()
+        if isinstance(self._path, str):
+            now = find_files(self._path, retry_seconds=self.data.retry_seconds)
+            if now != self._files:
+                raise ChangedBatchError(
+                    f"{self._path} had {len(self._files):,} files when it was first read, and has "
+                    f"{len(now):,} now: run again once the job that writes them has ended"
+                )
+        return described
 
     def _tables(self, size: int) -> Iterator[tuple[str, int, pa.Table]]:
         for source in self._sources:
             first_row = 0
             wanted = [*self.data.input_columns, *self._carried(source.schema)]
-            for table in source.tables(size, list(dict.fromkeys(wanted))):
+            for table in source.tables(size, list(dict.fromkeys(wanted)), self._chunk_bytes):
                 yield source.name, first_row, table
                 first_row += table.num_rows
 
@@ -258,20 +297,47 @@ class Batch:
             )
 
     def _decode(self, file: str, first_row: int, table: pa.Table) -> Chunk:
-        x, reasons = decode_rows(table.select(self.data.input_columns), self.spec)
+        reasons = self._too_large(table)
+        n = len(table)
+        if reasons:
+            decoded = np.setdiff1d(np.arange(n), list(reasons))
+            table = table.filter(pa.array(np.isin(np.arange(n), decoded)))
+        else:
+            decoded = np.arange(n)
+        x, undecodable = decode_rows(table.select(self.data.input_columns), self.spec)
         column = table.column(self.data.input_columns[0])
         keep = np.ones(len(x), bool)
-        keep[list(reasons)] = False
+        keep[list(undecodable)] = False
         carried = table.select(self._carried(table.schema))
+        reasons |= {int(decoded[row]): reason for row, reason in undecodable.items()}
         return Chunk(
             file=file,
-            rows=first_row + np.flatnonzero(keep),
+            rows=first_row + decoded[keep],
             x=x if keep.all() else x[keep],
             columns=carried if keep.all() else carried.filter(pa.array(keep)),
             rejected=[Rejected(file, first_row + row, reasons[row]) for row in sorted(reasons)],
             missing=_missing(x, rejected=~keep) if x.ndim == 2 else None,
-            files=file_properties(column)[keep] if is_image(column.type) else None,
+            files=file_properties(column)[keep] if has_image_files(column.type) else None,
         )
+
+    def _too_large(self, table: pa.Table) -> dict[int, str]:
+        """Return why rows are not decoded, by their number: they would not fit anywhere."""
+        reasons: dict[int, str] = {}
+        for name in dict.fromkeys([self.data.row_id, *self.data.segments]):
+            if name in table.column_names:
+                sizes = value_bytes(table[name])
+                reasons |= {
+                    int(
+                        row
+                    ): f"{name} takes {sizes[row]:,} bytes, expected at most {LONGEST_TEXT:,}"
+                    for row in np.flatnonzero(sizes > LONGEST_TEXT)
+                }
+        if len(table) == 1 and (size := int(row_bytes(table)[0])) > self._chunk_bytes:
+            reasons[0] = (
+                f"row takes {size:,} bytes, more than the {self._chunk_bytes:,} that memory_limit "
+                "leaves for one"
+            )
+        return reasons
 
 
 def _missing(x: NDArray[np.float32], rejected: NDArray[np.bool_]) -> Missing:

@@ -14,6 +14,8 @@ from adversarial.bundle.manifest import InputSpec
 IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's mode by number of channels."""
 
+NO_IMAGE = "image is null or empty"
+
 JPEG_START = b"\xff\xd8"
 """The first bytes of every JPEG file."""
 
@@ -40,7 +42,7 @@ def decode_rows(table: pa.Table, spec: InputSpec) -> tuple[NDArray[np.float32], 
     flat = len(table.schema) > 1 or is_number(column)
     if flat:
         x = _flat_rows(table)
-    elif is_image(column.type):
+    elif has_image_files(column.type):
         x, reasons = _images(table.column(0), spec)
     else:
         x, reasons = _tensors(table.column(0), spec)
@@ -66,14 +68,37 @@ def is_image(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
+def has_image_files(kind: pa.DataType) -> bool:
+    """As `is_image`, of a column as it was read: its files may be in a dictionary."""
+    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        kind = kind.field("bytes").type
+    return is_image(kind.value_type if pa.types.is_dictionary(kind) else kind)
+
+
 def file_properties(column: pa.ChunkedArray) -> NDArray[np.float32]:
     """Return the bytes of each image file, and 1 where it is a JPEG and 0 otherwise, (n, 2)."""
+    files, places = _distinct(column)
+    sizes = pc.fill_null(pc.binary_length(files), 0)
+    starts = pc.binary_slice(files.cast(pa.large_binary()), 0, len(JPEG_START))
+    is_jpeg = pc.fill_null(pc.equal(starts, pa.scalar(JPEG_START, pa.large_binary())), False)
+    properties = np.stack([np.asarray(sizes), np.asarray(is_jpeg)], axis=1).astype(np.float32)
+    return properties if places is None else np.append(properties, [[0, 0]], axis=0)[places]
+
+
+def _distinct(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int64] | None]:
+    """Return image files, and of a dictionary which of them each row has; −1 where it has none.
+
+    The files of a dictionary are not repeated, so that large ones that rows share fit in memory.
+    """
     if pa.types.is_struct(column.type):
         column = pc.struct_field(column, "bytes")
-    sizes = pc.fill_null(pc.binary_length(column), 0)
-    starts = pc.binary_slice(column.cast(pa.binary()), 0, len(JPEG_START))
-    is_jpeg = pc.fill_null(pc.equal(starts, pa.scalar(JPEG_START, pa.binary())), False)
-    return np.stack([np.asarray(sizes), np.asarray(is_jpeg)], axis=1).astype(np.float32)
+    if not pa.types.is_dictionary(column.type):
+        return column.combine_chunks(), None
+    encoded = column.unify_dictionaries().combine_chunks()
+    used, places = np.unique(np.asarray(pc.fill_null(encoded.indices, -1)), return_inverse=True)
+    known = used >= 0
+    files = encoded.dictionary.take(pa.array(used[known]))
+    return files, np.where(known, np.cumsum(known) - 1, -1)[places].astype(np.int64)
 
 
 def tensor_shape(kind: pa.DataType, declared: Sequence[int] | None) -> tuple[int, ...] | None:
@@ -114,17 +139,20 @@ def _tensors(
 
 
 def _images(column: pa.ChunkedArray, spec: InputSpec) -> tuple[NDArray[np.float32], dict[int, str]]:
-    if pa.types.is_struct(column.type):
-        column = pc.struct_field(column, "bytes")
-    height, width, channels = spec.shape
-    pixels = np.zeros((len(column), height, width, channels), np.uint8)
-    reasons: dict[int, str] = {}
-    for row, encoded in enumerate(column.to_pylist()):
+    files, places = _distinct(column)
+    pixels = np.zeros((len(files) + 1, *spec.shape), np.uint8)
+    why: dict[int, str] = {len(files): NO_IMAGE}
+    for at, file in enumerate(files):
         try:
-            pixels[row] = _decode_image(encoded, spec)
+            pixels[at] = _decode_image(file.as_py(), spec)
         except _UndecodableError as error:
-            reasons[row] = str(error)
-    return _from_bytes(pixels, spec), reasons
+            why[at] = str(error)
+    if places is None:
+        del why[len(files)]
+        return _from_bytes(pixels[:-1], spec), why
+    places = np.where(places < 0, len(files), places)
+    reasons = {row: why[at] for row, at in enumerate(places.tolist()) if at in why}
+    return _from_bytes(pixels[places], spec), reasons
 
 
 class _UndecodableError(Exception):
@@ -132,24 +160,29 @@ class _UndecodableError(Exception):
 
 
 def _decode_image(encoded: bytes | None, spec: InputSpec) -> NDArray[np.uint8]:
-    height, width, channels = spec.shape
     if not encoded:
-        raise _UndecodableError("image is null or empty")
+        raise _UndecodableError(NO_IMAGE)
     try:
         with Image.open(io.BytesIO(encoded), formats=("PNG", "JPEG")) as image:
-            if image.size != (width, height):
-                raise _UndecodableError(
-                    f"image is {image.height}×{image.width}, expected {height}×{width}"
-                )
-            if image.mode.startswith(("I", "F")):  # converting would clip, not scale
-                raise _UndecodableError("image has more than 8 bits per channel")
-            decoded = np.asarray(image.convert(IMAGE_MODES[channels]))
+            _check_header(image, spec)
+            decoded = np.asarray(image.convert(IMAGE_MODES[spec.shape[2]]))
+    except _UndecodableError:
+        raise
     except UnidentifiedImageError:  # its message contains an object's memory address
         raise _UndecodableError("image cannot be decoded: not a PNG or JPEG file") from None
-    # Pillow raises OSError for a damaged file, and SyntaxError or ValueError from some decoders.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    # Pillow's decoders raise whatever they run into: OSError, SyntaxError, KeyError, struct.error.
+    except Exception as error:
         raise _UndecodableError(f"image cannot be decoded: {error}") from error
     return decoded.reshape(spec.shape)
+
+
+def _check_header(image: Image.Image, spec: InputSpec) -> None:
+    """Refuse an image by what its header says, before its pixels take any memory."""
+    height, width, _ = spec.shape
+    if image.size != (width, height):
+        raise _UndecodableError(f"image is {image.height}×{image.width}, expected {height}×{width}")
+    if image.mode.startswith(("I", "F")):  # converting would clip, not scale
+        raise _UndecodableError("image has more than 8 bits per channel")
 
 
 def _from_bytes(

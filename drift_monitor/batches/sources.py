@@ -1,23 +1,36 @@
 """Where the rows of a batch come from: a Parquet file, or a table in memory."""
 
-import sys
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import RawIOBase
-from itertools import accumulate
-from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adversarial.masking import mask_secrets
 from drift_monitor.batches.hashed_files import stored_file
-from drift_monitor.batches.parquet_files import damaged
-from drift_monitor.errors import BatchError, ChangedBatchError
+from drift_monitor.batches.parquet_files import RETRY_SECONDS, damaged
+from drift_monitor.batches.row_groups import (
+    ContradictionError,
+    RowGroups,
+    check_rows,
+    open_parquet,
+)
+from drift_monitor.errors import (
+    BatchError,
+    ChangedBatchError,
+    MissingBatchError,
+    NotReadyError,
+    StorageError,
+)
+from drift_monitor.memory import pieces
 from drift_monitor.results.data_file import DataFile
 
 WHOLE_READ_ROWS = 1 << 20
 """Rows decoded at a time when a file is read whole."""
+WHOLE_READ_BYTES = 1 << 30
+"""Bytes decoded at a time when a file is read whole."""
+READING = (pa.ArrowException, OSError, UnicodeDecodeError, ContradictionError)
+"""What a damaged file raises: a name or a text in it may be no UTF-8."""
 
 
 class ParquetSource:
@@ -25,10 +38,17 @@ class ParquetSource:
 
     Its rows and its SHA-256 come from one pass (`drift_monitor.batches.hashed_files`).
 
+    Parameters
+    ----------
+    path : str
+        Local path or fsspec URL.
+    retry_seconds : float
+        How long a storage that fails is asked again.
+
     Attributes
     ----------
     name : str
-        Its path or URL.
+        Its path or URL, without secrets.
     schema : pyarrow.Schema
         Its columns.
     n_rows : int
@@ -36,25 +56,47 @@ class ParquetSource:
 
     Raises
     ------
+    NotReadyError
+        If it is gone, may not be read or has no footer yet.
     BatchError
-        If it cannot be read as Parquet.
+        If it cannot be read as Parquet, or its footer contradicts itself.
     """
 
-    def __init__(self, path: str) -> None:
-        self.name = path
+    def __init__(self, path: str, retry_seconds: float = RETRY_SECONDS) -> None:
+        self.name = mask_secrets(path)
+        self._file = stored_file(path, retry_seconds)
         try:
-            self._file = stored_file(path)
-            self._version = self._file.version()
-            with _open(self._file.footer()) as footer:
+            with self._file.footer() as (file, self._version):
+                footer = open_parquet(file)
                 self.schema: pa.Schema = footer.schema_arrow
                 self._metadata: pq.FileMetaData = footer.metadata
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(path, error) from error
+                check_rows(self._metadata)
+                list(self.schema.names)  # raises where one is no text
+        except pa.ArrowInvalid as error:
+            if not _lacks_footer(error):
+                raise damaged(self.name, error) from error
+            raise NotReadyError(
+                f"{self.name} cannot be read as Parquet: it does not end as such a file does. If "
+                "the job that writes it has ended, it is cut short, or no Parquet: write it again"
+            ) from None
+        except READING as error:
+            raise damaged(self.name, error) from error
         self.n_rows: int = self._metadata.num_rows
         self._sha256: str | None = None
 
-    def tables(self, size: int, columns: Sequence[str]) -> Iterator[pa.Table]:
+    def tables(
+        self, size: int, columns: Sequence[str], decoded: int = WHOLE_READ_BYTES
+    ) -> Iterator[pa.Table]:
         """Yield these columns of the rows in order, at most `size` rows at a time.
+
+        Parameters
+        ----------
+        size : int
+            Most rows of a table.
+        columns : sequence of str
+            Which columns.
+        decoded : int
+            Most bytes of a table, unless its only row takes more.
 
         Raises
         ------
@@ -63,22 +105,21 @@ class ParquetSource:
         BatchError
             If it turns out to be damaged.
         """
-        last_rows, starts = _row_groups(self._metadata)
-        row = 0
         with self._watched(), self._file.one_pass() as reading:
-            file = _open(reading.source, self._metadata)
-            for rows in file.iter_batches(size, columns=list(columns), use_threads=False):
-                row += rows.num_rows
-                group = bisect_right(last_rows, row)
-                reading.reached(starts[group], starts[group + 1])
-                yield pa.table(rows)
+            groups = RowGroups(reading.source, self._metadata, columns, self._file.size)
+            read = groups.read(size, decoded, reading.reached)
+            for table in _in_tables_of(size, read):
+                yield from pieces(table, decoded)
             sha256 = reading.sha256()
         self._sha256 = sha256
 
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Return these columns of all rows. Errors as in `tables`."""
-        tables = list(self.tables(WHOLE_READ_ROWS, columns))
         wanted = pa.schema([self.schema.field(name) for name in columns])
+        tables = [
+            table.cast(wanted) if table.schema != wanted else table
+            for table in self.tables(WHOLE_READ_ROWS, columns)
+        ]
         return pa.concat_tables(tables) if tables else wanted.empty_table()
 
     def describe(self) -> DataFile:
@@ -98,26 +139,35 @@ class ParquetSource:
             self._sha256 = sha256
         return DataFile(path=self.name, rows=self.n_rows, sha256=self._sha256)
 
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Check after reading, whether it succeeded or not, that the file has not changed."""
-        try:
-            yield
-        except (pa.ArrowException, OSError, BatchError) as error:
-            self._check_unchanged()  # a change would explain any error
-            raise error if isinstance(error, BatchError) else damaged(self.name, error) from error
-        self._check_unchanged()
+    def check_unchanged(self) -> None:
+        """Check that the file is the one whose footer was read.
 
-    def _check_unchanged(self) -> None:
+        Raises
+        ------
+        ChangedBatchError
+            If it has been replaced or written to since.
+        """
         try:
             version = self._file.version()
-        except FileNotFoundError:
+        except (FileNotFoundError, MissingBatchError):
             version = None
         if version != self._version:
             raise ChangedBatchError(
                 f"{self.name} changed while it was read: run again once the job that writes it "
                 "has ended"
             )
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Check after reading, whether it succeeded or not, that the file has not changed."""
+        try:
+            yield
+        except StorageError:  # it cannot be asked for the version either
+            raise
+        except (*READING, BatchError) as error:
+            self.check_unchanged()  # a change would explain any error
+            raise error if isinstance(error, BatchError) else damaged(self.name, error) from error
+        self.check_unchanged()
 
 
 class TableSource:
@@ -130,25 +180,33 @@ class TableSource:
         self.schema: pa.Schema = table.schema
         self.n_rows: int = table.num_rows
 
-    def tables(self, size: int, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield these columns of the rows in order, at most `size` rows at a time."""
+    def tables(
+        self, size: int, columns: Sequence[str], decoded: int = WHOLE_READ_BYTES
+    ) -> Iterator[pa.Table]:
+        """Yield these columns of the rows in order, as `ParquetSource.tables` does."""
         for first in range(0, self.n_rows, size):
-            yield self._table.select(list(columns)).slice(first, size)
+            yield from pieces(self._table.select(list(columns)).slice(first, size), decoded)
 
 
-def _open(
-    source: str | IO[bytes] | RawIOBase, metadata: pq.FileMetaData | None = None
-) -> pq.ParquetFile:
-    # Without pre-buffering, a column is read as it is decoded, not a whole row group ahead.
-    return pq.ParquetFile(source, metadata=metadata, pre_buffer=False, buffer_size=1 << 20)
+def _in_tables_of(size: int, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Cut tables anew: `size` rows each but for the last, and before a change of types."""
+    held: list[pa.Table] = []
+    n = 0
+    for table in tables:
+        if held and held[0].schema != table.schema:
+            yield pa.concat_tables(held)
+            held, n = [], 0
+        first = 0
+        while n + len(table) - first >= size:
+            yield pa.concat_tables([*held, table.slice(first, size - n)])
+            first, held, n = first + size - n, [], 0
+        if first < len(table):
+            held.append(table.slice(first))
+            n += len(table) - first
+    if held:
+        yield pa.concat_tables(held)
 
 
-def _row_groups(metadata: pq.FileMetaData) -> tuple[list[int], list[int]]:
-    """Return for each row group the number of rows up to its end, and the byte where it starts.
-
-    The second list ends with two more entries, beyond the end of the file.
-    """
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    columns = [group.column(0) for group in groups]
-    starts = [column.dictionary_page_offset or column.data_page_offset for column in columns]
-    return list(accumulate(group.num_rows for group in groups)), [*starts, sys.maxsize, sys.maxsize]
+def _lacks_footer(error: pa.ArrowInvalid) -> bool:
+    text = str(error)
+    return "magic bytes" in text or "file size is" in text

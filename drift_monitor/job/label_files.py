@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from adversarial.bundle.read import Bundle
+from adversarial.masking import mask_secrets
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.class_labels import class_indices
-from drift_monitor.batches.parquet_files import damaged, find_files
+from drift_monitor.batches.parquet_files import RETRY_SECONDS, damaged, find_files, retried
 from drift_monitor.batches.sources import ParquetSource
 from drift_monitor.errors import BatchError, LabelError
 from drift_monitor.job.late_labels import LabelRows
@@ -139,22 +140,33 @@ def read_label_file(
         source = ParquetSource(path)
         wanted = columns.find(path, source.schema.names)
         return source.read(list(dict.fromkeys(wanted.values()))), source.describe()
+    content = _read(path)
     try:
-        with fsspec.open(path, "rb") as file:
-            content = file.read()
         table = _parse(path, content, columns)
     except pa.ArrowException as error:
         raise BatchError(
             f"{path} cannot be read as CSV ({error}): expected UTF-8, a line with the columns' "
             "names, and as many fields in every line"
         ) from None
-    except OSError as error:
-        raise damaged(path, error) from error
     label = columns.find(path, table.column_names)[ScoreColumn.LABEL]
     place = table.column_names.index(label)
     table = table.set_column(place, label, _by_name(table[label], class_names))
     sha256 = hashlib.sha256(content).hexdigest()
-    return table, DataFile(path=path, rows=len(table), sha256=sha256)
+    return table, DataFile(path=mask_secrets(path), rows=len(table), sha256=sha256)
+
+
+def _read(path: str) -> bytes:
+    def read() -> bytes:
+        with fsspec.open(path, "rb") as file:
+            content: bytes = file.read()
+            return content
+
+    if "://" in path:
+        return retried(path, read, RETRY_SECONDS)
+    try:
+        return read()
+    except OSError as error:
+        raise damaged(path, error) from error
 
 
 def _parse(path: str, content: bytes, columns: LabelColumns) -> pa.Table:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from PIL import Image
 from adversarial.bundle.manifest import InputSpec
 from adversarial.bundle.read import read_bundle
 from adversarial.files import replace_file
+from adversarial.masking import mask_secrets
 from drift_monitor.batches.decoding import (
     IMAGE_MODES,
     JPEG_START,
@@ -20,6 +21,7 @@ from drift_monitor.batches.decoding import (
     is_image,
     tensor_shape,
 )
+from drift_monitor.batches.parquet_files import find_files
 from drift_monitor.batches.sources import ParquetSource
 from drift_monitor.config import DataConfig, Monitor
 from drift_monitor.errors import BatchError, LabelError
@@ -53,7 +55,11 @@ def label_sheet(monitor: Monitor, result: Result, rows: pa.Table, output: Path) 
         If the batch is no longer there, or has changed since.
     """
     data = DataConfig.model_validate(result.report.config["data"])
-    inputs = _inputs(data, result, rows)
+    # The report shows no secrets of URLs, so the files behind such URLs are looked up again.
+    path = monitor.batch_path(result.report.data_interval)
+    found = find_files(path) if mask_secrets(path) != path else []
+    urls = {mask_secrets(url): url for url in found}
+    inputs = _inputs(data, result, rows, urls)
     column = inputs.schema.field(0)
     spec = read_bundle(monitor.detector).manifest.input
     if len(spec.shape) == 3 and spec.shape[2] in IMAGE_MODES:
@@ -98,13 +104,13 @@ def check_unlabelled(path: Path) -> None:
         )
 
 
-def _inputs(data: DataConfig, result: Result, rows: pa.Table) -> pa.Table:
+def _inputs(data: DataConfig, result: Result, rows: pa.Table, urls: Mapping[str, str]) -> pa.Table:
     """Return the input columns of the rows, read again from the batch, in the order of the rows."""
     wanted = row_keys(rows)
     found: list[pa.Table] = []
     keys: list[pa.Array] = []
     for file in result.report.data:
-        source = ParquetSource(file.path)
+        source = ParquetSource(urls.get(file.path, file.path))
         for key, inputs in _keyed(source, data):
             meant = pc.is_in(key, value_set=wanted)
             found.append(inputs.filter(meant))

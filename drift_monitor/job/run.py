@@ -17,7 +17,7 @@ from drift_monitor.analysis.input_tests import find_moved_inputs
 from drift_monitor.analysis.support import find_support
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import Monitor
-from drift_monitor.errors import StoreError
+from drift_monitor.errors import BatchError, StoreError
 from drift_monitor.intervals import Interval
 from drift_monitor.job.late_labels import with_kept_labels
 from drift_monitor.job.rejudge import rejudge_dependents
@@ -88,7 +88,12 @@ def score_interval(
     with bundle_lock(monitor.detector):
         bundle = read_bundle(bundle or monitor.detector)
         # Before TensorFlow loads, so that a missing batch is reported at once.
-        batch = Batch(monitor.batch_path(interval), monitor.data, bundle.manifest.input)
+        batch = Batch(
+            monitor.batch_path(interval),
+            monitor.data,
+            bundle.manifest.input,
+            monitor.memory_limit,
+        )
         if detector is None or detector.fingerprint != bundle.fingerprint:
             from adversarial.detector.detector import AdversarialDetector
 
@@ -255,6 +260,12 @@ def _write_scores(
     finally:
         if writer:
             writer.close()
+    if scores.n_scored + len(scores.rejected) != batch.n_rows:
+        raise BatchError(
+            f"{monitor.data.path}: the files hold {batch.n_rows:,} rows, but {scores.n_scored:,} "
+            f"were scored and {len(scores.rejected):,} rejected: the files are damaged; write them "
+            "again"
+        )
 
 
 def _with_late_labels(scored: ScoredInterval) -> ScoredInterval:

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drift_monitor.batches import hashed_files
-from drift_monitor.batches.hashed_files import LocalFile, RemoteFile
+from drift_monitor.batches import hashed_files, remote_files
+from drift_monitor.batches.hashed_files import LocalFile
+from drift_monitor.batches.remote_files import RemoteFile
 from drift_monitor.batches.sources import ParquetSource
 from drift_monitor.errors import BatchError, ChangedBatchError
 from tests.support.counted_files import CountedFileSystem
@@ -37,10 +38,10 @@ def place(request: pytest.FixtureRequest) -> Callable[[Path], str]:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let files of a test be as large beside blocks and memory as gigabytes are otherwise."""
-    monkeypatch.setattr(hashed_files, "BLOCK_BYTES", 3_000)
+    monkeypatch.setattr(remote_files, "BLOCK_BYTES", 3_000)
     monkeypatch.setattr(hashed_files, "HASHED_BYTES", 1_000)
-    monkeypatch.setattr(hashed_files, "KEPT_IN_MEMORY", 5_000)
-    monkeypatch.setattr(hashed_files, "FOOTER_BYTES", 2_000)
+    monkeypatch.setattr(remote_files, "KEPT_IN_MEMORY", 5_000)
+    monkeypatch.setattr(remote_files, "FOOTER_BYTES", 2_000)
 
 
 def upload(path: Path) -> str:
@@ -126,19 +127,19 @@ def test_no_more_than_a_row_group_of_a_remote_file_is_kept(
     path = tmp_path / "x.parquet"
     pq.write_table(table(20_000), path, row_group_size=1_000)
     kept = []
-    read = hashed_files.RemotePass.read
+    read = remote_files.RemotePass.read
 
-    def watched(self: hashed_files.RemotePass, size: int = -1) -> bytes:
+    def watched(self: remote_files.RemotePass, size: int = -1) -> bytes:
         found = read(self, size)
         kept.append(self._window_end - self._window_start)
         return found
 
-    monkeypatch.setattr(hashed_files.RemotePass, "read", watched)
+    monkeypatch.setattr(remote_files.RemotePass, "read", watched)
     for _ in ParquetSource(upload(path)).tables(100, ["c0", "c1", "c2"]):
         pass
     group = pq.read_metadata(path).row_group(0).total_byte_size
     # As much may lie before the row group as behind it, until it is worth a copy; and two blocks.
-    assert max(kept) <= 2 * group + 2 * hashed_files.BLOCK_BYTES
+    assert max(kept) <= 2 * group + 2 * remote_files.BLOCK_BYTES
     assert path.stat().st_size > 5 * max(kept)
 
 
@@ -147,13 +148,14 @@ def test_no_more_than_a_row_group_of_a_remote_file_is_kept(
 def test_a_remote_file_can_be_read_from_any_place(data: st.DataObject) -> None:
     content = data.draw(st.binary(min_size=1, max_size=300))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hashed_files, "BLOCK_BYTES", data.draw(st.integers(1, 100)))
-        patch.setattr(hashed_files, "FOOTER_BYTES", data.draw(st.integers(1, 100)))
-        patch.setattr(hashed_files, "KEPT_IN_MEMORY", data.draw(st.integers(1, 100)))
+        patch.setattr(remote_files, "BLOCK_BYTES", data.draw(st.integers(1, 100)))
+        patch.setattr(remote_files, "FOOTER_BYTES", data.draw(st.integers(1, 100)))
+        patch.setattr(remote_files, "KEPT_IN_MEMORY", data.draw(st.integers(1, 100)))
         with fsspec.open("counted://any/place", "wb") as file:
             file.write(content)
         remote = RemoteFile("counted://any/place")
-        remote.footer()
+        with remote.footer():
+            pass
         with remote.one_pass() as reading:
             for _ in range(data.draw(st.integers(0, 8))):
                 start, size = (data.draw(st.integers(0, len(content))) for _ in range(2))
@@ -247,7 +249,7 @@ def test_a_file_that_is_read_twice_is_the_same_file(
 def test_a_storage_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(table(200_000), path)
-    source = ParquetSource(upload(path))
+    source = ParquetSource(upload(path), retry_seconds=0)
 
     def fail(*_: object) -> bytes:
         raise RuntimeError("503 Slow Down")  # no OSError: each storage has errors of its own
