@@ -293,6 +293,9 @@ class Monitor(_Model):
         return self.data.path.format(date=interval.start.date(), start=interval.start)
 
 
+MOST_REASONS = 20
+"""Fields that an error names, at most."""
+
 _WORDS = {
     "policy.split": "is now policy.harm_by",
     "extra_forbidden": "there is no such field; docs/configuration.md lists them",
@@ -320,6 +323,8 @@ def load_monitor(path: str | Path) -> Monitor:
         raise ConfigError(f"{path} not found: name a monitor's YAML file") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply to be read as YAML") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or no such date
         reason = re.sub(r"\s+", " ", str(error))
         raise ConfigError(f"{path} cannot be read as YAML: {reason}") from None
@@ -329,4 +334,4 @@ def load_monitor(path: str | Path) -> Monitor:
     try:
         return Monitor.model_validate({"name": path.stem, **fields}, context=context)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {validation_reasons(error, _WORDS)}") from None
+        raise ConfigError(f"{path}: {validation_reasons(error, _WORDS, MOST_REASONS)}") from None

@@ -126,3 +126,15 @@ def count(number: int | None) -> str:
     '1,000,000'
     """
     return DASH if number is None else f"{number:,}"
+
+
+def clipped(value: object, longest: int = 80) -> str:
+    """Return how Python writes a value, for a message; of a long one, the beginning.
+
+    Examples
+    --------
+    >>> clipped("a" * 100, 9)
+    "'aaaaaaaa…"
+    """
+    text = repr(value)
+    return text if len(text) <= longest else text[:longest] + "…"

@@ -271,12 +271,12 @@ class Batch:
                         f"rows of shape {shape}"
                     )
                 return
-            result = tensor_shape(column.type, data.shape)
+            result = tensor_shape(column.type, data.shape, shape)
             if result is None:
                 raise BatchError(
                     f"{file}: column {column.name!r} has type {column.type}; expected PNG or JPEG "
-                    "files (binary, or a struct with 'bytes'), a fixed-shape tensor, or a "
-                    "fixed-size list of numbers"
+                    "files (binary, or a struct with 'bytes'), a fixed-shape tensor, or lists of "
+                    "numbers"
                 )
             if result != shape:
                 remedy = "set data.shape" if data.shape is None else "fix data.shape"
@@ -345,4 +345,6 @@ def _missing(x: NDArray[np.float32], rejected: NDArray[np.bool_]) -> Missing:
 
 
 def _is_time(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_time(kind.value_type)
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind))

@@ -1,6 +1,7 @@
 """From the input columns of a Parquet table to arrays in the units the classifier takes."""
 
 import io
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -56,9 +57,8 @@ def decode_rows(table: pa.Table, spec: InputSpec) -> tuple[NDArray[np.float32], 
 def is_number(column: pa.Field) -> bool:
     """Whether a column holds numbers or booleans."""
     kind = column.type
-    return bool(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-    )
+    is_whole = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    return bool(is_whole or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def is_image(kind: pa.DataType) -> bool:
@@ -101,19 +101,58 @@ def _distinct(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int64] | No
     return files, np.where(known, np.cumsum(known) - 1, -1)[places].astype(np.int64)
 
 
-def tensor_shape(kind: pa.DataType, declared: Sequence[int] | None) -> tuple[int, ...] | None:
-    """Return the shape of a row of a tensor type, or None if the type cannot be read.
+def numbers_in(kind: pa.DataType) -> pa.DataType | None:
+    """Return the type of the numbers of a tensor or of lists, however deep; None for other types.
 
-    A fixed-size list has the `declared` shape if that has the same number of values; otherwise it
-    is flat.
+    Examples
+    --------
+    >>> numbers_in(pa.list_(pa.list_(pa.uint8(), 28)))
+    DataType(uint8)
     """
     if isinstance(kind, pa.FixedShapeTensorType):
-        in_order = kind.permutation in (None, list(range(len(kind.shape))))
-        return tuple(kind.shape) if in_order else None
-    if pa.types.is_fixed_size_list(kind) and is_number(kind.field(0)):
-        shape = tuple(declared) if declared else (kind.list_size,)
-        return shape if int(np.prod(shape)) == kind.list_size else (kind.list_size,)
-    return None
+        return kind.value_type
+    if not _is_list(kind):
+        return None
+    inner = kind.field(0)
+    return inner.type if is_number(inner) else numbers_in(inner.type)
+
+
+def tensor_shape(
+    kind: pa.DataType, declared: Sequence[int] | None, expected: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    """Return the shape of a row of a tensor or of lists, or None if the type cannot be read.
+
+    A fixed-size list has the `declared` shape if that has the same number of values. Lists of any
+    length have it, or else the `expected` one, and rows that have another are rejected. Where only
+    a dimension of one tells a shape from the expected one, it is the expected one.
+    """
+    if isinstance(kind, pa.FixedShapeTensorType):
+        if kind.permutation not in (None, list(range(len(kind.shape)))):
+            return None
+        shape = tuple(kind.shape)
+    elif numbers_in(kind) is None:
+        return None
+    else:
+        sizes = _list_sizes(kind)
+        shape = tuple(declared or expected) if None in sizes else tuple(sizes)
+        if declared and math.prod(declared) == math.prod(shape):
+            shape = tuple(declared)
+    same = [n for n in shape if n != 1] == [n for n in expected if n != 1]
+    return expected if same and len(shape) > 1 else shape
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
+def _list_sizes(kind: pa.DataType) -> list[int | None]:
+    """Return the length of the lists at each depth, outermost first; None where it may vary."""
+    if not _is_list(kind):
+        return []
+    size = kind.list_size if pa.types.is_fixed_size_list(kind) else None
+    return [size, *_list_sizes(kind.field(0).type)]
 
 
 def _flat_rows(table: pa.Table) -> NDArray[np.float32]:
@@ -127,15 +166,40 @@ def _tensors(
     storage = column.combine_chunks()
     if isinstance(storage, pa.ExtensionArray):
         storage = storage.storage
+    if len(_list_sizes(storage.type)) > 1 or not pa.types.is_fixed_size_list(storage.type):
+        return _lists(storage, spec)
     null_rows = np.flatnonzero(np.asarray(storage.is_null()))
     reasons = {int(row): "input is null" for row in null_rows}
-    size = int(np.prod(spec.shape))
+    size = math.prod(spec.shape)
     # A null slot still spans `size` values; `flatten` would drop them, `values` keeps the grid.
     values = storage.values.slice(storage.offset * size, len(storage) * size)
     x = np.asarray(values.cast(pa.float32(), safe=False)).reshape(len(storage), *spec.shape)
-    if pa.types.is_uint8(values.type):
-        x = _from_bytes(x, spec)
-    return x, reasons
+    return _from_bytes(x, spec) if pa.types.is_uint8(values.type) else x, reasons
+
+
+def _lists(lists: pa.Array, spec: InputSpec) -> tuple[NDArray[np.float32], dict[int, str]]:
+    """Read rows that are lists, of lists or of numbers, of which some may have another shape."""
+    depth = len(_list_sizes(lists.type))
+    # As many dimensions as there are lists in each other; the innermost list has what is left.
+    sizes = [*spec.shape[: depth - 1], math.prod(spec.shape[depth - 1 :])]
+    fits = np.ones(len(lists), bool)
+    inner, owners = lists, np.arange(len(lists))
+    for size in sizes:
+        wrong = np.asarray(pc.fill_null(pc.not_equal(pc.list_value_length(inner), size), True))
+        fits[owners[wrong]] = False
+        keep = fits[owners]
+        inner, owners = inner.filter(pa.array(keep)).flatten(), np.repeat(owners[keep], size)
+    # A list that does not fit takes its row's others with it, whatever depth they are at.
+    inner = inner.filter(pa.array(fits[owners]))
+    x = np.zeros((len(lists), *spec.shape), np.float32)
+    x[fits] = np.asarray(inner.cast(pa.float32(), safe=False)).reshape(-1, *spec.shape)
+    null = np.asarray(lists.is_null())
+    expected = "×".join(map(str, spec.shape))
+    reasons = {
+        int(row): "input is null" if null[row] else f"input has another shape, expected {expected}"
+        for row in np.flatnonzero(~fits)
+    }
+    return _from_bytes(x, spec) if pa.types.is_uint8(inner.type) else x, reasons
 
 
 def _images(column: pa.ChunkedArray, spec: InputSpec) -> tuple[NDArray[np.float32], dict[int, str]]:

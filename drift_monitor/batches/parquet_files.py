@@ -171,6 +171,8 @@ def damaged(path: str, error: Exception) -> BatchError:
     reason = _first_line(error)
     if isinstance(error, OSError) and error.errno:  # of the system; Arrow's own have no number
         return StorageError(f"{path} cannot be read ({reason}): run again once the disk answers")
+    if "encrypted" in reason or "decrypt" in reason:
+        return BatchError(f"{path} is encrypted ({reason}): write it without encryption")
     return BatchError(f"{path} cannot be read as Parquet ({reason}): it is damaged; write it again")
 
 

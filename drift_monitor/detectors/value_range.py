@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from drift_monitor.batches.decoding import is_image
+from drift_monitor.batches.decoding import is_image, numbers_in
 from drift_monitor.batches.parquet_files import find_files
 from drift_monitor.batches.sources import ParquetSource
 from drift_monitor.config import DataConfig
@@ -79,11 +79,8 @@ def holds_bytes(data: DataConfig) -> bool:
     The first file decides.
     """
     kind = ParquetSource(find_files(data.path)[0]).schema.field(data.input_columns[0]).type
-    if isinstance(kind, pa.FixedShapeTensorType):
-        return bool(pa.types.is_uint8(kind.value_type))
-    if pa.types.is_fixed_size_list(kind):
-        return bool(pa.types.is_uint8(kind.value_type))
-    return is_image(kind)
+    number = numbers_in(kind)
+    return is_image(kind) if number is None else bool(pa.types.is_uint8(number))
 
 
 def choose_value_range(

@@ -19,7 +19,7 @@ from drift_monitor.batches.decoding import (
     JPEG_START,
     decode_rows,
     is_image,
-    tensor_shape,
+    numbers_in,
 )
 from drift_monitor.batches.parquet_files import find_files
 from drift_monitor.batches.sources import ParquetSource
@@ -65,7 +65,7 @@ def label_sheet(monitor: Monitor, result: Result, rows: pa.Table, output: Path) 
     if len(spec.shape) == 3 and spec.shape[2] in IMAGE_MODES:
         paths = _write_images(inputs, spec, output.with_name(f"{output.stem}_images"))
         inputs = pa.table({column.name: paths})
-    elif tensor_shape(column.type, None) is not None:
+    elif numbers_in(column.type) is not None:
         inputs = pa.table({column.name: [json.dumps(row) for row in _lists(inputs[column.name])]})
     sheet = empty_sheet(rows)
     place = sheet.column_names.index(ScoreColumn.PREDICTION)

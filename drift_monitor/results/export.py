@@ -38,6 +38,8 @@ METRICS = {
     "rows_flagged": "Scored rows whose score is above the threshold.",
     "rows_labelled": "Scored rows with a label.",
     "rows_non_finite": "Scored rows whose score, confidence or entropy is not a finite number.",
+    "rows_outside_interval": "Scored rows whose time lies outside the interval.",
+    "rows_without_time": "Scored rows whose time is missing or cannot be represented.",
     "flagged_share": "Share of the scored rows that is flagged.",
     "flagged_share_reference": "Share of the reference's rows that is flagged.",
     "harm_rate": "Share of harmful rows among those that are harmful or harmless.",
@@ -113,8 +115,9 @@ def measurements(report: Report) -> Iterator[Measurement]:
     Bounds of accuracy have two ends and no value.
     """
     counts, health = report.counts, report.detector_health
-    for name in ("read", "scored", "rejected", "flagged", "labelled", "non_finite"):
-        yield Measurement(f"rows_{name}", getattr(counts, name))
+    for name, n in counts:
+        if n is not None:
+            yield Measurement(f"rows_{name}", n)
     if health.flagged_share_current is not None:
         yield Measurement("flagged_share", health.flagged_share_current, n=counts.scored)
     yield Measurement(

@@ -83,6 +83,15 @@ class Counts(ReportModel):
         description="scored rows whose score, confidence or entropy is not a finite number; they "
         "are left out of tests and estimates"
     )
+    outside_interval: int | None = Field(
+        default=None,
+        description="scored rows whose time lies outside the interval; null without a column of "
+        "times",
+    )
+    without_time: int | None = Field(
+        default=None,
+        description="scored rows whose time is missing, or cannot be represented, such as infinity",
+    )
 
 
 class VerdictInfo(ReportModel):

@@ -6,6 +6,8 @@ from enum import StrEnum
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from drift_monitor.arrow_values import UTC_MICROSECONDS, unwrapped, utc_times, value_text
+
 
 class ScoreColumn(StrEnum):
     """A column of a score table, in the order of the table; the segments follow."""
@@ -56,7 +58,7 @@ them."""
 _ORDER: dict[str, int] = {column: place for place, column in enumerate(ScoreColumn)}
 _TYPES: dict[str, pa.DataType] = {
     ScoreColumn.ROW: pa.int64(),
-    ScoreColumn.TIMESTAMP: pa.timestamp("us", "UTC"),
+    ScoreColumn.TIMESTAMP: UTC_MICROSECONDS,
     ScoreColumn.CONFIDENCE: pa.float32(),
     ScoreColumn.ENTROPY: pa.float64(),
     ScoreColumn.SCORE: pa.float64(),
@@ -93,7 +95,13 @@ def column_type(name: str) -> pa.DataType:
 def make_score_table(columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.Table:
     """Return columns as a score table, in its order and with its types; segments come last."""
     names = sorted(columns, key=lambda name: _ORDER.get(name, len(_ORDER)))
-    return pa.table({name: columns[name].cast(column_type(name)) for name in names})
+    return pa.table({name: _of_type(columns[name], column_type(name)) for name in names})
+
+
+def _of_type(values: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    if pa.types.is_string(kind):
+        return value_text(values)
+    return utc_times(values) if pa.types.is_timestamp(kind) else values.cast(kind)
 
 
 def with_column(table: pa.Table, column: ScoreColumn, values: pa.Array) -> pa.Table:
@@ -136,7 +144,7 @@ def row_keys(table: pa.Table) -> pa.Array:
 
 
 def id_text(ids: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
-    """Return ids as text, whole numbers without the notation of floats.
+    """Return ids as text (`arrow_values.value_text`), whole numbers without floats' notation.
 
     pandas makes floats of whole numbers with gaps, and writes them to CSV as such. From 2^53 on,
     floats do not tell neighbours apart: these stay in the notation of floats (`inexact_id`).
@@ -148,13 +156,14 @@ def id_text(ids: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     >>> id_text(pa.array(["1700000000000.0", "1.7e+12", "007", "1e5"])).to_pylist()
     ['1700000000000', '1700000000000', '007', '1e5']
     """
+    ids = unwrapped(ids)
     if pa.types.is_floating(ids.type):
         ids = ids.cast(pa.float64())
         usable = pc.and_(pc.equal(pc.floor(ids), ids), pc.less(pc.abs(ids), LARGEST_WHOLE_FLOAT))
         whole = pc.if_else(usable, ids, None).cast(pa.int64()).cast(pa.string())
         rest = pc.if_else(pc.is_nan(ids), None, ids).cast(pa.string())
         return pc.coalesce(whole, rest)
-    text = ids.cast(pa.string())
+    text = value_text(ids)
     like_floats = pc.fill_null(pc.match_substring_regex(text, FLOAT_NOTATION), False)
     if not pc.any(like_floats).as_py():
         return text

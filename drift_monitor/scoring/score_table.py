@@ -13,7 +13,6 @@ from drift_monitor.config import DataConfig
 from drift_monitor.results.score_columns import (
     REJECTED_SCHEMA,
     ScoreColumn,
-    column_type,
     id_text,
     make_score_table,
     segment_column,
@@ -113,8 +112,7 @@ def _score(
         columns[ScoreColumn.FILE] = pa.repeat(chunk.file, len(chunk.rows))
         columns[ScoreColumn.ROW] = pa.array(chunk.rows)
     if data.timestamp:
-        utc = column_type(ScoreColumn.TIMESTAMP)
-        columns[ScoreColumn.TIMESTAMP] = chunk.columns[data.timestamp].cast(utc, safe=False)
+        columns[ScoreColumn.TIMESTAMP] = chunk.columns[data.timestamp]
     scored = result.to_table(detector.class_names)
     columns |= dict(zip(scored.column_names, scored.columns, strict=True))
     index, described = detector.calibration.novelty, None

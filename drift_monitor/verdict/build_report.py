@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from adversarial.bundle.accuracy_estimator import AccuracyEstimator
@@ -14,6 +15,7 @@ from drift_monitor.analysis.findings import analyse
 from drift_monitor.analysis.harm import outcome_words
 from drift_monitor.analysis.input_tests import adjust_inputs
 from drift_monitor.analysis.support import novel_excess, with_novel_rows
+from drift_monitor.intervals import Interval
 from drift_monitor.results.report import (
     Counts,
     DetectorInfo,
@@ -79,6 +81,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         flagged=int(np.count_nonzero(current.flagged)),
         labelled=int(np.count_nonzero(current.label >= 0)),
         non_finite=int(np.count_nonzero(~current.finite)),
+        **_times(scores, interval),
     )
     inputs = scoring.inputs and adjust_inputs(scoring.inputs, monitor.policy)
     evidence = Evidence(counts, findings.harm, findings.accuracy, findings.tests, inputs, support)
@@ -179,3 +182,16 @@ def _quantiles(
         return []
     result: list[float] = np.quantile(values, probabilities).tolist()
     return result
+
+
+def _times(scores: pa.Table, interval: Interval) -> dict[str, int]:
+    """Count the rows whose time lies outside the interval, and those without one."""
+    if ScoreColumn.TIMESTAMP not in scores.column_names:
+        return {}
+    times = scores[ScoreColumn.TIMESTAMP]
+    start, end = (pa.scalar(time, times.type) for time in (interval.start, interval.end))
+    inside = pc.and_(pc.greater_equal(times, start), pc.less(times, end))
+    return {
+        "outside_interval": pc.sum(pc.invert(inside)).as_py() or 0,
+        "without_time": times.null_count,
+    }

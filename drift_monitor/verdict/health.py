@@ -112,6 +112,17 @@ def _row_warnings(counts: Counts, rejected: Counter[str], data: DataConfig) -> l
             f"{counts.non_finite:,} of {counts.scored:,} scored rows have no finite score; they "
             "are left out of tests and estimates."
         )
+    if counts.outside_interval:
+        warnings.append(
+            f"{counts.outside_interval:,} of {counts.scored:,} scored rows have a time outside the "
+            f"interval ({data.timestamp}): check data.path, timezone and the job that writes the "
+            "batch."
+        )
+    if counts.without_time:
+        warnings.append(
+            f"{counts.without_time:,} of {counts.scored:,} scored rows have no time in "
+            f"{data.timestamp}, or one that no calendar holds, such as infinity."
+        )
     if data.label and counts.scored and not counts.labelled:
         warnings.append(
             f"No row has a label in column {data.label!r} (data.label), so harm is judged "

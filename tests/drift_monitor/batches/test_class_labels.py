@@ -34,6 +34,10 @@ def chunk_of(n: int) -> Chunk:
         pa.array([2.0, None, 0.0, 1.0]),
         pa.array([2.0, float("nan"), 0.0, 1.0], pa.float32()),
         pa.array([2, -1, 0, 1]),
+        pa.array([2, None, 0, 1], pa.float16()),
+        pa.array([2, None, 0, 1], pa.decimal128(5, 2)),
+        pa.array([b"owl", None, b"cat", b"dog"]),
+        pa.array(["owl", None, "cat", "dog"], pa.string_view()),
     ],
     ids=lambda column: f"{column.type}{'-sliced' * bool(column.offset)}",
 )
@@ -72,8 +76,8 @@ def test_a_value_that_is_no_class_is_named_with_file_and_row(column: pa.Array, v
 
 
 def test_a_column_that_cannot_hold_classes_is_named() -> None:
-    column = pa.chunked_array([pa.array([b"cat"])])
-    with pytest.raises(BatchError, match=r"b\.parquet: column 'label' has type binary"):
+    column = pa.chunked_array([pa.array([0], pa.date32())])
+    with pytest.raises(BatchError, match=r"b\.parquet: column 'label' has type date32"):
         class_indices(column, NAMES, "label", chunk_of(1))
 
 
@@ -90,4 +94,46 @@ def test_class_names_come_from_the_hugging_face_metadata(tmp_path: Path) -> None
 
 def test_a_file_without_such_metadata_gives_no_class_names(tmp_path: Path) -> None:
     pq.write_table(pa.table({"label": [0, 1]}), tmp_path / "x.parquet")
+    assert class_names(str(tmp_path / "x.parquet"), "label") is None
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(["no", "yes"], [0, 1, -1]), (["False", "True"], [0, 1, -1]), (["True", "False"], [1, 0, -1])],
+)
+def test_truth_values_are_classes_by_number_or_by_name(
+    names: list[str], expected: list[int]
+) -> None:
+    column = pa.chunked_array([pa.array([False, True, None])])
+    assert class_indices(column, names, "label", chunk_of(3)).tolist() == expected
+
+
+@pytest.mark.parametrize("value", [b"\xff\xfe", "\x1b[31m" + 5_000 * "x"], ids=["bytes", "endless"])
+def test_an_odd_value_is_named_in_short(value: object) -> None:
+    with pytest.raises(BatchError) as error:
+        class_indices(pa.chunked_array([pa.array([value])]), NAMES, "label", chunk_of(1))
+    assert "b.parquet, row 10: column 'label' is " in str(error.value)
+    assert len(str(error.value)) < 400
+    assert "\x1b" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"null",
+        b"[1]",
+        b"[" * 100_000,
+        b'{"info": []}',
+        b'{"info": {"features": {"label": {"names": "cat"}}}}',
+        b'{"info": {"features": {"label": {"names": [1, 2]}}}}',
+        b'{"info": {"features": {"label": {"names": []}}}}',
+    ],
+    ids=lambda text: text[:30],
+)
+def test_odd_hugging_face_metadata_name_no_classes(metadata: bytes, tmp_path: Path) -> None:
+    table = pa.table({"label": [0, 1]}).replace_schema_metadata({"huggingface": metadata})
+    pq.write_table(table, tmp_path / "x.parquet")
     assert class_names(str(tmp_path / "x.parquet"), "label") is None

@@ -82,11 +82,11 @@ NOT_A_BATCH: dict[str, tuple[pa.Table, dict[str, Any], InputSpec, list[str]]] = 
         ["image files", "(4, 3, 2)"],
     ),
     "strings": (pa.table({"x": ["1", "2"]}), {}, FLAT, ["string", "expected"]),
-    "lists of any size": (
-        pa.table({"x": [[1.0, 2.0], [3.0, 4.0]]}),
+    "lists of dates": (
+        pa.table({"x": pa.array([[0, 1]], pa.list_(pa.date32()))}),
         {},
         FLAT,
-        ["list<element: double>", "fixed-size list"],
+        ["list<element: date32", "lists of numbers"],
     ),
     "lists of strings": (
         pa.table({"x": fixed_size_list([["a", "b"]], 2, pa.string())}),

@@ -59,6 +59,8 @@ def make(case: Case) -> tuple[Report, pa.Table]:
         flagged=int(flagged.sum()),
         labelled=case.rows if case.labels else 0,
         non_finite=0,
+        outside_interval=0,
+        without_time=0,
     )
     current = rate(int(np.sum(outcome == "harmful")), case.rows) if case.rows else None
     before = rate(405 if case.labels else 165, REFERENCE_ROWS)
