@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from adversarial.cli.defences import QUICKSTART, Models, find_defences
+from adversarial.cli.echo import echo
 from adversarial.cli.train import cache_directory
 from adversarial.reporting.terminal_table import print_table
 
@@ -111,7 +112,7 @@ def evaluate(  # noqa: PLR0913  # a parameter is an option of the command
         data_dir = data_dir or QUICKSTART
     x, y = draw_images(dataset, data_dir, limit, seed)
     if limit is not None and len(x) < limit:
-        typer.echo(f"All {len(x):,} test images: there are no {limit:,}.", err=True)
+        echo(f"All {len(x):,} test images: there are no {limit:,}.", err=True)
     about = {
         "dataset": dataset,
         "model": model,
@@ -121,8 +122,8 @@ def evaluate(  # noqa: PLR0913  # a parameter is an option of the command
     verbose = sys.stdout.isatty()
     records = run_experiment(experiment, detectors, x, y, output, about=about, verbose=verbose)
     _print_headlines(records)
-    typer.echo(f"{output / 'metrics.parquet'}: {len(records)} numbers")
-    typer.echo(f"{write_report(output)}: the same as a page, with figures")
+    echo(f"{output / 'metrics.parquet'}: {len(records)} numbers")
+    echo(f"{write_report(output)}: the same as a page, with figures")
 
 
 def report(
@@ -131,7 +132,7 @@ def report(
     """Draw an evaluation's figures and write its report again, without models."""
     from adversarial.reporting.page import write_report
 
-    typer.echo(write_report(run))
+    echo(write_report(run))
 
 
 def compare(
@@ -164,13 +165,13 @@ def compare(
     named = name_runs([read_results(run) for run in runs])
     result = compare_evaluations(named, metrics=metric or (), fprs=fpr or ())
     if have_no_defence_in_common(named):
-        typer.echo(
+        echo(
             "No two runs have a detector of one name, so no two of their numbers stand side by "
             "side: name them alike with 'adversarial evaluate --detector NAME=BUNDLE'",
             err=True,
         )
     if format_ != "table":
-        typer.echo(to_csv(result) if format_ == "csv" else to_markdown(result), nl=False)
+        echo(to_csv(result) if format_ == "csv" else to_markdown(result), nl=False)
         return
     print_table(
         [*HEAD, *result.runs],

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from adversarial.cli.echo import echo
 from adversarial.cli.evaluate import compare, evaluate, report
 from adversarial.cli.run_app import run_app
 from adversarial.cli.train import train
@@ -31,15 +32,15 @@ def inspect(
     result = read_bundle(bundle)
     manifest = result.manifest
     reference = result.reference()
-    typer.echo(f"fingerprint   {result.fingerprint}")
-    typer.echo(f"classes       {', '.join(manifest.class_names)}")
-    typer.echo(f"input         {' × '.join(map(str, manifest.input.shape))}")
-    typer.echo(f"threshold     {result.describe_threshold()}")
-    typer.echo(f"temperature   {manifest.temperature:g}")
-    typer.echo(f"reference     {reference.num_rows:,} rows")
+    echo(f"fingerprint   {result.fingerprint}")
+    echo(f"classes       {', '.join(manifest.class_names)}")
+    echo(f"input         {' × '.join(map(str, manifest.input.shape))}")
+    echo(f"threshold     {result.describe_threshold()}")
+    echo(f"temperature   {manifest.temperature:g}")
+    echo(f"reference     {reference.num_rows:,} rows")
     if len(manifest.ensemble_weights) > 1:
         weights = ", ".join(f"{weight:g}" for weight in manifest.ensemble_weights)
-        typer.echo(f"weights       {weights}")
+        echo(f"weights       {weights}")
     for name, value in manifest.training.items():
         values = (
             value
@@ -47,7 +48,7 @@ def inspect(
             else [value]
         )
         for part in values:
-            typer.echo(f"{name:<13} {_describe(part)}")
+            echo(f"{name:<13} {_describe(part)}")
 
 
 for _command in (evaluate, report, compare, train):

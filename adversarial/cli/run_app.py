@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from adversarial.cli.echo import echo
 from adversarial.errors import DriftMonitorError
 from adversarial.tensorflow_log import quieten_tensorflow
 
@@ -17,5 +18,5 @@ def run_app(application: typer.Typer) -> None:
     try:
         application()
     except (DriftMonitorError, OSError) as error:
-        typer.secho(f"Error: {error}", fg="red", err=True)
+        echo(f"Error: {error}", fg="red", err=True)
         sys.exit(1)

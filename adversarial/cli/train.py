@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from adversarial.cli.echo import echo
+
 if TYPE_CHECKING:
     from adversarial.training.objective import HiddenLayer
 
@@ -120,7 +122,7 @@ def train(  # noqa: PLR0913  # a parameter is an option of the command
         verbose=verbose,
     )
     accuracy = classifier.summary["accuracy"]
-    typer.echo(f"{directory / 'classifier.keras'}: test accuracy {accuracy:.2%}")
+    echo(f"{directory / 'classifier.keras'}: test accuracy {accuracy:.2%}")
     detector = train_detector(
         data,
         model,
@@ -132,7 +134,7 @@ def train(  # noqa: PLR0913  # a parameter is an option of the command
         verbose=verbose,
     )
     corrected = detector.provenance.training["corrected_accuracy"]
-    typer.echo(f"{directory / name}: test accuracy on reconstructions {corrected:.2%}")
+    echo(f"{directory / name}: test accuracy on reconstructions {corrected:.2%}")
 
 
 def parse_hidden_layer(text: str) -> "HiddenLayer":

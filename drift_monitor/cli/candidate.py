@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from adversarial.cli.echo import echo
 from drift_monitor.cli.options import MonitorFile
 
 REFUSED_EXIT_CODE = 4
@@ -31,17 +32,17 @@ def evaluate(
     bundles = find_bundles(config, candidate)
     directory = evaluate_bundles(config, bundles, verbose=sys.stderr.isatty())
     rows = read_evaluation(directory).rows
-    typer.echo(
+    echo(
         f"{rows.evaluated:,} rows, drawn from {rows.read:,}, of which {rows.rejected:,} cannot be "
         f"scored and {rows.unlabelled:,} have no label"
     )
     if len(bundles) == 1:
-        typer.echo(describe(*read_measures(directory).values()))
+        echo(describe(*read_measures(directory).values()))
     else:
         comparison = compare_evaluated(config, directory)
-        typer.echo(comparison.describe())
-        typer.echo(comparison.reason)
-    typer.echo(directory)
+        echo(comparison.describe())
+        echo(comparison.reason)
+    echo(directory)
 
 
 def promote(
@@ -86,7 +87,7 @@ def promote(
     bundles = find_bundles(config, candidate)
     compared = "current" in bundles and not force
     if not compared and not force:
-        typer.echo(f"{config.detector} does not exist yet: nothing to compare with")
+        echo(f"{config.detector} does not exist yet: nothing to compare with")
     batch = evaluation_batch(config, bundles["candidate"].manifest.input) if compared else None
     if batch and not (evaluation or require_evaluation):
         evaluate_bundles(config, bundles, batch=batch, verbose=sys.stderr.isatty())
@@ -95,16 +96,16 @@ def promote(
             directory = evaluation or evaluation_directory(config, bundles, batch)
             check_evaluation(directory, config, bundles, batch)
             comparison = compare_evaluated(config, directory)
-            typer.echo(comparison.describe())
+            echo(comparison.describe())
             check_verdict(comparison, allow_undecided=allow_undecided)
-            typer.echo(comparison.reason)
+            echo(comparison.reason)
         done = put_in_place(config, bundles)
     except (EvaluationError, PromotionError) as error:
-        typer.secho(f"Refused: {error}", fg="red", err=True)
+        echo(f"Refused: {error}", fg="red", err=True)
         raise typer.Exit(REFUSED_EXIT_CODE) from None
-    typer.echo(f"{config.detector} is now detector {done.fingerprint[:12]}")
+    echo(f"{config.detector} is now detector {done.fingerprint[:12]}")
     if done.previous:
-        typer.echo(
+        echo(
             f"The previous one is kept in {done.previous}; to go back:\n"
             f"  drift-monitor promote {monitor} {done.previous} --force"
         )

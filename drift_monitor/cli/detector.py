@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adversarial.cli.echo import echo
 from drift_monitor.cli.options import (
     InputColumns,
     Label,
@@ -69,11 +70,11 @@ def print_bundle(path: Path) -> None:
     from adversarial.bundle.trust import missing_from_bundle
 
     bundle = read_bundle(path)
-    typer.echo(f"Wrote the detector bundle {path}")
-    typer.echo(f"Threshold {bundle.describe_threshold()}")
-    typer.echo(f"Estimated accuracy {_describe_estimator(bundle)}")
+    echo(f"Wrote the detector bundle {path}")
+    echo(f"Threshold {bundle.describe_threshold()}")
+    echo(f"Estimated accuracy {_describe_estimator(bundle)}")
     if needed := missing_from_bundle(bundle, ()):
-        typer.echo(f"The YAML of a monitor that uses it needs trust: [{', '.join(needed)}]")
+        echo(f"The YAML of a monitor that uses it needs trust: [{', '.join(needed)}]")
 
 
 def _describe_estimator(bundle: "Bundle") -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from adversarial.cli.train import parse_hidden_layer
+from adversarial.printable import printable
 from drift_monitor.cli.detector import print_bundle
 from drift_monitor.cli.options import (
     InputColumns,
@@ -251,6 +252,8 @@ def _progress() -> Iterator[None]:
     said, warned = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
     said.addFilter(lambda record: record.levelno < logging.WARNING)
     warned.setLevel(logging.WARNING)
+    for handler in (said, warned):
+        handler.setFormatter(_PrintableFormatter())
     loggers = [logging.getLogger(name) for name in ("drift_monitor", "adversarial")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -264,6 +267,11 @@ def _progress() -> Iterator[None]:
             logger.setLevel(level)
             logger.removeHandler(said)
             logger.removeHandler(warned)
+
+
+class _PrintableFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def _numbers(text: str, option: str) -> list[float]:

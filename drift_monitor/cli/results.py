@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adversarial.cli.echo import echo
 from adversarial.errors import DriftMonitorError
 from drift_monitor.cli.options import DATE_FORMATS, EndOption, MonitorFile, StartOption
 
@@ -53,8 +54,8 @@ def report(
     config = load_monitor(monitor)
     committed = Store(config.directory).committed()
     for interval in [config.interval(date).id] if date else committed:
-        typer.echo(f"Wrote {rerender(config, interval)}")
-    typer.echo(f"Wrote {write_index(config)}")
+        echo(f"Wrote {rerender(config, interval)}")
+    echo(f"Wrote {write_index(config)}")
 
 
 def labels(
@@ -83,15 +84,15 @@ def labels(
     config = load_monitor(monitor)
     intervals = config.intervals(start, end)
     plan = plan_labelling(config, labels, intervals, id_column, label_column)
-    typer.echo(plan.describe())
+    echo(plan.describe())
     failed = 0
     for interval in plan.intervals:
         try:
-            typer.echo(label_interval(config, interval, plan.labels).describe())
+            echo(label_interval(config, interval, plan.labels).describe())
         except (DriftMonitorError, OSError) as error:
             failed += 1
-            typer.secho(f"{interval.id}: Error: {error}", fg="red", err=True)
-    typer.echo(f"Wrote {write_index(config)}")
+            echo(f"{interval.id}: Error: {error}", fg="red", err=True)
+    echo(f"Wrote {write_index(config)}")
     if failed:
         raise DriftMonitorError(
             f"{failed} of {len(plan.intervals)} intervals failed and are unchanged; the reasons "
@@ -140,13 +141,13 @@ def rows(
     shown = listed.slice(0, limit if limit or output else ROWS_SHOWN)
     if output:
         write_table(_sheet(config, result, shown, output) if random else shown, output)
-        typer.echo(f"Wrote {output}: {len(shown):,} of {len(listed):,} rows")
+        echo(f"Wrote {output}: {len(shown):,} of {len(listed):,} rows")
         if random:
-            typer.echo(f"Fill in its column 'label', then: {_labels_command(config, date, output)}")
+            echo(f"Fill in its column 'label', then: {_labels_command(config, date, output)}")
         return
     if len(shown):
         _print_rows(shown)
-    typer.echo(f"{len(shown):,} of {len(listed):,} rows")
+    echo(f"{len(shown):,} of {len(listed):,} rows")
 
 
 def compare(
@@ -168,17 +169,17 @@ def compare(
     headings = ["B minus A", "difference", "95 % interval", "p"]
     print_table(headings, differences(comparison), right=headings[1:])
     if same := comparison.same_rows:
-        typer.echo(
+        echo(
             f"On the {same.n:,} rows that both have ({same.only_in_a:,} only in A, "
             f"{same.only_in_b:,} only in B), predictions agree on {same.same_prediction:.1%}:"
         )
         headings = ["", "rows", "agree", "only A", "only B", "points", "95 % interval", "McNemar p"]
         print_table(headings, on_same_rows(comparison), right=headings[1:])
     for note in comparison.notes:
-        typer.echo(f"Note: {note}")
+        echo(f"Note: {note}")
     if json_file:
         write_text(json_file, comparison.to_json())
-        typer.echo(f"Wrote {json_file}")
+        echo(f"Wrote {json_file}")
 
 
 def export(
@@ -199,14 +200,14 @@ def export(
     from drift_monitor.config import load_monitor
     from drift_monitor.results.export import history_table
     from drift_monitor.results.read import read_reports
-    from drift_monitor.results.table_file import check_suffix, write_table
+    from drift_monitor.results.table_file import check_suffix, to_csv, write_table
 
     if output:
         check_suffix(output)
     config = load_monitor(monitor)
     reports, unreadable = read_reports(config.directory)
     for reason in unreadable:
-        typer.secho(f"Error: {reason}", fg="red", err=True)
+        echo(f"Error: {reason}", fg="red", err=True)
     if not reports:
         raise DriftMonitorError(
             f"{config.directory} has no committed interval that can be read: run one first "
@@ -214,16 +215,18 @@ def export(
         )
     if output:
         write_table(history_table(reports), output)
-        typer.echo(f"Wrote {output}: {len(reports):,} intervals")
+        echo(f"Wrote {output}: {len(reports):,} intervals")
     if prometheus:
         from drift_monitor.results.prometheus import write_metrics
 
         write_metrics(reports[-1], prometheus)
-        typer.echo(f"Wrote {prometheus}: {reports[-1].interval}")
+        echo(f"Wrote {prometheus}: {reports[-1].interval}")
     if not output and not prometheus:
-        import pyarrow.csv
-
-        pyarrow.csv.write_csv(history_table(reports), sys.stdout.buffer)
+        text = to_csv(history_table(reports))
+        if sys.stdout.isatty():
+            echo(text, nl=False)
+        else:
+            sys.stdout.write(text)
     if unreadable:
         raise DriftMonitorError(
             f"{len(unreadable)} of {len(reports) + len(unreadable)} intervals are left out; the "
@@ -239,7 +242,7 @@ def _sheet(config: "Monitor", result: "Result", rows: "pa.Table", output: Path) 
     try:
         return label_sheet(config, result, rows, output)
     except BatchError as error:
-        typer.secho(f"Warning: the rows are listed without inputs: {error}", fg="yellow", err=True)
+        echo(f"Warning: the rows are listed without inputs: {error}", fg="yellow", err=True)
         return empty_sheet(rows)
 
 

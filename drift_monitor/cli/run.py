@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adversarial.cli.echo import echo
 from adversarial.errors import DriftMonitorError
 from drift_monitor.cli.options import DATE_FORMATS, EndOption, MonitorFile, StartOption
 
@@ -80,13 +81,13 @@ def backfill(
 
     config = load_monitor(monitor)
     if not overwrite and (committed := committed_intervals(config, start, end)):
-        typer.echo(f"Skipping {len(committed)} committed intervals (see --overwrite)")
+        echo(f"Skipping {len(committed)} committed intervals (see --overwrite)")
 
     def say(interval: "Interval", run: "Run") -> None:
         if isinstance(run, Report):
             _print_verdict(config, run)
         else:
-            typer.secho(f"{interval.id}: Error: {run}", fg="red", err=True)
+            echo(f"{interval.id}: Error: {run}", fg="red", err=True)
 
     result = run_backfill(config, start, end, overwrite=overwrite, progress=_progress, on_done=say)
     if result.failed:
@@ -119,11 +120,11 @@ def validate(
             f"{monitor}: data.path gives the same files for {first.id} and {second.id}: put the "
             "interval into it, for instance as {date} or {start:%Y-%m-%dT%H}"
         )
-    typer.echo(f"{monitor}: monitor {config.name!r}, every {config.every}, {config.timezone}")
+    echo(f"{monitor}: monitor {config.name!r}, every {config.every}, {config.timezone}")
     bundle = read_bundle(config.detector)
     if missing := missing_from_bundle(bundle, config.trust):
         raise ConfigError(f"{monitor}: {refusal(bundle.path, missing)}")
-    typer.echo(f"{config.detector}: detector {bundle.fingerprint[:12]}, all files unaltered")
+    echo(f"{config.detector}: detector {bundle.fingerprint[:12]}, all files unaltered")
     if config.evaluation:
         from drift_monitor.batches.labelled_rows import evaluation_batch
         from drift_monitor.detectors.evaluate import make_experiment
@@ -131,17 +132,15 @@ def validate(
         spec = bundle.manifest.input
         evaluated = evaluation_batch(config, spec)
         make_experiment(config, spec)
-        typer.echo(f"{config.evaluation.path}: {evaluated.n_rows:,} rows to evaluate on")
+        echo(f"{config.evaluation.path}: {evaluated.n_rows:,} rows to evaluate on")
     if date:
         from drift_monitor.batches.batch import Batch
 
         path = config.batch_path(config.interval(date))
         batch = Batch(path, config.data, bundle.manifest.input)
-        typer.echo(
-            f"{path}: {batch.n_rows:,} rows in {len(batch.rows_of)} files, columns as declared"
-        )
+        echo(f"{path}: {batch.n_rows:,} rows in {len(batch.rows_of)} files, columns as declared")
         if not batch.has_labels:
-            typer.echo(
+            echo(
                 f"  but no column {config.data.label!r} (data.label): without labels, harm is "
                 "judged by the detector"
             )
@@ -151,12 +150,12 @@ def _print_verdict(monitor: "Monitor", report: "Report") -> None:
     from drift_monitor.pages.inputs import headline
     from drift_monitor.pages.resemblance import sentence
 
-    typer.echo(f"{report.interval}: {report.verdict.verdict}. {report.verdict.reason}")
+    echo(f"{report.interval}: {report.verdict.verdict}. {report.verdict.reason}")
     if report.inputs:
-        typer.echo(f"  {headline(report.inputs)}")
+        echo(f"  {headline(report.inputs)}")
     if looks_like := sentence(report.support, monitor.data.input_columns):
-        typer.echo(f"  {looks_like}")
-    typer.echo(f"  {monitor.directory / report.interval / 'report.html'}")
+        echo(f"  {looks_like}")
+    echo(f"  {monitor.directory / report.interval / 'report.html'}")
 
 
 @contextmanager
@@ -186,6 +185,6 @@ def _progress(interval: "Interval") -> Iterator["Progress"]:
         nonlocal last
         if monotonic() - last >= PROGRESS_LINE_SECONDS:
             last = monotonic()
-            typer.echo(f"{interval.id}: {done:,} of {total:,} rows", err=True)
+            echo(f"{interval.id}: {done:,} of {total:,} rows", err=True)
 
     yield line

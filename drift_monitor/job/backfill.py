@@ -1,5 +1,6 @@
 """Many intervals of one monitor, one after the other."""
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from drift_monitor.results.store import Store
 if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector
 
-Run = Report | DriftMonitorError | OSError
+logger = logging.getLogger(__name__)
+
+Run = Report | Exception
 """The outcome of one interval: its report, or the error that stopped it."""
 
 
@@ -36,7 +39,7 @@ class Backfill:
     """
 
     reports: dict[str, Report] = field(default_factory=dict)
-    failed: dict[str, DriftMonitorError | OSError] = field(default_factory=dict)
+    failed: dict[str, Exception] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
 
 
@@ -103,7 +106,9 @@ def backfill(
                 run = run_interval(
                     monitor, interval, detector=detector, bundle=bundle, progress=rows_done
                 )
-        except (DriftMonitorError, OSError) as error:
+        except Exception as error:
+            if not isinstance(error, DriftMonitorError | OSError):
+                logger.exception("%s: a defect of drift-monitor, please report it", interval.id)
             run = result.failed[interval.id] = error
         else:
             result.reports[interval.id] = run

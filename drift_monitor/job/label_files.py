@@ -23,6 +23,7 @@ from drift_monitor.errors import BatchError, LabelError
 from drift_monitor.job.late_labels import LabelRows
 from drift_monitor.results.data_file import DataFile
 from drift_monitor.results.score_columns import FILE_AND_ROW, ScoreColumn, inexact_id, row_keys
+from drift_monitor.results.table_file import as_written
 
 TEXT_SUFFIXES = (".csv", ".tsv")
 SUFFIXES = (".parquet", *TEXT_SUFFIXES)
@@ -183,7 +184,7 @@ def _parse(path: str, content: bytes, columns: LabelColumns) -> pa.Table:
         null_values=MISSING,
     )
     table = pa_csv.read_csv(io.BytesIO(content), parse_options=parse, convert_options=convert)
-    stripped = [pc.utf8_trim_whitespace(column) for column in table.columns]
+    stripped = [as_written(pc.utf8_trim_whitespace(column)) for column in table.columns]
     return pa.table([pc.if_else(pc.equal(c, ""), None, c) for c in stripped], wanted)
 
 

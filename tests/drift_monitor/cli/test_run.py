@@ -311,3 +311,16 @@ def test_a_run_that_is_terminated_leaves_nothing_behind(make_monitor: MakeMonito
     process.terminate()
     assert process.wait(60) == 143
     assert not directory.exists()
+
+
+def test_names_of_columns_cannot_act_on_the_terminal(
+    make_monitor: MakeMonitor, invoke: Invoke
+) -> None:
+    path = make_monitor(data={"label": None})
+    batch = write_batch(path.parent / f"batches/{DAY}.parquet", *make_images(20, seed=1))
+    table = pq.read_table(batch)
+    pq.write_table(table.rename_columns(["\x1b[2Jid", "image", "site", "label"]), batch)
+    code, out, err = invoke("run", path, "--date", DAY)
+    assert code == 1
+    assert "\x1b" not in out + err
+    assert r"it has \x1b[2Jid, image" in err

@@ -65,3 +65,19 @@ def test_the_detector_is_not_loaded_where_nothing_is_left_to_run(
     backfill(monitor, DAYS[0], DAYS[0])
     monkeypatch.setattr(AdversarialDetector, "load", None)
     assert backfill(monitor, DAYS[0], DAYS[0]).skipped == ["2026-11-18"]
+
+
+def test_a_defect_of_ours_stops_no_other_interval(
+    make_monitor: MakeMonitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor = load_monitor(make_monitor())
+    tried: list[str] = []
+
+    def fail(_: object, interval: Interval, **__: object) -> None:
+        tried.append(interval.id)
+        raise KeyError("something that nobody thought of")
+
+    monkeypatch.setattr("drift_monitor.job.backfill.run_interval", fail)
+    done = backfill(monitor, DAYS[0], DAYS[2])
+    assert tried == list(done.failed) == ["2026-11-18", "2026-11-19", "2026-11-20"]
+    assert "2026-11-19: a defect of drift-monitor" in caplog.text

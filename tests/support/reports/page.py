@@ -1,5 +1,6 @@
 """What is looked for in the HTML of a page."""
 
+import html
 import re
 
 
@@ -10,6 +11,10 @@ def section(page: str, name: str) -> str:
 
 def assert_self_contained(page: str) -> None:
     assert "<script" not in page
+    [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert html.unescape(policy).startswith(
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    )
     assert "@import" not in page
     assert "url(" not in page
     links = re.findall(r"(?:src|href)=\"([^\"#]*)\"", page)
