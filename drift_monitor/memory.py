@@ -1,35 +1,11 @@
-"""How much memory a batch may take, and how much its rows do."""
+"""How much memory the rows of a batch take."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-
-CONTROL_GROUP_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
-"""Where a container's limit is told, by version of control groups."""
-SHARE = 4
-"""A batch takes up to one part in so many of the machine's memory, by default."""
-
-
-def default_limit() -> int:
-    """Return the bytes that a batch may take by default: a quarter of the machine's memory.
-
-    In a container with a limit of its own, a quarter of that.
-    """
-    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for file in CONTROL_GROUP_LIMITS:
-        try:
-            sizes.append(int(file.read_text(encoding="ascii")))
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
-    return min(sizes) // SHARE
 
 
 def row_bytes(table: pa.Table) -> NDArray[np.int64]:

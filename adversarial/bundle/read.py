@@ -237,7 +237,7 @@ def _read_bundle(path: Path) -> Bundle:
         fields = json.loads(text)
         fields.pop("manifest_sha256", None)
         manifest = Manifest.model_validate(fields)
-    except (json.JSONDecodeError, AttributeError, TypeError, ValidationError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         reason = validation_reasons(error) if isinstance(error, ValidationError) else str(error)
         raise BundleError(f"{path / MANIFEST} cannot be read ({reason}); {remedy}") from None
     if manifest.to_json() != text:

@@ -106,7 +106,7 @@ def _description(path: Path) -> Any:
 
         with h5py.File(path) as file:
             return json.loads(file.attrs["model_config"])
-    except (OSError, KeyError, ValueError, AttributeError, zipfile.BadZipFile):
+    except (OSError, KeyError, ValueError, AttributeError, RecursionError, zipfile.BadZipFile):
         return None  # not a model file; whoever loads it says so
 
 

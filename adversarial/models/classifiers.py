@@ -18,6 +18,7 @@ from adversarial.bundle.trust import LAMBDA, SAVED_MODEL, missing_opt_ins, refus
 from adversarial.errors import ModelError
 from adversarial.models.checks import check_probabilities
 from adversarial.models.custom_objects import custom_objects, keras_names
+from adversarial.models.model_size import check_size
 from adversarial.models.output_kind import DeclaredKind, output_kind, with_probabilities
 from adversarial.models.saved_model import SavedModelLayer, copy_saved_model, is_saved_model
 
@@ -81,7 +82,8 @@ def load_model(path: Path, trust: Sequence[str] = ()) -> keras.Model:
     Raises
     ------
     ModelError
-        If there is no such file, it needs an opt-in, or Keras cannot load it; gives the reason.
+        If there is no such file, it takes too much memory (`model_size`), it needs an opt-in, or
+        Keras cannot load it; gives the reason.
     """
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise ModelError(
@@ -92,6 +94,7 @@ def load_model(path: Path, trust: Sequence[str] = ()) -> keras.Model:
         raise ModelError(f"{path} not found: expected a file that model.save wrote")
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise ModelError(f"{path} is damaged: a .keras file is a zip archive; save the model again")
+    check_size(path)
     objects = custom_objects(trust)
     try:
         return keras.saving.load_model(

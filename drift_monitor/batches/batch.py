@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from adversarial.bundle.manifest import InputSpec
+from adversarial.memory import default_limit
 from drift_monitor.batches.decoding import (
     IMAGE_MODES,
     decode_rows,
@@ -26,7 +27,7 @@ from drift_monitor.batches.parquet_files import find_files
 from drift_monitor.batches.sources import ParquetSource, TableSource
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError, ChangedBatchError
-from drift_monitor.memory import default_limit, row_bytes, value_bytes
+from drift_monitor.memory import row_bytes, value_bytes
 from drift_monitor.results.data_file import DataFile
 
 DECODE_THREADS = 2
@@ -99,7 +100,7 @@ class Batch:
     spec : InputSpec
         What the classifier takes.
     memory_limit : int, optional
-        Bytes that the rows held at once may take; `drift_monitor.memory.default_limit` by default.
+        Bytes that the rows held at once may take; `adversarial.memory.default_limit` by default.
 
     Raises
     ------

@@ -6,7 +6,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drift_monitor.memory import default_limit, pieces, row_bytes
+from adversarial.memory import default_limit
+from drift_monitor.memory import pieces, row_bytes
 
 TEXTS = st.lists(st.none() | st.text(max_size=9), max_size=30)
 
