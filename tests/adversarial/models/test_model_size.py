@@ -45,8 +45,9 @@ def edited(path: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
 
 def dense(config: dict[str, Any]) -> dict[str, Any]:
     layers = config["config"]["layers"]
-    found: dict[str, Any] = next(layer for layer in layers if layer["class_name"] == "Dense")
-    return found["config"]
+    [found] = [layer["config"] for layer in layers if layer["class_name"] == "Dense"]
+    settings: dict[str, Any] = found
+    return settings
 
 
 def millions_of_units(config: dict[str, Any]) -> None:
