@@ -62,6 +62,10 @@ class DataConfig(_Model):
         (may arrive later), and the prediction on the clean twin.
     segments : list of str
         Columns by whose values the report is broken down.
+    show_inputs : bool
+        Whether pages, reports and lists of rows show inputs of single rows.
+    redact : list of str
+        Input columns, or `row_id`, whose values these never show.
     retry_seconds : float
         How long a storage that fails is asked again before the run fails.
     """
@@ -75,7 +79,19 @@ class DataConfig(_Model):
     label: str | None = None
     clean_prediction: str | None = None
     segments: list[str] = []
+    show_inputs: bool = True
+    redact: list[str] = []
     retry_seconds: float = Field(default=60, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in self.redact:
+            if name not in (*self.input_columns, self.row_id):
+                raise ValueError(
+                    f"redact names {name!r}: expected an input column or row_id; leave other "
+                    "columns out of the section, as reports are about them"
+                )
+        return self
 
     @property
     def input_columns(self) -> list[str]:
@@ -293,9 +309,6 @@ class Monitor(_Model):
         return self.data.path.format(date=interval.start.date(), start=interval.start)
 
 
-MOST_REASONS = 20
-"""Fields that an error names, at most."""
-
 _WORDS = {
     "policy.split": "is now policy.harm_by",
     "extra_forbidden": "there is no such field; docs/configuration.md lists them",
@@ -334,4 +347,4 @@ def load_monitor(path: str | Path) -> Monitor:
     try:
         return Monitor.model_validate({"name": path.stem, **fields}, context=context)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {validation_reasons(error, _WORDS, MOST_REASONS)}") from None
+        raise ConfigError(f"{path}: {validation_reasons(error, _WORDS, most=20)}") from None

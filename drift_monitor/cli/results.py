@@ -127,6 +127,7 @@ def rows(
 ) -> None:
     """List the rows of a committed interval by descending score, or a random sample of them."""
     from drift_monitor.config import load_monitor
+    from drift_monitor.errors import ConfigError
     from drift_monitor.results.read import read_result
     from drift_monitor.results.row_list import list_rows
     from drift_monitor.results.table_file import check_suffix, write_table
@@ -135,8 +136,19 @@ def rows(
         check_suffix(output)
     config = load_monitor(monitor)
     result = read_result(config.directory / config.interval(date).id)
+    redacts = config.data.row_id in config.data.redact
+    if random and output and redacts:
+        raise ConfigError(
+            f"{monitor}: data.redact names {config.data.row_id!r}, by which labels are joined: a "
+            "sheet without it cannot be read back"
+        )
     listed = list_rows(
-        result.report, result.scores, outcome=outcome, flagged=flagged, random=random
+        result.report,
+        result.scores,
+        outcome=outcome,
+        flagged=flagged,
+        random=random,
+        redact_ids=redacts,
     )
     shown = listed.slice(0, limit if limit or output else ROWS_SHOWN)
     if output:

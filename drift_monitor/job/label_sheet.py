@@ -55,6 +55,9 @@ def label_sheet(monitor: Monitor, result: Result, rows: pa.Table, output: Path) 
         If the batch is no longer there, or has changed since.
     """
     data = DataConfig.model_validate(result.report.config["data"])
+    hidden = {*monitor.data.redact, *(() if monitor.data.show_inputs else data.input_columns)}
+    if hidden.issuperset(data.input_columns):
+        return empty_sheet(rows)
     # The report shows no secrets of URLs, so the files behind such URLs are looked up again.
     path = monitor.batch_path(result.report.data_interval)
     found = find_files(path) if mask_secrets(path) != path else []
@@ -69,7 +72,7 @@ def label_sheet(monitor: Monitor, result: Result, rows: pa.Table, output: Path) 
         inputs = pa.table({column.name: [json.dumps(row) for row in _lists(inputs[column.name])]})
     sheet = empty_sheet(rows)
     place = sheet.column_names.index(ScoreColumn.PREDICTION)
-    for name in reversed(inputs.column_names):
+    for name in reversed([name for name in inputs.column_names if name not in hidden]):
         shown = f"input_{name}" if name in sheet.column_names else name
         sheet = sheet.add_column(place, shown, inputs[name])
     return sheet

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from drift_monitor.results.report import Report
-from drift_monitor.results.score_columns import ScoreColumn, segment_column
+from drift_monitor.results.score_columns import ScoreColumn, segment_column, with_column
 
 COLUMNS = (
     ScoreColumn.ROW_ID,
@@ -24,6 +24,9 @@ COLUMNS = (
 )
 """Columns of the list, if the score table has them; the segments follow."""
 
+REDACTED = "(redacted)"
+"""Stands for a row id that must not be shown."""
+
 
 def list_rows(
     report: Report,
@@ -32,6 +35,7 @@ def list_rows(
     outcome: str | None = None,
     flagged: bool = False,
     random: int | None = None,
+    redact_ids: bool = False,
 ) -> pa.Table:
     """Return rows of an interval, highest score first; scores that are not finite come last.
 
@@ -47,7 +51,12 @@ def list_rows(
         Only flagged rows.
     random : int, optional
         Only this many of them, drawn at random, in random order; the same ones each time.
+    redact_ids : bool
+        Whether row ids must not be shown.
     """
+    if redact_ids and ScoreColumn.ROW_ID in scores.column_names:
+        hidden = pa.repeat(REDACTED, len(scores))
+        scores = with_column(scores, ScoreColumn.ROW_ID, hidden)
     if outcome:
         scores = scores.filter(pc.equal(scores[ScoreColumn.OUTCOME], outcome))
     if flagged:

@@ -34,6 +34,7 @@ from drift_monitor.scoring.examples import join_scores
 from drift_monitor.scoring.scored_rows import Classes, ScoredRows
 from drift_monitor.verdict.health import health
 from drift_monitor.verdict.next_action import next_action
+from drift_monitor.verdict.redaction import redacted_examples, redacted_inputs
 from drift_monitor.verdict.rules import Evidence, decide
 from drift_monitor.verdict.scored_interval import ScoredInterval
 
@@ -137,7 +138,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         accuracy=findings.accuracy,
         tests=findings.tests,
         support=support,
-        inputs=inputs,
+        inputs=redacted_inputs(inputs, monitor.data),
         score_quantiles=[
             ScoreQuantile(probability=p, score=score)
             for p, score in zip(
@@ -149,7 +150,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         slices=findings.slices,
         corrections=findings.corrections,
         correction_gain=findings.correction_gain,
-        examples=join_scores(scoring.rendered, scores),
+        examples=redacted_examples(join_scores(scoring.rendered, scores), monitor.data),
         detector_health=health(
             scored, current, reference, counts, labels_selected=findings.labels_selected
         ),
