@@ -48,12 +48,12 @@ def needed() -> dict[str, Distribution]:
 def licence(package: Distribution) -> str:
     """Return the licence that a package's metadata name."""
     metadata = package.metadata
-    if expression := metadata.get("License-Expression"):
-        return str(expression)
+    if "License-Expression" in metadata:
+        return metadata["License-Expression"]
     classifiers = metadata.get_all("Classifier") or []
     named = [SPDX[line] for line in classifiers if line in SPDX]
-    text = (str(metadata.get("License") or "").splitlines() or ["in its licence file"])[0]
-    return ", ".join(dict.fromkeys(named)) or text
+    lines = metadata["License"].splitlines() if "License" in metadata else []
+    return ", ".join(dict.fromkeys(named)) or (lines or ["in its licence file"])[0]
 
 
 def _name(requirement: str) -> str:
