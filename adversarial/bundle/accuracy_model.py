@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, sparse, special
 
 from adversarial.errors import ModelError
 from adversarial.support.sample import log_odds_of, log_score
@@ -118,7 +118,7 @@ def probabilities(rows: Rows, coefficients: Floats) -> tuple[Floats, Floats]:
     same, first, second = log_odds(rows, coefficients)
     agree = rows.prediction == rows.reconstruction
     total = np.logaddexp(0, np.logaddexp(first, second))
-    equal = special.expit(same)
+    equal = scipy.special.expit(same)
     return (
         np.where(agree, equal, np.exp(first - total)),
         np.where(agree, equal, np.exp(second - total)),
@@ -162,7 +162,7 @@ def fit_coefficients(
     agree = rows.prediction == rows.reconstruction
     is_right = np.stack([rows.right == 0, rows.right == 0, rows.right == 1]).astype(np.float64)
     members = [
-        sparse.csr_array((np.ones(n), (classes, np.arange(n))), (n_classes, n))
+        scipy.sparse.csr_array((np.ones(n), (classes, np.arange(n))), (n_classes, n))
         for classes in rows.classes()
     ]
     penalty = np.full(shape, PENALTY)
@@ -183,7 +183,7 @@ def fit_coefficients(
         return float((penalty * coefficients**2).sum() / 2 - likelihood), gradient.ravel()
 
     first = np.zeros(shape) if start is None else start
-    result = optimize.minimize(
+    result = scipy.optimize.minimize(
         loss, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-6}
     )
     fitted: Floats = result.x.reshape(shape)
@@ -206,4 +206,4 @@ def move_to_accuracy(rows: Rows, coefficients: Floats) -> Floats:
     def excess(by: float) -> float:
         return float(probabilities(rows, moved(by))[0].mean() - target)
 
-    return moved(float(optimize.brentq(excess, -50, 50)))
+    return moved(float(scipy.optimize.brentq(excess, -50, 50)))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import scipy
 from numpy.typing import NDArray
 
 from adversarial.errors import ModelError
@@ -110,11 +111,9 @@ def false_positive_rate(
             f"none of {n} normal rows scores at or below the threshold of {threshold:g} nats: "
             "choose it from their scores by a false positive rate"
         )
-    from scipy import stats  # imported late: parsing a DAG file imports this module
-
     tail = (1 - confidence) / 2
-    rate = stats.beta(n_above + 1, n - n_above)
-    return FalsePositiveRate(n_above, n, float(rate.ppf(tail)), float(rate.ppf(1 - tail)))
+    low, high = scipy.special.betaincinv(n_above + 1, n - n_above, [tail, 1 - tail])
+    return FalsePositiveRate(n_above, n, float(low), float(high))
 
 
 def describe_threshold(threshold: float, fpr: float, scores: NDArray[np.float64]) -> str:

@@ -1,15 +1,15 @@
 """Blur: by a Gaussian, frosted glass, a lens out of focus, motion, and zooming."""
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from adversarial.corruptions.images import Generators, Images
 
 
 def gaussian_filter(x: Images, sigma: float) -> Images:
     """Return the images blurred by a Gaussian, σ in pixels."""
-    blurred: Images = ndimage.gaussian_filter(x, (0, sigma, sigma, 0), mode="nearest")
+    blurred: Images = scipy.ndimage.gaussian_filter(x, (0, sigma, sigma, 0), mode="nearest")
     return blurred
 
 
@@ -47,8 +47,8 @@ def defocus_blur(
     disk = (places[:, None] ** 2 + places**2 <= radius**2).astype(np.float64)
     bell = np.exp(-(np.arange(-1, 2) ** 2) / (2 * sigma**2))
     bell /= bell.sum()
-    kernel = ndimage.convolve(disk / disk.sum(), np.outer(bell, bell), mode="mirror")
-    blurred: Images = ndimage.convolve(
+    kernel = scipy.ndimage.convolve(disk / disk.sum(), np.outer(bell, bell), mode="mirror")
+    blurred: Images = scipy.ndimage.convolve(
         x, kernel[None, :, :, None].astype(np.float32), mode="mirror"
     )
     return blurred

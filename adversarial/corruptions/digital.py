@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from adversarial.corruptions.images import Generators, Images
 
@@ -81,7 +81,7 @@ def elastic_transform(
 
     def displacement() -> NDArray[np.float64]:
         drawn = np.stack([rng.uniform(-1, 1, (height, width)) for rng in generators])
-        smooth: NDArray[np.float64] = strength * ndimage.gaussian_filter(
+        smooth: NDArray[np.float64] = strength * scipy.ndimage.gaussian_filter(
             drawn, (0, sigma, sigma), mode="reflect", truncate=3
         )
         return smooth
@@ -93,7 +93,7 @@ def elastic_transform(
 def _sample(x: Images, rows: Any, columns: Any, mode: Literal["mirror", "reflect"]) -> Images:
     """Read each image between its pixels, linearly; places are (n, height, width)."""
     result = [
-        ndimage.map_coordinates(image[..., channel], [row, column], order=1, mode=mode)
+        scipy.ndimage.map_coordinates(image[..., channel], [row, column], order=1, mode=mode)
         for image, row, column in zip(x, rows, columns, strict=True)
         for channel in range(x.shape[-1])
     ]

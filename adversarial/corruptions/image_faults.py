@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Rows = NDArray[np.float32]
 Fault = Callable[[Rows, np.random.Generator], Rows]
@@ -65,7 +65,9 @@ def _standardised(x: Rows, _: np.random.Generator) -> Rows:
 
 def _rotated(angle: float, x: Rows, rng: np.random.Generator) -> Rows:
     way = 1 if rng.integers(2) else -1
-    result: Rows = ndimage.rotate(x, way * angle, (2, 1), reshape=False, order=1, mode="nearest")
+    result: Rows = scipy.ndimage.rotate(
+        x, way * angle, (2, 1), reshape=False, order=1, mode="nearest"
+    )
     return result
 
 

@@ -1,8 +1,8 @@
 """Weather: fog, frost, snow, spatter and bright light."""
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from adversarial.corruptions.blur import enlarge, gaussian_filter, smear
 from adversarial.corruptions.images import Generators, Images, standard_normal
@@ -106,16 +106,16 @@ def _plasma(shape: tuple[int, ...], decay: float, generators: Generators) -> Ima
 
 def _relief(drops: NDArray[np.bool_]) -> Images:
     """Return how drops catch the light: a relief of the distance from their edges."""
-    edges = drops ^ ndimage.binary_erosion(drops)
+    edges = drops ^ scipy.ndimage.binary_erosion(drops)
     far = np.full(drops.shape, 20.0)
-    distance = np.minimum(ndimage.distance_transform_edt(~edges), 20) if edges.any() else far
+    distance = np.minimum(scipy.ndimage.distance_transform_edt(~edges), 20) if edges.any() else far
     # A running mean may end a rounding error below a whole number.
-    smooth = ndimage.uniform_filter(distance, 3, mode="mirror") + 1e-6
+    smooth = scipy.ndimage.uniform_filter(distance, 3, mode="mirror") + 1e-6
     distance = np.floor(smooth).astype(np.int64)
     ranks = np.cumsum(np.bincount(distance.ravel(), minlength=21))
     first = ranks[distance.min()]
     equalized = 255 * (ranks[distance] - first) / max(drops.size - first, 1)
     kernel = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float64)
-    lit = np.clip(ndimage.correlate(np.round(equalized), kernel, mode="mirror"), 0, 255)
-    relief: Images = ndimage.uniform_filter(lit, 3, mode="mirror").astype(np.float32)
+    lit = np.clip(scipy.ndimage.correlate(np.round(equalized), kernel, mode="mirror"), 0, 255)
+    relief: Images = scipy.ndimage.uniform_filter(lit, 3, mode="mirror").astype(np.float32)
     return relief

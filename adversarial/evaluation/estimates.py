@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from adversarial.statistics import Scores, roc_area
 
@@ -66,7 +66,7 @@ def share(hits: NDArray[np.bool_]) -> Estimate:
     if not len(hits):
         return undefined()
     n_hits = int(np.count_nonzero(hits))
-    interval = stats.binomtest(n_hits, len(hits)).proportion_ci(CONFIDENCE, method="wilson")
+    interval = scipy.stats.binomtest(n_hits, len(hits)).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(n_hits / len(hits), float(interval.low), float(interval.high), len(hits))
 
 
@@ -79,7 +79,7 @@ def mean(values: NDArray[np.floating] | NDArray[np.integer]) -> Estimate:
     if n == 1:
         return Estimate(center, float("nan"), float("nan"), n)
     spread = float(np.std(values, ddof=1, dtype=np.float64)) / np.sqrt(n)
-    margin = float(stats.t(n - 1).ppf((1 + CONFIDENCE) / 2)) * spread
+    margin = float(scipy.stats.t(n - 1).ppf((1 + CONFIDENCE) / 2)) * spread
     return Estimate(center, center - margin, center + margin, n)
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
@@ -233,7 +233,7 @@ class _Shares:
         together = 100.0  # weight of what holds the sum to 1
         a = np.vstack([(self.means[some] * self.scale).T, np.full(len(some), together)])
         b = np.append(self.batch * self.scale, together)
-        shares, _ = optimize.nnls(a, b, maxiter=50 * len(some))
+        shares, _ = scipy.optimize.nnls(a, b, maxiter=50 * len(some))
         result: Floats = shares / max(shares.sum(), 1e-12)
         return result
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from adversarial.support.novelty import Described
 
@@ -48,7 +48,7 @@ def numbers(table: pa.Table, column: str) -> Floats:
 def log_odds_of(table: pa.Table, column: str) -> NDArray[np.float64]:
     """Return the log-odds of a score table's probabilities, (n,)."""
     p = table[column].to_numpy().astype(np.float64)
-    odds: NDArray[np.float64] = special.logit(np.clip(p, SMALLEST_ODDS, 1 - SMALLEST_ODDS))
+    odds: NDArray[np.float64] = scipy.special.logit(np.clip(p, SMALLEST_ODDS, 1 - SMALLEST_ODDS))
     return odds
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import keras
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from adversarial.errors import ModelError
 from adversarial.files import arrays_digest
@@ -204,7 +204,7 @@ def uninformed_loss(targets: NDArray[np.float32]) -> float:
     0.6931
     """
     mean = targets.mean(axis=0, dtype=np.float64)
-    return float(special.rel_entr(targets, mean).sum(axis=1).mean())
+    return float(scipy.special.rel_entr(targets, mean).sum(axis=1).mean())
 
 
 def check_moved(history: History, targets: Mapping[str, NDArray[np.float32]]) -> None:

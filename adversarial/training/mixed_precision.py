@@ -8,9 +8,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import scipy
 from keras import ops
 from numpy.typing import NDArray
-from scipy import stats
 
 from adversarial.losses import kl_divergence
 from adversarial.statistics import roc_area
@@ -112,7 +112,7 @@ def find_disagreement(
     n = len(x)
 
     normal = np.sort(exact[:n])
-    rank = stats.binom(n, 1 - CHECKED_FPR).interval(CONFIDENCE)
+    rank = scipy.stats.binom(n, 1 - CHECKED_FPR).interval(CONFIDENCE)
     low, high = normal[int(rank[0])], normal[min(int(rank[1]), n - 1)]
     threshold = float(np.quantile(mixed[:n], 1 - CHECKED_FPR))
     if not low <= threshold <= high:
@@ -121,7 +121,7 @@ def find_disagreement(
             f"{high:.3g}, the {CONFIDENCE:.0%} interval in float32"
         )
     areas = [roc_area(scores[:n], scores[n:]) for scores in (exact, mixed)]
-    margin = stats.norm.ppf((1 + CONFIDENCE) / 2) * _area_error(areas[0], n)
+    margin = scipy.stats.norm.ppf((1 + CONFIDENCE) / 2) * _area_error(areas[0], n)
     if not abs(areas[0] - areas[1]) <= margin:
         return (
             f"the area under the ROC curve is {areas[1]:.3f} in bfloat16 and {areas[0]:.3f} in "

@@ -4,8 +4,8 @@ import math
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from drift_monitor.results.report_findings import (
     Accuracy,
@@ -158,7 +158,7 @@ def estimated_accuracy(
     decides : bool
         Whether the verdict counts the estimate.
     """
-    z = float(stats.norm.isf(alpha / 2))
+    z = float(scipy.stats.norm.isf(alpha / 2))
     support = unlabelled.support if unlabelled else None
     correction = (support.correction or 0.0) if support else 0.0
     here = min(1.0, max(0.0, float(current.mean()) + correction))
@@ -179,7 +179,7 @@ def estimated_accuracy(
         current=_share(current, here, math.hypot(own_error, chance), z),
         reference=_share(reference, there, 0.0, z),
         difference=difference,
-        p_value=float(stats.norm.sf(drop / error)) if error else float(drop <= 0),
+        p_value=float(scipy.stats.norm.sf(drop / error)) if error else float(drop <= 0),
         bounds=AccuracyBounds(
             low=min(1.0, max(0.0, low + there)),
             high=min(1.0, max(0.0, high + there)),

@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from drift_monitor.results.report_findings import Correction, CorrectionGain
 from drift_monitor.scoring.scored_rows import Classes, ScoredRows
@@ -79,7 +79,7 @@ def correction_gain(rows: ScoredRows, alpha: float = 0.05) -> CorrectionGain:
     if before is not None and after is not None and n:
         moves = (after - before)[given]
         variance = float(((after + before)[given] - moves**2).sum())
-        reach = float(stats.norm.isf(alpha / 2)) * math.sqrt(max(0.0, variance)) / n
+        reach = float(scipy.stats.norm.isf(alpha / 2)) * math.sqrt(max(0.0, variance)) / n
         centre = float(moves.sum()) / n
         expected = Estimate(estimate=centre, low=centre - reach, high=centre + reach)
         expected_of_all = float((after - before)[all_proposed].sum()) / n

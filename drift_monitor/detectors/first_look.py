@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.compute as pc
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 from adversarial.errors import ModelError
 from drift_monitor.batches.batch import Chunk
@@ -159,7 +159,7 @@ def best_order(y: Classes, predicted: Classes, n_classes: int) -> tuple[Classes,
     counts = np.zeros((n_classes, n_classes), np.int64)
     one, other = np.array_split(np.random.default_rng(0).permutation(len(y)), 2)
     np.add.at(counts, (predicted[one], y[one]), 1)
-    _, label_of = optimize.linear_sum_assignment(counts, maximize=True)
+    _, label_of = scipy.optimize.linear_sum_assignment(counts, maximize=True)
     return label_of, float((label_of[predicted[other]] == y[other]).mean())
 
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from drift_monitor.config import Policy
 from drift_monitor.detectors.value_range import predict
@@ -185,11 +185,11 @@ def _harm_rate(detector: "AdversarialDetector", x: Rows) -> float:
 
 def _power(normal: float, noisy: float, n_reference: int) -> tuple[float, int | None]:
     """Return the power of a batch, and the rows for a power of 80 %, by normal approximation."""
-    z = float(stats.norm.ppf(1 - Policy().alpha / 4))  # half of alpha, over two rules
+    z = float(scipy.stats.norm.ppf(1 - Policy().alpha / 4))  # half of alpha, over two rules
     rise = noisy - normal - MARGIN
     there = normal * (1 - normal) / n_reference
     here = noisy * (1 - noisy)
-    power = float(stats.norm.cdf(rise / math.sqrt(there + here / BATCH_ROWS + 1e-12) - z))
-    wanted = rise / (z + float(stats.norm.ppf(TARGET))) if rise > 0 else 0.0
+    power = float(scipy.stats.norm.cdf(rise / math.sqrt(there + here / BATCH_ROWS + 1e-12) - z))
+    wanted = rise / (z + float(scipy.stats.norm.ppf(TARGET))) if rise > 0 else 0.0
     left = wanted**2 - there
     return power, math.ceil(here / left) if left > 0 else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import scipy
 from numpy.typing import NDArray
 
 from drift_monitor.batches.decoding import is_image, numbers_in
@@ -233,11 +234,10 @@ def _most_accurate(trials: Sequence[Trial], n_labelled: int) -> list[Trial]:
 def _accuracy_in_any_order(
     y: NDArray[np.int64], predicted: NDArray[np.int64], n_classes: int
 ) -> float:
-    from scipy import optimize
 
     counts = np.zeros((n_classes, n_classes), np.int64)
     np.add.at(counts, (predicted, y), 1)
-    return float(counts[optimize.linear_sum_assignment(counts, maximize=True)].sum() / len(y))
+    return float(counts[scipy.optimize.linear_sum_assignment(counts, maximize=True)].sum() / len(y))
 
 
 def _by_information(trials: Sequence[Trial]) -> Trial:

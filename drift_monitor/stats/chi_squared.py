@@ -4,8 +4,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
 
 from drift_monitor.stats.ks import POWER, above_underflow
 
@@ -70,7 +70,7 @@ def chi_squared_test(
     k = table.shape[1]
     if k < 2:
         return None
-    result = stats.chi2_contingency(table, correction=False)
+    result = scipy.stats.chi2_contingency(table, correction=False)
     p_value, is_bound = above_underflow(float(result.pvalue))
     effect = float(np.abs(table[0] / n - table[1] / m).sum() / 2)
     band = sum(math.sqrt((k * math.log(2) + math.log(2 / alpha)) / (2 * size)) for size in (n, m))
@@ -102,8 +102,8 @@ def minimum_detectable_variation(
     >>> round(minimum_detectable_variation(5000, 1000, 9), 3)
     0.069
     """
-    critical = stats.chi2.isf(alpha, degrees_of_freedom)
-    noncentrality = float(special.chndtrinc(critical, degrees_of_freedom, 1 - POWER))
+    critical = scipy.stats.chi2.isf(alpha, degrees_of_freedom)
+    noncentrality = float(scipy.special.chndtrinc(critical, degrees_of_freedom, 1 - POWER))
     return min(1.0, math.sqrt(noncentrality * (n + m) / (n * m)) / 2)
 
 

@@ -6,8 +6,8 @@ import warnings
 from typing import Literal, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 EXACT_UP_TO = 10_000
 """Sample size up to which SciPy computes the p-value exactly."""
@@ -72,12 +72,12 @@ def ks_test(
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         try:
-            result = stats.ks_2samp(
+            result = scipy.stats.ks_2samp(
                 reference, current, method="exact" if method == "exact" else "asymp"
             )
         except RuntimeWarning:  # SciPy warns if it cannot finish the exact computation
             method = "asymptotic"
-            result = stats.ks_2samp(reference, current, method="asymp")
+            result = scipy.stats.ks_2samp(reference, current, method="asymp")
     return _result(
         (float(result.statistic), float(result.statistic_location)),
         float(result.pvalue),
@@ -124,7 +124,7 @@ def ks_test_from_counts(
         return ks_test(reference, current, alpha)._replace(location=location)
     statistic = abs(i / n - j / m)
     # As `ks_2samp` does by method="asymp".
-    p_value = float(stats.kstwo.sf(statistic, np.round(n * m / (n + m))))
+    p_value = float(scipy.stats.kstwo.sf(statistic, np.round(n * m / (n + m))))
     return _result((statistic, location), p_value, "asymptotic", sizes, alpha)
 
 
@@ -179,5 +179,5 @@ def minimum_detectable_d(n: int, m: int, alpha: float = 0.05) -> float:
     >>> round(minimum_detectable_d(5000, 5000), 3)
     0.036
     """
-    critical = float(stats.kstwobign.isf(alpha)) * math.sqrt((n + m) / (n * m))
-    return min(1.0, critical + float(stats.norm.ppf(POWER)) * math.sqrt((1 / n + 1 / m) / 4))
+    critical = float(scipy.stats.kstwobign.isf(alpha)) * math.sqrt((n + m) / (n * m))
+    return min(1.0, critical + float(scipy.stats.norm.ppf(POWER)) * math.sqrt((1 / n + 1 / m) / 4))

@@ -2,7 +2,7 @@
 
 import math
 
-from scipy import stats
+import scipy
 
 from adversarial.statistics import Scores, placements, roc_area
 from drift_monitor.stats.estimates import PairedDifference
@@ -70,7 +70,7 @@ def _from_parts(parts: Scores, alpha: float) -> PairedDifference:
     n = len(parts)
     estimate = float(parts.mean())
     error = float(parts.std(ddof=1)) / math.sqrt(n)
-    margin = float(stats.t(n - 1).ppf(1 - alpha / 2)) * error
+    margin = float(scipy.stats.t(n - 1).ppf(1 - alpha / 2)) * error
     return PairedDifference(
         estimate=estimate,
         low=estimate - margin,
@@ -81,5 +81,5 @@ def _from_parts(parts: Scores, alpha: float) -> PairedDifference:
 
 def detectable_difference(error: float, alpha: float) -> float:
     """Return the difference that is detected with 80 % power, given the standard error."""
-    quantiles = float(stats.norm.ppf(1 - alpha / 2)) + float(stats.norm.ppf(POWER))
+    quantiles = float(scipy.stats.norm.ppf(1 - alpha / 2)) + float(scipy.stats.norm.ppf(POWER))
     return min(1.0, quantiles * error)

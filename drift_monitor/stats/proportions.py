@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from drift_monitor.stats.estimates import Estimate, PairedDifference, Rate
 from drift_monitor.stats.paired_differences import detectable_difference
@@ -22,7 +22,7 @@ def rate(count: int, n: int, alpha: float = 0.05) -> Rate | None:
     """
     if not n:
         return None
-    interval = stats.binomtest(count, n).proportion_ci(1 - alpha, method="wilson")
+    interval = scipy.stats.binomtest(count, n).proportion_ci(1 - alpha, method="wilson")
     return Rate(
         count=count, n=n, rate=count / n, low=float(interval.low), high=float(interval.high)
     )
@@ -52,7 +52,7 @@ def rise_of_counts(current: tuple[int, int], reference: tuple[int, int]) -> floa
     if not current[0]:
         return 1.0
     table = np.array([[hits, n - hits] for hits, n in (current, reference)])
-    return float(stats.fisher_exact(table, alternative="greater").pvalue)
+    return float(scipy.stats.fisher_exact(table, alternative="greater").pvalue)
 
 
 def rate_difference(current: Rate, reference: Rate) -> Estimate:
@@ -106,7 +106,9 @@ def difference_of_shares(
     only_second = int(np.count_nonzero(~first & second))
     neither = n - both - only_first - only_second
     hits = [both + only_first, both + only_second]
-    intervals = [stats.binomtest(k, n).proportion_ci(1 - alpha, method="wilson") for k in hits]
+    intervals = [
+        scipy.stats.binomtest(k, n).proportion_ci(1 - alpha, method="wilson") for k in hits
+    ]
     below = [k / n - float(ci.low) for k, ci in zip(hits, intervals, strict=True)]
     above = [float(ci.high) - k / n for k, ci in zip(hits, intervals, strict=True)]
 
