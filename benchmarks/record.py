@@ -57,6 +57,7 @@ def write_record(name: str, text: str, figures: dict[str, Any]) -> None:
 def _machine() -> dict[str, Any]:
     return {
         "processor": _processor(),
+        "features": cpuinfo("flags") or cpuinfo("Features"),
         "cores": os.cpu_count(),
         "system": platform.system(),
         "python": platform.python_version(),

@@ -13,11 +13,8 @@ The rows are the images of --images over and over, each with an id, a logged pre
 """
 
 import argparse
-import os
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from benchmarks.processes import run_process
 from benchmarks.record import Ratios, ratios, verdict, write_record
 from benchmarks.workers import Worker
 
@@ -117,15 +115,8 @@ def run_command(monitor: Path, rows: int) -> Run:
     program = Path(sys.executable).with_name("drift-monitor")
     command = [str(program), "run", str(monitor), "--date", DATE]
     print(f"drift-monitor run on {rows:,} rows", file=sys.stderr)
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=sys.stderr)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    code = os.waitstatus_to_exitcode(status)
-    if code:
-        raise subprocess.CalledProcessError(code, command)
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
-    return Run(rows, seconds, usage.ru_maxrss * unit / 2**20)
+    cost = run_process(command)
+    return Run(rows, cost.seconds, cost.peak_mib)
 
 
 def measure_speed(monitor: Path, small_monitor: Path, rows: int, rounds: int) -> Speed:

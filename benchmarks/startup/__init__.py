@@ -1,0 +1,1 @@
+"""Start-up: what a process spends before and beside its work."""
