@@ -19,7 +19,7 @@ setup: $(STAMP)  ## Create .venv with everything that demo, test, lint and docs 
 	python3 -m pip install --quiet --disable-pip-version-check --target .uv uv
 
 $(STAMP): pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --locked --extra airflow --extra peers
+	$(UV) sync --locked --extra airflow --extra peers --extra train
 	@touch $@
 
 demo: $(STAMP)  ## Run a week of real batches through Airflow; writes build/demo/reports/
@@ -42,6 +42,7 @@ bench: $(STAMP)  ## Measure speed and accuracy against peers; writes benchmarks/
 	$(RUN)python -m benchmarks.scoring.speed
 	$(RUN)python -m benchmarks.scoring.agreement
 	$(RUN)python -m benchmarks.job.speed_and_memory
+	$(RUN)python -m benchmarks.startup.cpu_and_memory
 	$(RUN)python -m benchmarks.report.speed_and_memory
 	$(RUN)python -m benchmarks.accuracy.estimate
 	$(RUN)python -m benchmarks.training.speed

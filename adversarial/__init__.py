@@ -1,7 +1,8 @@
 """Adversarial detection and correction by matching prediction distributions.
 
 The method of Vacanti & Van Looveren, "Adversarial Detection and Correction by Matching Prediction
-Distributions" (2020). Names below are imported on first use, because TensorFlow takes seconds.
+Distributions" (2020). Names below are imported on first use, because TensorFlow takes seconds; what
+scores rows does without it.
 """
 
 import os
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from adversarial.bundle.calibration import Calibration
     from adversarial.bundle.manifest import BundleError, InputSpec
     from adversarial.bundle.read import Bundle, read_bundle
-    from adversarial.detector.detector import AdversarialDetector, Prediction
+    from adversarial.detector.detector import AdversarialDetector
+    from adversarial.detector.loading import load_scorer
+    from adversarial.detector.scorer import Prediction, Scorer
     from adversarial.models.classifiers import load_classifier
     from adversarial.training.fit import fit_autoencoder
     from adversarial.training.objective import HiddenLayer, Objective
@@ -32,9 +35,11 @@ __all__ = [
     "Objective",
     "Plan",
     "Prediction",
+    "Scorer",
     "TrainingSettings",
     "fit_autoencoder",
     "load_classifier",
+    "load_scorer",
     "read_bundle",
 ]
 
@@ -46,18 +51,27 @@ _MODULES = {
     "HiddenLayer": "training.objective",
     "InputSpec": "bundle.manifest",
     "Objective": "training.objective",
-    "Plan": "training.members",
-    "Prediction": "detector.detector",
+    "Plan": "training.settings",
+    "Prediction": "detector.scorer",
+    "Scorer": "detector.scorer",
     "TrainingSettings": "training.settings",
     "fit_autoencoder": "training.fit",
     "load_classifier": "models.classifiers",
+    "load_scorer": "detector.loading",
     "read_bundle": "bundle.read",
 }
+
+_OF_MODELS = ("AdversarialDetector", "fit_autoencoder", "load_classifier")
+"""Names that need Keras and TensorFlow."""
 
 
 def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _OF_MODELS:
+        from adversarial.extras import require_training
+
+        require_training(f"adversarial.{name}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 

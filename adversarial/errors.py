@@ -28,6 +28,10 @@ class ModelError(DriftMonitorError, ValueError):
     """A model, or the data handed to it, does not have the form that the method needs."""
 
 
+class MissingExtraError(DriftMonitorError):
+    """Something is to be done for which a part of the project is not installed."""
+
+
 class AttackError(DriftMonitorError):
     """An attack has no such name, or its directory holds another one's batches or damaged ones."""
 

@@ -110,6 +110,12 @@ def write_text(path: Path, text: str) -> None:
         scratch.write_text(text, encoding="utf-8")
 
 
+def cache_directory() -> Path:
+    """Return where what can be made again is kept: in XDG_CACHE_HOME, or else ~/.cache."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "drift-monitor"
+
+
 def to_json(body: Mapping[str, Any]) -> str:
     """Return the text of a JSON file that people read too."""
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"

@@ -4,10 +4,9 @@ from typing import Any
 
 from keras import ops
 
-Tensor = Any
+from adversarial.statistics import PROBABILITY_FLOOR
 
-PROBABILITY_FLOOR = 1e-7
-"""Probabilities below this are raised to it before a logarithm is taken, once, and not rescaled."""
+Tensor = Any
 
 
 def kl_divergence(p: Tensor, q: Tensor) -> Tensor:

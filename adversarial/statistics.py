@@ -3,10 +3,40 @@
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
 
 Scores = NDArray[np.float64]
+
+PROBABILITY_FLOOR = 1e-7
+"""Probabilities below this are raised to it before a logarithm is taken, once, and not rescaled."""
+
+
+def kl_divergence(p: NDArray[np.floating], q: NDArray[np.floating]) -> Scores:
+    """Return the Kullback-Leibler divergence D_KL(p ‖ q) in nats (Eq. 6), in float64.
+
+    Both are clipped to [1e-7, 1] first, as in `adversarial.losses.kl_divergence`. Near p = q,
+    ln(p/q) loses the digits that float32 has.
+
+    Parameters
+    ----------
+    p, q : (…, n_classes) arrays
+        Probabilities; their shapes are broadcast.
+
+    Returns
+    -------
+    (…) float64
+        Between 0 and 16.2 (−ln 1e-7) nats.
+
+    Examples
+    --------
+    >>> kl_divergence(np.array([1.0, 0.0]), np.array([[0.5, 0.5], [1.0, 0.0]])).round(4)
+    array([0.6931, 0.    ])
+    """
+    p = np.clip(np.asarray(p, np.float64), PROBABILITY_FLOOR, 1)
+    q = np.clip(np.asarray(q, np.float64), PROBABILITY_FLOOR, 1)
+    result: Scores = np.maximum((p * np.log(p / q)).sum(axis=-1), 0)
+    return result
 
 
 def entropy(probabilities: NDArray[np.floating]) -> Scores:
@@ -17,7 +47,7 @@ def entropy(probabilities: NDArray[np.floating]) -> Scores:
     >>> entropy(np.array([[1.0, 0.0], [0.5, 0.5]])).round(4)
     array([0.    , 0.6931])
     """
-    result: Scores = special.entr(np.asarray(probabilities, np.float64)).sum(axis=1)
+    result: Scores = scipy.special.entr(np.asarray(probabilities, np.float64)).sum(axis=1)
     return result
 
 
@@ -44,6 +74,19 @@ def placements(scores: Scores, among: Scores) -> Scores:
     is_unknown = np.isnan(scores) | np.isnan(among).any()
     shares: Scores = np.where(is_unknown, np.nan, below / (2 * len(among)))
     return shares
+
+
+def ks_distance(one: Scores, other: Scores) -> float:
+    """Return D, the greatest distance between the distribution functions of two samples.
+
+    Examples
+    --------
+    >>> ks_distance(np.array([1.0, 2.0, 3.0]), np.array([2.5, 3.5]))
+    0.6666666666666667
+    """
+    at = np.concatenate([one, other])
+    shares = (np.searchsorted(np.sort(side), at, side="right") / len(side) for side in (one, other))
+    return float(np.abs(np.subtract(*shares)).max())
 
 
 def roc_area(normal: Scores, attacked: Scores) -> float:
@@ -95,5 +138,5 @@ def mcnemar_test(
     only_second = int(np.count_nonzero(second & ~first))
     if not only_first + only_second:
         return 1.0
-    test = stats.binomtest(only_first, only_first + only_second, alternative=alternative)
+    test = scipy.stats.binomtest(only_first, only_first + only_second, alternative=alternative)
     return float(test.pvalue)

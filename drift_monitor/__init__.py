@@ -1,7 +1,7 @@
 """The batch job: config → batches → scores → harm → tests → verdict → report.
 
 Names below are for scripts and notebooks. They are imported on first use, so that importing the
-package takes no time; TensorFlow is imported only by what scores or trains.
+package takes no time; TensorFlow is imported only by what trains and evaluates detectors.
 """
 
 from importlib import import_module

@@ -21,6 +21,7 @@ from pydantic import (
 
 from adversarial.bundle.trust import check_opt_in
 from adversarial.errors import validation_reasons
+from adversarial.runtimes.names import PrecisionOption, RuntimeOption
 from drift_monitor.errors import ConfigError
 from drift_monitor.intervals import (
     CRONS,
@@ -234,6 +235,11 @@ class Monitor(_Model):
     memory_limit : int, optional
         Bytes that the rows held at once may take, or a text such as `4GB`; a quarter of the
         machine's memory where it is not given. A pass has fewer rows where rows are large.
+    runtime : {"auto", "openvino", "tensorflow"}
+        What computes the models' outputs; `auto` takes the fastest that the detector's own sample
+        allows.
+    precision : {"auto", "float32", "bfloat16"}
+        What they are computed in, likewise.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -251,12 +257,16 @@ class Monitor(_Model):
     examples: int = Field(default=12, ge=0, le=100)
     batch_size: int = Field(default=512, ge=1)
     memory_limit: Annotated[ByteSize, Field(ge=1 << 20)] | None = None
+    runtime: RuntimeOption = "auto"
+    precision: PrecisionOption = "auto"
     _file: str | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.every == "hour" and self.timezone != "UTC":
             raise ValueError("hourly intervals need timezone UTC: elsewhere an hour repeats")
+        if self.runtime == "tensorflow" and self.precision == "bfloat16":
+            raise ValueError("runtime tensorflow computes in float32: leave precision out")
         if self.evaluation and not self.data.label:
             raise ValueError("an evaluation needs labels: name their column in data.label")
         if self.policy.harm_by in ("labels", "paired") and not self.data.label:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adversarial.cli.train import cache_directory
+from adversarial.files import cache_directory
 
 HERE = Path(__file__).parent
 KEPT = (

@@ -33,6 +33,15 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--runtime",
+        default="auto",
+        choices=("auto", "openvino", "tensorflow"),
+        help="What scores the batches of the tests' monitors, in float32.",
+    )
+
+
 @pytest.fixture(scope="session")
 def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `.keras` classifier of the three classes, trained to about 100 %."""
@@ -86,11 +95,22 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chrome"]:
     started.quit()
 
 
+@pytest.fixture(autouse=True)
+def _own_guard_records(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep what the guard measures out of the user's cache; once for all tests of a process."""
+    from adversarial.detector import guard_record
+
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setattr(guard_record, "cache_directory", lambda: cache)
+
+
 MakeMonitor = Callable[..., Path]
 
 
 @pytest.fixture
-def make_monitor(bundle: Path, tmp_path: Path) -> MakeMonitor:
+def make_monitor(bundle: Path, tmp_path: Path, request: pytest.FixtureRequest) -> MakeMonitor:
     """Return a function that writes a monitor's YAML file into the test's directory."""
 
     def make(name: str = "animals", **fields: object) -> Path:
@@ -99,6 +119,9 @@ def make_monitor(bundle: Path, tmp_path: Path) -> MakeMonitor:
         content = {
             "detector": str(bundle),
             "reports": "reports",
+            # The same scores on every processor, whether it has bfloat16 or not.
+            "runtime": request.config.getoption("--runtime"),
+            "precision": "float32",
             "data": data | dict(fields.pop("data", {})),  # type: ignore[call-overload]
             **fields,
         }

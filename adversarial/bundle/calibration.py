@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from adversarial.bundle.runtime_sample import RuntimeSample
 from adversarial.bundle.threshold import apply_threshold, threshold_from_scores
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Calibration:
         How far a row lies from those that the detector was calibrated on.
     sample : pyarrow.Table, optional
         Normal and damaged rows that batches are likened to (`adversarial.support.sample`).
+    runtime_sample : RuntimeSample, optional
+        Some of the reference rows with the models' outputs, by which a runtime is judged.
     created : datetime, optional
         When the reference window was scored, UTC.
     """
@@ -59,6 +62,7 @@ class Calibration:
     reference_inputs: pa.Table | None = None
     novelty: NoveltyIndex | None = None
     sample: pa.Table | None = None
+    runtime_sample: RuntimeSample | None = None
     created: datetime | None = None
 
     @classmethod

@@ -37,6 +37,13 @@ NOVELTY = "novelty.npz"
 SAMPLE = "calibration.parquet"
 """Normal and damaged rows that batches are likened to; not in every bundle."""
 
+SCORING_GRAPH = "scoring_graph.xml"
+SCORING_GRAPH_WEIGHTS = "scoring_graph.bin"
+"""Both models as one OpenVINO graph, from which rows are scored; not in every bundle."""
+
+RUNTIME_SAMPLE = "runtime_sample.npz"
+"""Reference rows with the models' outputs, by which runtimes are judged; not in every bundle."""
+
 QUANTILE_PROBABILITIES = tuple(i / 100 for i in range(101))
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]

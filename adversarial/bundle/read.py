@@ -30,10 +30,13 @@ from adversarial.bundle.manifest import (
     NOVELTY,
     REFERENCE,
     REFERENCE_INPUTS,
+    RUNTIME_SAMPLE,
     SAMPLE,
+    SCORING_GRAPH,
     BundleError,
     Manifest,
 )
+from adversarial.bundle.runtime_sample import RuntimeSample
 from adversarial.bundle.threshold import describe_threshold
 from adversarial.errors import validation_reasons
 from adversarial.files import sha256
@@ -123,6 +126,20 @@ class Bundle:
         """Return the normal and damaged rows that batches are likened to; None if not kept."""
         return self._sample
 
+    def runtime_sample(self) -> RuntimeSample | None:
+        """Return some of the reference rows with the models' outputs; None if not kept.
+
+        Raises
+        ------
+        BundleError
+            If the file holds anything else.
+        """
+        return self._runtime_sample
+
+    def scoring_graph(self) -> Path | None:
+        """Return the file of the graph from which rows can be scored; None if there is none."""
+        return self.path / SCORING_GRAPH if SCORING_GRAPH in self.manifest.sha256 else None
+
     def calibration(self) -> Calibration:
         """Return the threshold, the reference window and what is derived from that window.
 
@@ -137,6 +154,7 @@ class Bundle:
             reference_inputs=self.reference_inputs(),
             novelty=self.novelty(),
             sample=self.sample(),
+            runtime_sample=self.runtime_sample(),
             created=self.manifest.reference_created,
         )
 
@@ -177,19 +195,28 @@ class Bundle:
             return None
         from adversarial.support.novelty import NoveltyIndex
 
-        try:
-            return NoveltyIndex.load(self.path / NOVELTY)
-        except (KeyError, ValueError, EOFError, OSError) as error:
-            raise BundleError(
-                f"{self.path / NOVELTY} cannot be read ({error}): it was written by another "
-                "version; make it again with 'drift-monitor reference'"
-            ) from None
+        return self._read_arrays(NOVELTY, NoveltyIndex.load)
 
     @cached_property
     def _sample(self) -> pa.Table | None:
         if SAMPLE not in self.manifest.sha256:
             return None
         return pq.read_table(self.path / SAMPLE)
+
+    @cached_property
+    def _runtime_sample(self) -> RuntimeSample | None:
+        if RUNTIME_SAMPLE not in self.manifest.sha256:
+            return None
+        return self._read_arrays(RUNTIME_SAMPLE, RuntimeSample.load)
+
+    def _read_arrays(self, name: str, load: Callable[[Path], T]) -> T:
+        try:
+            return load(self.path / name)
+        except (KeyError, TypeError, ValueError, EOFError, OSError) as error:
+            raise BundleError(
+                f"{self.path / name} cannot be read ({error}): it was written by another version; "
+                "make it again with 'drift-monitor reference'"
+            ) from None
 
     def _read_json(self, name: str, validate: Callable[[bytes], T]) -> T:
         try:

@@ -17,6 +17,7 @@ from adversarial.bundle.manifest import (
     NOVELTY,
     REFERENCE,
     REFERENCE_INPUTS,
+    RUNTIME_SAMPLE,
     SAMPLE,
     BundleError,
     Manifest,
@@ -54,6 +55,8 @@ def write_calibration(directory: Path, calibration: Calibration) -> None:
         pq.write_table(inputs, directory / REFERENCE_INPUTS, compression="zstd")
     if calibration.novelty is not None:
         calibration.novelty.save(directory / NOVELTY)
+    if calibration.runtime_sample is not None:
+        calibration.runtime_sample.save(directory / RUNTIME_SAMPLE)
     if calibration.sample is not None:
         names = [f.name for f in calibration.sample.schema if pa.types.is_string(f.type)]
         numbers = [

@@ -9,7 +9,6 @@ import typer
 
 from adversarial.cli.defences import QUICKSTART, Models, find_defences
 from adversarial.cli.echo import echo
-from adversarial.cli.train import cache_directory
 from adversarial.reporting.terminal_table import print_table
 
 HEADLINES = {
@@ -89,9 +88,13 @@ def evaluate(  # noqa: PLR0913  # a parameter is an option of the command
     ] = Path("build/evaluation"),
 ) -> None:
     """Attack a classifier and measure how well detectors detect and correct."""
+    from adversarial.extras import require_training
+
+    require_training("adversarial evaluate")
     from adversarial.corruptions import name_corruptions
     from adversarial.evaluation.experiment import Experiment
     from adversarial.evaluation.run import run_experiment
+    from adversarial.files import cache_directory
     from adversarial.paper.datasets import draw_images
     from adversarial.paper.recipes import find_recipe
     from adversarial.reporting.page import write_report

@@ -1,6 +1,5 @@
 """The command `adversarial train`."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -77,8 +76,12 @@ def train(  # noqa: PLR0913  # a parameter is an option of the command
     ] = False,
 ) -> None:
     """Train a classifier of the paper, unless it has been, and its detector."""
+    from adversarial.extras import require_training
+
+    require_training("adversarial train")
     from adversarial.bundle.threshold import check_fpr
     from adversarial.bundle.write import check_replaceable
+    from adversarial.files import cache_directory
     from adversarial.paper.datasets import load_dataset
     from adversarial.paper.recipes import N_REFERENCE, find_recipe
     from adversarial.paper.train import detector_outputs, train_classifier, train_detector
@@ -150,9 +153,3 @@ def parse_hidden_layer(text: str) -> "HiddenLayer":
             f"{text!r} is not a layer such as dense:20:0.5", param_hint="--hidden-layer"
         ) from None
     return HiddenLayer(name, *numbers)
-
-
-def cache_directory() -> Path:
-    """Return where trained models are kept: in XDG_CACHE_HOME, or else ~/.cache."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "drift-monitor"

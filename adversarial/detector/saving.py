@@ -1,5 +1,6 @@
 """Detectors saved as bundles, and loaded from them."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from adversarial.models.classifiers import (
     saved_model_output,
     without_optimizer,
 )
+from adversarial.runtimes.scoring_graph import write_scoring_graph
+from adversarial.runtimes.tensorflow_runtime import TensorFlowRuntime
+
+logger = logging.getLogger(__name__)
 
 
 def save_detector(detector: AdversarialDetector, path: str | Path) -> None:
@@ -37,6 +42,7 @@ def save_detector(detector: AdversarialDetector, path: str | Path) -> None:
             (directory / name).parent.mkdir(exist_ok=True)
             without_optimizer(autoencoder).save(directory / name)
         write_calibration(directory, calibration)
+        add_scoring_graph(directory, detector)
 
     def describe(sha256: dict[str, str]) -> Manifest:
         return Manifest(
@@ -53,6 +59,27 @@ def save_detector(detector: AdversarialDetector, path: str | Path) -> None:
         )
 
     write_bundle(path, fill, describe)
+
+
+def add_scoring_graph(directory: Path, detector: AdversarialDetector) -> None:
+    """Write a detector's scoring graph; where there can be none, the log says why.
+
+    Parameters
+    ----------
+    directory : Path
+        Of the bundle that is being written.
+    detector : AdversarialDetector
+        Whose models the graph is of.
+    """
+    runtime = TensorFlowRuntime(detector.classifier, detector.autoencoders)
+    try:
+        write_scoring_graph(runtime, directory)
+    except ModelError as error:
+        logger.warning(
+            "No scoring graph: %s. Rows are scored by TensorFlow, which takes longer to start and "
+            "has to be installed where batches are scored",
+            error,
+        )
 
 
 def load_detector(source: str | Path | Bundle, trust: Sequence[str] = ()) -> AdversarialDetector:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from adversarial.attacks import AttackResult
 from adversarial.bundle.threshold import correct_flagged
-from adversarial.detector.detector import AdversarialDetector, Prediction
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.detector.scorer import Prediction
 from adversarial.evaluation.estimates import Estimate, Metric, area_under_roc, mean, share
 from adversarial.evaluation.threat_models import POLICIES, threshold_at, undetected_errors
 from adversarial.statistics import entropy

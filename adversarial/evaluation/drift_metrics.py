@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from adversarial.evaluation.estimates import (
     N_RESAMPLES,
@@ -25,7 +25,7 @@ from adversarial.evaluation.read import Case, Columns
 from adversarial.statistics import Scores
 
 if TYPE_CHECKING:  # needs TensorFlow, which showing kept numbers does not
-    from adversarial.detector.detector import Prediction
+    from adversarial.detector.scorer import Prediction
 
 Classes = NDArray[np.int64]
 
@@ -171,7 +171,7 @@ def _separation(harmful: Scores, harmless: Scores) -> list[Metric]:
     """Return D and p of a two-sample Kolmogorov-Smirnov test; undefined if one sample is empty."""
     statistic = p_value = undefined()
     if len(harmful) and len(harmless):
-        test = stats.ks_2samp(harmful, harmless)
+        test = scipy.stats.ks_2samp(harmful, harmless)
         n, nan = len(harmful) + len(harmless), float("nan")
         statistic = Estimate(float(test.statistic), nan, nan, n)
         p_value = Estimate(float(test.pvalue), nan, nan, n)

@@ -16,7 +16,8 @@ from adversarial.attacks import PGD, All, Attack, AttackResult, Criterion
 from adversarial.attacks.core.result import strongest
 from adversarial.attacks.named import SELECTIVE
 from adversarial.corruptions import ALL, SEVERITIES, corrupt
-from adversarial.detector.detector import AdversarialDetector, Prediction
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.detector.scorer import Prediction
 from adversarial.evaluation.attack_metrics import (
     FPRS,
     attack_metrics,

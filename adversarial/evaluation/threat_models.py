@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from adversarial.attacks import All, Criterion, Misclassified, Unflagged
 from adversarial.attacks.core.logits import logits_of
 from adversarial.bundle.threshold import threshold_from_scores
-from adversarial.detector.detector import AdversarialDetector, Prediction
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.detector.scorer import Prediction
 from adversarial.errors import DriftMonitorError, ModelError
 
 ThreatModel = Callable[[AdversarialDetector], Criterion]

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from adversarial.detector.detector import Prediction
+from adversarial.detector.scorer import Prediction
 from adversarial.errors import DriftMonitorError
 from adversarial.evaluation.estimates import Metric
 from adversarial.evaluation.schemas import METRICS, PLACE, ROWS

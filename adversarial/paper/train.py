@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from adversarial.bundle.calibration import Calibration
 from adversarial.detector.detector import AdversarialDetector
+from adversarial.detector.guard import take_sample
 from adversarial.detector.provenance import Provenance
 from adversarial.errors import ModelError
 from adversarial.files import arrays_digest, write_json
@@ -223,7 +224,10 @@ def train_detector(
             "classifier": classifier.summary,
         }
         detector = detector.replace(
-            calibration=Calibration.from_window(window.append_column("label", labels), fpr),
+            calibration=replace(
+                Calibration.from_window(window.append_column("label", labels), fpr),
+                runtime_sample=take_sample(detector, x_reference),
+            ),
             provenance=Provenance(members.temperature, summary),
         )
         detector.save(path)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from adversarial.attacks import DDN, FGSM, SLIDE, Attack, CarliniWagner
 from adversarial.attacks.core.logits import logits_of
 from adversarial.attacks.named import make_attack
-from adversarial.cli.train import cache_directory
+from adversarial.files import cache_directory
 from adversarial.paper.datasets import load_dataset, scale
 from benchmarks.record import Ratios, ratios, verdict, write_record
 

@@ -6,8 +6,7 @@ from datetime import date
 
 import numpy as np
 
-from adversarial.detector.detector import AdversarialDetector
-from adversarial.detector.runtime import TensorFlowRuntime
+from adversarial.detector.loading import load_scorer
 from benchmarks.workers import serve
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import load_monitor
@@ -25,8 +24,10 @@ def main() -> None:
     monitor = load_monitor(arguments.monitor)
     small_monitor = load_monitor(arguments.small_monitor)
     interval = monitor.interval(arguments.date)
-    detector = AdversarialDetector.load(monitor.detector, monitor.trust)
-    runtime = TensorFlowRuntime(detector.classifier, detector.autoencoders)
+    detector = load_scorer(
+        monitor.detector, monitor.trust, runtime=monitor.runtime, precision=monitor.precision
+    )
+    runtime = detector.runtime
     pass_rows: int = min(
         monitor.batch_size, inspect.signature(detector.predict).parameters["batch_size"].default
     )
@@ -44,7 +45,7 @@ def main() -> None:
 
     def loop() -> int:
         starts = range(0, len(x), pass_rows)
-        return sum(len(runtime(x[i : i + pass_rows]).scores) for i in starts)
+        return sum(len(runtime(x[i : i + pass_rows]).scores()) for i in starts)
 
     serve({"warm_up": warm_up, "job": job, "loop": loop})
 

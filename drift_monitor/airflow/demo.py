@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from adversarial.errors import DriftMonitorError
+from adversarial.extras import require_training
 from adversarial.reporting.terminal_table import print_table
 from drift_monitor.airflow.demo_week import WEEK, Day, make_week
 from drift_monitor.config import Monitor, load_monitor
@@ -45,6 +46,7 @@ def run_demo(monitor_file: Path, example: Path) -> bool:
     DriftMonitorError
         If the quickstart's files are missing, or Airflow is not installed.
     """
+    require_training("drift-monitor demo")
     from adversarial.detector.detector import AdversarialDetector
 
     console = Console()

@@ -102,7 +102,7 @@ def build_dag(path: Path, monitor: Monitor, taken: Collection[str] = ()) -> DAG:
 
 @task
 def score_batch(monitor_file: str, **context: Any) -> dict[str, str]:
-    """Score the run's batch into a staging directory. Only this task imports TensorFlow."""
+    """Score the run's batch into a staging directory. Only this task runs the models."""
     from drift_monitor.job.run import score_interval
 
     quieten_tensorflow()

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from adversarial.runtimes.guard_figures import ScoredBy
 from adversarial.statistics import mcnemar_test
 from drift_monitor.analysis.harm import HARMFUL, LEFT_OUT, JudgedRows, read_outcomes
 from drift_monitor.errors import ComparisonError
@@ -21,6 +22,8 @@ from drift_monitor.stats.proportions import difference_of_shares, rate, rate_dif
 
 ALPHA = 0.05
 """1 − confidence of each interval in a comparison."""
+TENSORFLOW = ScoredBy(runtime="tensorflow", precision="float32")
+"""What scored intervals whose report does not say it."""
 
 
 class Paired(ReportModel):
@@ -217,9 +220,19 @@ def _notes(a: Report, b: Report) -> list[str]:
             "the detectors differ, so scores and flags differ because of them too, not only "
             "because of the data"
         )
+    if (one := _scored_by(a)) != (other := _scored_by(b)):
+        notes.append(
+            f"A was scored by {one}, B by {other}: scores differ a little because of that too "
+            "(scored_by.guard in report.json says by how much at most)"
+        )
     if a.monitor != b.monitor and _data(a) != _data(b):
         notes.append("two monitors and two sets of data: differences have no single cause")
     return notes
+
+
+def _scored_by(report: Report) -> str:
+    """Return what computed a report's scores, as text."""
+    return (report.scored_by or TENSORFLOW).describe()
 
 
 def _data(report: Report) -> list[str]:

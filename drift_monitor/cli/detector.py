@@ -11,6 +11,7 @@ from drift_monitor.cli.options import (
     Label,
     NewBundle,
     NoAccuracy,
+    NoRuntimeSample,
     Segments,
     Shape,
     Trust,
@@ -48,6 +49,7 @@ def reference(  # noqa: PLR0913  # a parameter is an option of the command
     ] = None,
     trust: Trust = None,
     no_accuracy: NoAccuracy = False,
+    no_runtime_sample: NoRuntimeSample = False,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed for what is drawn for the accuracy estimator.")
     ] = 0,
@@ -59,7 +61,9 @@ def reference(  # noqa: PLR0913  # a parameter is an option of the command
     rows = parse_data_config(data, input_columns, shape, label, segments)
     from drift_monitor.detectors.reference import CalibrationSettings, renew_reference
 
-    settings = CalibrationSettings(fpr=fpr, accuracy=not no_accuracy, seed=seed)
+    settings = CalibrationSettings(
+        fpr=fpr, accuracy=not no_accuracy, seed=seed, runtime_sample=not no_runtime_sample
+    )
     path = renew_reference(bundle, rows, settings, output=output, trust=trust or ())
     print_bundle(path)
 

@@ -16,6 +16,7 @@ from drift_monitor.cli.options import (
     InputColumns,
     Label,
     NoAccuracy,
+    NoRuntimeSample,
     Segments,
     Shape,
     Trust,
@@ -63,6 +64,7 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
     trust: Trust = None,
     fpr: Annotated[float, typer.Option(help="Share of normal rows to flag.")] = 0.05,
     no_accuracy: NoAccuracy = False,
+    no_runtime_sample: NoRuntimeSample = False,
     force: Annotated[
         bool,
         typer.Option(
@@ -239,7 +241,9 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
             output,
             reference_data=reference_data,
             plan=plan,
-            calibration=CalibrationSettings(fpr=fpr, accuracy=not no_accuracy, seed=seed),
+            calibration=CalibrationSettings(
+                fpr=fpr, accuracy=not no_accuracy, seed=seed, runtime_sample=not no_runtime_sample
+            ),
             resume=resume,
             verbose=1 if sys.stdout.isatty() else 2,
         )

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adversarial.runtimes.names import PrecisionOption, RuntimeOption
+
 if TYPE_CHECKING:
-    from drift_monitor.config import DataConfig
+    from drift_monitor.config import DataConfig, Monitor
 
 DATE_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H", "%Y-%m-%dT%H:%M"]
 MonitorFile = Annotated[Path, typer.Argument(metavar="MONITOR", help="YAML file of the monitor.")]
@@ -34,10 +36,36 @@ NoAccuracy = Annotated[
     bool,
     typer.Option("--no-accuracy", help="Do not fit the estimator of accuracy without labels."),
 ]
+Runtime = Annotated[
+    RuntimeOption | None,
+    typer.Option(help="What computes the models' outputs; the monitor's when not given."),
+]
+ScoringPrecision = Annotated[
+    PrecisionOption | None,
+    typer.Option("--precision", help="What they are computed in; the monitor's when not given."),
+]
+NoRuntimeSample = Annotated[
+    bool,
+    typer.Option(
+        "--no-runtime-sample",
+        help="Keep no rows in the bundle by which to judge what batches are scored with; for "
+        "sensitive data. Batches are then scored in float32, unchecked.",
+    ),
+]
 NewBundle = Annotated[
     Path | None,
     typer.Option(help="Directory of the new bundle; BUNDLE is replaced when not given."),
 ]
+
+
+def load_monitor_with(
+    path: Path, runtime: RuntimeOption | None, precision: PrecisionOption | None
+) -> "Monitor":
+    """Return a monitor with the runtime and the precision that options give."""
+    from drift_monitor.config import load_monitor
+
+    given = {"runtime": runtime, "precision": precision}
+    return load_monitor(path).model_copy(update={k: v for k, v in given.items() if v})
 
 
 def parse_data_config(

@@ -11,7 +11,15 @@ import typer
 
 from adversarial.cli.echo import echo
 from adversarial.errors import DriftMonitorError
-from drift_monitor.cli.options import DATE_FORMATS, EndOption, MonitorFile, StartOption
+from drift_monitor.cli.options import (
+    DATE_FORMATS,
+    EndOption,
+    MonitorFile,
+    Runtime,
+    ScoringPrecision,
+    StartOption,
+    load_monitor_with,
+)
 
 if TYPE_CHECKING:
     from drift_monitor.config import Monitor
@@ -50,12 +58,17 @@ FailOnOption = Annotated[
 ]
 
 
-def run(monitor: MonitorFile, date: DateOption, fail_on: FailOnOption = None) -> None:
+def run(
+    monitor: MonitorFile,
+    date: DateOption,
+    fail_on: FailOnOption = None,
+    runtime: Runtime = None,
+    precision: ScoringPrecision = None,
+) -> None:
     """Score one interval, report on it and commit the result."""
-    from drift_monitor.config import load_monitor
     from drift_monitor.job.run import run_interval
 
-    config = load_monitor(monitor)
+    config = load_monitor_with(monitor, runtime, precision)
     interval = config.interval(date)
     with _progress(interval) as progress:
         report = run_interval(config, interval, progress=progress)
@@ -70,16 +83,17 @@ def backfill(
     end: EndOption,
     overwrite: Annotated[bool, typer.Option(help="Run committed intervals again.")] = False,
     fail_on: FailOnOption = None,
+    runtime: Runtime = None,
+    precision: ScoringPrecision = None,
 ) -> None:
     """Run all intervals not committed yet. One that fails does not stop the others."""
     if end < start:
         raise typer.BadParameter(f"{end:%Y-%m-%d} is before --start", param_hint="--end")
-    from drift_monitor.config import load_monitor
     from drift_monitor.job.backfill import backfill as run_backfill
     from drift_monitor.job.backfill import committed_intervals
     from drift_monitor.results.report import Report
 
-    config = load_monitor(monitor)
+    config = load_monitor_with(monitor, runtime, precision)
     if not overwrite and (committed := committed_intervals(config, start, end)):
         echo(f"Skipping {len(committed)} committed intervals (see --overwrite)")
 
@@ -109,6 +123,7 @@ def validate(
     """Check a monitor's YAML file, its detector bundle and, with --date, one batch."""
     from adversarial.bundle.read import read_bundle
     from adversarial.bundle.trust import missing_from_bundle, refusal
+    from adversarial.extras import is_training_installed
     from drift_monitor.config import load_monitor
     from drift_monitor.errors import ConfigError
     from drift_monitor.intervals import STEPS
@@ -131,8 +146,11 @@ def validate(
 
         spec = bundle.manifest.input
         evaluated = evaluation_batch(config, spec)
-        make_experiment(config, spec)
         echo(f"{config.evaluation.path}: {evaluated.n_rows:,} rows to evaluate on")
+        if is_training_installed():
+            make_experiment(config, spec)
+        else:
+            echo("  but attacks and threat models are not checked: that needs drift-monitor[train]")
     if date:
         from drift_monitor.batches.batch import Batch
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from adversarial.bundle.manifest import InputSpec
 from adversarial.bundle.read import Bundle, read_bundle
+from adversarial.extras import require_training
 from adversarial.files import write_json
 from drift_monitor.batches.batch import Batch
 from drift_monitor.batches.labelled_rows import evaluation_batch, evaluation_config, read_rows
@@ -123,6 +124,7 @@ def evaluate_bundles(
             return directory
 
     experiment = make_experiment(monitor, any_bundle.manifest.input)
+    require_training("An evaluation")
     from adversarial.detector.detector import AdversarialDetector
     from adversarial.evaluation.experiment import same_classifier
     from adversarial.evaluation.run import run_experiment

@@ -17,6 +17,7 @@ from adversarial.bundle.manifest import InputSpec, OutputKind
 from adversarial.bundle.threshold import check_fpr
 from adversarial.bundle.write import check_replaceable
 from adversarial.errors import ModelError
+from adversarial.extras import require_training
 from adversarial.training.settings import Plan
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.class_labels import class_names
@@ -122,6 +123,7 @@ def fit(
         If the classifier cannot be loaded, is not supported or does not fit the reference rows,
         the rows cannot be read, or the training learns nothing.
     """
+    require_training("drift-monitor fit")
     output = Path(output)
     if not isinstance(classifier, ClassifierFile):
         classifier = ClassifierFile(classifier)

@@ -20,13 +20,17 @@ from adversarial.bundle.manifest import (
     QUANTILE_PROBABILITIES,
     REFERENCE,
     REFERENCE_INPUTS,
+    RUNTIME_SAMPLE,
     SAMPLE,
+    SCORING_GRAPH,
+    SCORING_GRAPH_WEIGHTS,
     BundleError,
     InputSpec,
 )
 from adversarial.bundle.read import bundle_lock, read_bundle
 from adversarial.bundle.threshold import check_fpr
 from adversarial.bundle.write import check_replaceable, rewrite_bundle, write_calibration
+from adversarial.extras import require_training
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.batches.normal_rows import read_normal_rows, true_classes
 from drift_monitor.config import DataConfig
@@ -40,6 +44,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_FPR = 0.05
+
+RENEWED = frozenset(
+    {
+        *(REFERENCE, ACCURACY, FEATURE_QUANTILES, REFERENCE_INPUTS, NOVELTY, SAMPLE),
+        *(RUNTIME_SAMPLE, SCORING_GRAPH, SCORING_GRAPH_WEIGHTS),
+    }
+)
+"""Files of a bundle that are made again with its reference window."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +67,15 @@ class CalibrationSettings:
         Fit the estimator of accuracy without labels; needs labels of these rows.
     seed : int
         Seed for what is drawn for the estimator.
+    runtime_sample : bool
+        Keep some of the rows in the bundle, by which the job judges what it scores with. Without
+        them, batches are scored in float32 and nothing is checked.
     """
 
     fpr: float | None = None
     accuracy: bool = True
     seed: int = 0
+    runtime_sample: bool = True
 
     def fpr_or(self, present: float | None) -> float:
         """Return the ε_FPR asked for, else a detector's present one, else 0.05."""
@@ -114,12 +130,15 @@ def calibrate(
     """
     window = score_reference(detector, chunks, data)
     calibration = Calibration.from_window(window, settings.fpr_or(detector.calibration.fpr))
+    from adversarial.detector.guard import take_sample
+
     x = np.concatenate([chunk.x for chunk in chunks])
     if settings.accuracy:
         y = true_classes(chunks, data, detector.class_names)
         calibration = _with_support(calibration, detector, x, y, settings.seed)
     return replace(
         calibration,
+        runtime_sample=take_sample(detector, x) if settings.runtime_sample else None,
         feature_quantiles=feature_quantiles(x, detector.input_spec),
         reference_inputs=reference_inputs(chunks, detector.input_spec),
         created=datetime.now(UTC),
@@ -196,7 +215,9 @@ def renew_reference(
         other than a bundle, or the rows cannot be read or are too few.
     """
     check_replaceable((output or path).resolve())
+    require_training("drift-monitor reference")
     from adversarial.detector.detector import AdversarialDetector
+    from adversarial.detector.saving import add_scoring_graph
 
     settings = settings or CalibrationSettings()
     with bundle_lock(path):
@@ -207,13 +228,16 @@ def renew_reference(
     n_rows = sum(len(chunk.x) for chunk in chunks)
     check_fpr(settings.fpr_or(bundle.manifest.fpr), n_rows)
     calibration = calibrate(detector, chunks, data, settings)
+
+    def fill(directory: Path) -> None:
+        write_calibration(directory, calibration)
+        add_scoring_graph(directory, detector)
+
     rewrite_bundle(
         bundle,
         output or path,
-        replaced=frozenset(
-            {REFERENCE, ACCURACY, FEATURE_QUANTILES, REFERENCE_INPUTS, NOVELTY, SAMPLE}
-        ),
-        fill=partial(write_calibration, calibration=calibration),
+        replaced=RENEWED,
+        fill=fill,
         threshold=calibration.threshold,
         fpr=calibration.fpr,
         reference_created=calibration.created,

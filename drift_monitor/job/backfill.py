@@ -16,7 +16,7 @@ from drift_monitor.results.report import Report
 from drift_monitor.results.store import Store
 
 if TYPE_CHECKING:
-    from adversarial.detector.detector import AdversarialDetector
+    from adversarial.detector.scorer import Scorer
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def backfill(
     end: datetime | date,
     *,
     overwrite: bool = False,
-    detector: "AdversarialDetector | None" = None,
+    detector: "Scorer | None" = None,
     progress: Callable[[Interval], AbstractContextManager[Progress | None]] | None = None,
     on_done: Callable[[Interval, Run], None] | None = None,
 ) -> Backfill:
@@ -73,7 +73,7 @@ def backfill(
         The first and the last interval are those that contain them; see `Monitor.intervals`.
     overwrite : bool
         Run committed intervals again.
-    detector : AdversarialDetector, optional
+    detector : Scorer, optional
         The monitor's detector, if it is already loaded.
     progress : callable, optional
         Called with each interval before it runs. Returns a context manager that gives the callback
@@ -96,9 +96,11 @@ def backfill(
     missing = [i for i in monitor.intervals(start, end) if i.id not in result.skipped]
     bundle = read_bundle(monitor.detector) if missing else None
     if bundle and detector is None:
-        from adversarial.detector.detector import AdversarialDetector
+        from adversarial.detector.loading import load_scorer
 
-        detector = AdversarialDetector.load(bundle, monitor.trust)
+        detector = load_scorer(
+            bundle, monitor.trust, runtime=monitor.runtime, precision=monitor.precision
+        )
     for interval in missing:
         run: Run
         try:

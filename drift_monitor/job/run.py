@@ -1,7 +1,7 @@
 """The batch job: score an interval, report on it, publish the result.
 
 The three steps pass files to each other through a staging directory, so that each can be a task of
-its own. Only the first needs TensorFlow.
+its own. Only the first runs the models.
 """
 
 import time
@@ -39,7 +39,7 @@ from drift_monitor.scoring.score_table import BatchScores, rejected_table, score
 from drift_monitor.verdict.scored_interval import ScoredInterval, Scoring
 
 if TYPE_CHECKING:
-    from adversarial.detector.detector import AdversarialDetector
+    from adversarial.detector.scorer import Scorer
 
 
 Progress = Callable[[int, int], None]
@@ -50,11 +50,11 @@ def score_interval(
     interval: Interval,
     *,
     token: str,
-    detector: "AdversarialDetector | None" = None,
+    detector: "Scorer | None" = None,
     bundle: Bundle | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Score the interval's batch into a staging directory. The only step that needs TensorFlow.
+    """Score the interval's batch into a staging directory. The only step that runs the models.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def score_interval(
         The batch's interval.
     token : str
         Names the run; the same token gives the same staging directory.
-    detector : AdversarialDetector, optional
+    detector : Scorer, optional
         The monitor's detector, if it is already loaded; loaded again if the bundle has been
         replaced since.
     bundle : Bundle, optional
@@ -87,7 +87,7 @@ def score_interval(
     started = time.monotonic()
     with bundle_lock(monitor.detector):
         bundle = read_bundle(bundle or monitor.detector)
-        # Before TensorFlow loads, so that a missing batch is reported at once.
+        # Before the models are loaded, so that a missing batch is reported at once.
         batch = Batch(
             monitor.batch_path(interval),
             monitor.data,
@@ -95,9 +95,11 @@ def score_interval(
             monitor.memory_limit,
         )
         if detector is None or detector.fingerprint != bundle.fingerprint:
-            from adversarial.detector.detector import AdversarialDetector
+            from adversarial.detector.loading import load_scorer
 
-            detector = AdversarialDetector.load(bundle, monitor.trust)
+            detector = load_scorer(
+                bundle, monitor.trust, runtime=monitor.runtime, precision=monitor.precision
+            )
     store = Store(monitor.directory)
     staging = store.staging(interval.id, token)
     try:
@@ -113,6 +115,7 @@ def score_interval(
             rendered=render_examples(
                 detector, scores.examples, detector.calibration.feature_quantiles
             ),
+            scored_by=detector.scored_by,
             inputs=find_moved_inputs(inputs, spec, monitor.policy),
             support=find_support(scores.sample, detector.calibration, detector.class_names),
             seconds=round(time.monotonic() - started, 3),
@@ -195,7 +198,7 @@ def run_interval(
     monitor: Monitor,
     interval: Interval,
     *,
-    detector: "AdversarialDetector | None" = None,
+    detector: "Scorer | None" = None,
     bundle: Bundle | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -207,7 +210,7 @@ def run_interval(
         The monitored model.
     interval : Interval
         The batch's interval, such as `monitor.interval(date(2026, 11, 20))`.
-    detector, bundle : AdversarialDetector, Bundle, optional
+    detector, bundle : Scorer, Bundle, optional
         The monitor's detector, if it is already loaded or verified; this is done again if it has
         been replaced since.
     progress : callable, optional
@@ -238,7 +241,7 @@ def run_interval(
 
 def _write_scores(
     path: Path,
-    detector: "AdversarialDetector",
+    detector: "Scorer",
     batch: Batch,
     scores: BatchScores,
     monitor: Monitor,

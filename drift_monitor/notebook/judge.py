@@ -37,7 +37,7 @@ from drift_monitor.verdict.scored_interval import ScoredInterval, Scoring
 if TYPE_CHECKING:
     import pandas as pd
 
-    from adversarial.detector.detector import AdversarialDetector
+    from adversarial.detector.scorer import Scorer
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -59,15 +59,15 @@ class Columns(TypedDict, total=False):
 
 
 def score(
-    detector: "str | Path | AdversarialDetector", rows: Rows, **columns: Unpack[Columns]
+    detector: "str | Path | Scorer", rows: Rows, **columns: Unpack[Columns]
 ) -> "pd.DataFrame":
     """Score rows with a detector.
 
     Parameters
     ----------
-    detector : str, Path or AdversarialDetector
-        The directory of a bundle, or a detector. Loading takes seconds: to score more than once,
-        load it with `AdversarialDetector.load`.
+    detector : str, Path or Scorer
+        The directory of a bundle, or what was loaded from one, to score more than once, with
+        `adversarial.load_scorer` or `AdversarialDetector.load`.
     rows : pandas.DataFrame, pyarrow.Table, str or Path
         The rows, or the path, glob or URL of Parquet files. Images are PNG or JPEG files as bytes,
         or NumPy arrays of one shape; bytes (uint8) are scaled as pixels, other numbers are taken as
@@ -100,7 +100,7 @@ def score(
 
 
 def judge(
-    detector: "str | Path | AdversarialDetector",
+    detector: "str | Path | Scorer",
     rows: Rows,
     *,
     harm_by: HarmByOption | None = None,
@@ -139,7 +139,7 @@ def judge(
     if bundle is None:
         raise ModelError(
             "the detector was not loaded from a bundle, so there is nothing to compare with: save "
-            "it, and load it with AdversarialDetector.load"
+            "it, and load it with adversarial.load_scorer"
         )
     data = _data(loaded.input_spec, rows, columns)
     policy = policy or Policy()
@@ -166,6 +166,7 @@ def judge(
                 rendered=render_examples(
                     loaded, scored.found.examples, loaded.calibration.feature_quantiles
                 ),
+                scored_by=loaded.scored_by,
                 inputs=find_moved_inputs(scored.found.inputs, spec, policy),
                 support=find_support(scored.found.sample, loaded.calibration, loaded.class_names),
             ),
@@ -181,12 +182,11 @@ class _Scored(NamedTuple):
     table: pa.Table
 
 
-def _load(detector: "str | Path | AdversarialDetector") -> "AdversarialDetector":
-    from adversarial.detector.detector import AdversarialDetector
+def _load(detector: "str | Path | Scorer") -> "Scorer":
+    from adversarial.detector.loading import load_scorer
+    from adversarial.detector.scorer import Scorer
 
-    if isinstance(detector, AdversarialDetector):
-        return detector
-    return AdversarialDetector.load(read_bundle(detector))
+    return detector if isinstance(detector, Scorer) else load_scorer(read_bundle(detector))
 
 
 def _data(spec: InputSpec, rows: Rows, columns: Columns) -> DataConfig:
@@ -210,7 +210,7 @@ def _checked(model: type[Model], fields: dict[str, Any]) -> Model:
 
 
 def _score(
-    detector: "AdversarialDetector",
+    detector: "Scorer",
     rows: Rows,
     data: DataConfig,
     n_examples: int = 0,

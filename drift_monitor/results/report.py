@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationError
 
 from adversarial.errors import validation_reasons
+from adversarial.runtimes.guard_figures import ScoredBy
 from drift_monitor.errors import StoreError
 from drift_monitor.intervals import Interval
 from drift_monitor.results.data_file import DataFile
@@ -159,6 +160,11 @@ class Report(ReportModel):
     interval: str
     data_interval: Interval
     detector: DetectorInfo
+    scored_by: ScoredBy | None = Field(
+        default=None,
+        description="what computed the models' outputs, and how far they are from TensorFlow's; "
+        "null in reports of versions that knew TensorFlow only",
+    )
     data: list[DataFile]
     labels: list[DataFile] = Field(
         description="files of labels that arrived after the batch, in the order they were used"

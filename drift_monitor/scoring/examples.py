@@ -21,7 +21,7 @@ from drift_monitor.results.score_columns import FILE_AND_ROW, ScoreColumn
 from drift_monitor.scoring.diverse_examples import ScoredExample
 
 if TYPE_CHECKING:
-    from adversarial.detector.detector import AdversarialDetector
+    from adversarial.detector.scorer import Scorer
 
 THUMBNAIL_PIXELS = 128
 FEATURES_SHOWN = 8
@@ -30,7 +30,7 @@ CLASSES_SHOWN = 3
 
 
 def render_examples(
-    detector: "AdversarialDetector",
+    detector: "Scorer",
     examples: Sequence[ScoredExample],
     feature_quantiles: Mapping[str, Sequence[float]] | None,
 ) -> list[RenderedExample]:
@@ -38,7 +38,7 @@ def render_examples(
 
     Parameters
     ----------
-    detector : AdversarialDetector
+    detector : Scorer
         Reconstructs them.
     examples : sequence of ScoredExample
         The rows.

@@ -22,7 +22,7 @@ from drift_monitor.scoring.input_summary import InputSummary
 from drift_monitor.scoring.row_sample import RowSample
 
 if TYPE_CHECKING:
-    from adversarial.detector.detector import AdversarialDetector
+    from adversarial.detector.scorer import Scorer
 
 
 @dataclass
@@ -51,7 +51,7 @@ class BatchScores:
 
 
 def score_batch(
-    detector: "AdversarialDetector",
+    detector: "Scorer",
     batch: Batch,
     scores: BatchScores,
     *,
@@ -88,7 +88,7 @@ def score_batch(
         yield table
 
 
-def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig) -> pa.Table:
+def score_chunk(detector: "Scorer", chunk: Chunk, data: DataConfig) -> pa.Table:
     """Return the score table of one chunk.
 
     Columns: the row id (or `file` and `row` where there is none), what the detector says
@@ -99,9 +99,7 @@ def score_chunk(detector: "AdversarialDetector", chunk: Chunk, data: DataConfig)
     return _score(detector, chunk, data)[0]
 
 
-def _score(
-    detector: "AdversarialDetector", chunk: Chunk, data: DataConfig
-) -> tuple[pa.Table, Described | None]:
+def _score(detector: "Scorer", chunk: Chunk, data: DataConfig) -> tuple[pa.Table, Described | None]:
     """Return the score table, and what describes the rows if the detector has a novelty index."""
     result = detector.predict(chunk.x)
     names = pa.array(detector.class_names, pa.string())

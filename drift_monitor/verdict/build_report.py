@@ -1,4 +1,4 @@
-"""From the scores of an interval to its report: everything after scoring, without TensorFlow."""
+"""From the scores of an interval to its report: everything after scoring, without models."""
 
 from collections.abc import Sequence
 
@@ -110,6 +110,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
             fpr=manifest.fpr,
             temperature=manifest.temperature,
         ),
+        scored_by=scoring.scored_by,
         data=scoring.files,
         labels=scoring.labels,
         reference=ReferenceInfo(

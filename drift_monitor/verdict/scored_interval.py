@@ -8,6 +8,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from adversarial.bundle.read import Bundle
+from adversarial.runtimes.guard_figures import ScoredBy
 from drift_monitor.config import Monitor
 from drift_monitor.intervals import Interval
 from drift_monitor.results.data_file import DataFile
@@ -29,6 +30,8 @@ class Scoring(BaseModel):
         Rows in them.
     rendered : list of RenderedExample
         The rows with the highest scores.
+    scored_by : ScoredBy, optional
+        What computed the models' outputs; not in reports of older versions.
     inputs : InputFindings, optional
         Which inputs moved; not in reports of older versions.
     support : Support, optional
@@ -45,6 +48,7 @@ class Scoring(BaseModel):
     files: list[DataFile]
     n_read: int
     rendered: list[RenderedExample]
+    scored_by: ScoredBy | None = None
     inputs: InputFindings | None = None
     support: Support | None = None
     labels: list[DataFile] = []
@@ -58,6 +62,7 @@ class Scoring(BaseModel):
             files=report.data,
             n_read=report.counts.read,
             rendered=list(report.examples),
+            scored_by=report.scored_by,
             inputs=report.inputs,
             support=report.support,
             labels=report.labels,

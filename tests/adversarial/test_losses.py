@@ -7,7 +7,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy.stats import entropy
 
-from adversarial.losses import PROBABILITY_FLOOR, kl_divergence, scale_temperature
+from adversarial.losses import kl_divergence, scale_temperature
+from adversarial.statistics import PROBABILITY_FLOOR
 
 logits = arrays(np.float64, (4, 5), elements=st.floats(-30, 30))
 

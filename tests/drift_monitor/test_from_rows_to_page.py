@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import fisher_exact, norm
 
 from adversarial import AdversarialDetector
-from adversarial.detector.detector import Prediction
+from adversarial.detector.scorer import Prediction
 from drift_monitor.config import load_monitor
 from drift_monitor.job.run import run_interval
 from drift_monitor.results.report import read_report

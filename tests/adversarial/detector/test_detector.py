@@ -10,9 +10,9 @@ import pytest
 from adversarial import AdversarialDetector, InputSpec
 from adversarial.bundle.calibration import Calibration
 from adversarial.bundle.manifest import BundleError
-from adversarial.detector.runtime import Outputs
 from adversarial.errors import ModelError
-from adversarial.losses import PROBABILITY_FLOOR
+from adversarial.runtimes.runtime import Outputs
+from adversarial.statistics import PROBABILITY_FLOOR
 from tests.support.animals import CLASSES, make_inputs
 from tests.support.models.detectors import altered
 
@@ -109,15 +109,21 @@ def test_using_the_detector_changes_no_model(detector: AdversarialDetector) -> N
 
 
 def test_another_runtime_can_score_the_same_models(detector: AdversarialDetector) -> None:
-    def runtime(x: np.ndarray) -> Outputs:
-        p = np.tile(np.array([0.2, 0.5, 0.3], np.float32), (len(x), 1))
-        return Outputs(p, p[:, None], np.arange(len(x), dtype=np.float64)[:, None])
+    class Runtime:
+        def __call__(self, x: np.ndarray) -> Outputs:
+            p = np.tile(np.array([0.2, 0.5, 0.3], np.float32), (len(x), 1))
+            q = p[:, None].copy()
+            q[2:] = q[2:, :, ::-1]
+            return Outputs(p, q)
+
+        def reconstruct(self, x: np.ndarray, member: int) -> np.ndarray:
+            return x + member
 
     other = AdversarialDetector(
         detector.classifier,
         detector.autoencoders[0],
-        calibration=Calibration(1.5),
-        runtime=runtime,
+        calibration=Calibration(0.01),
+        runtime=Runtime(),
     )
     np.testing.assert_array_equal(other.predict(rows(4)).flagged, [False, False, True, True])
 
@@ -145,8 +151,13 @@ def test_saving_and_loading_changes_nothing(detector: AdversarialDetector, tmp_p
     np.testing.assert_array_equal(detector.score(x), copy.score(x))
     for name in ("class_names", "input_spec"):
         assert getattr(copy, name) == getattr(detector, name)
-    kept = replace(detector.calibration, novelty=None)  # an index is equal to itself alone
-    assert replace(copy.calibration, novelty=None) == kept
+    # An index and a sample are equal to themselves alone.
+    kept = replace(detector.calibration, novelty=None, runtime_sample=None)
+    assert replace(copy.calibration, novelty=None, runtime_sample=None) == kept
+    for one, other in zip(
+        *(vars(d.calibration.runtime_sample) for d in (detector, copy)), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
     for name in ("temperature", "training"):
         assert getattr(copy.provenance, name) == getattr(detector.provenance, name)
     assert copy.class_names == CLASSES

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from adversarial import AdversarialDetector
 from adversarial.cli.main import app
-from adversarial.cli.train import cache_directory
 from adversarial.errors import ModelError
+from adversarial.files import cache_directory
 from adversarial.paper import train as paper_models
 from adversarial.paper.datasets import SHAPES, Dataset, DatasetName
 from adversarial.paper.recipes import RECIPES, find_recipe

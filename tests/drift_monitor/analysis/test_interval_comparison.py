@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
+from adversarial.runtimes.guard_figures import ScoredBy
 from drift_monitor.analysis.interval_comparison import (
     IntervalComparison,
     compare_paired,
@@ -122,6 +123,16 @@ def test_two_detectors_on_the_same_rows_are_paired_whatever_the_order() -> None:
         "the detectors differ, so scores and flags differ because of them too, not only because of "
         "the data"
     ]
+
+
+def test_results_that_were_scored_differently_are_named() -> None:
+    a, b, older = result(QUIET), result(QUIET, "there"), result(QUIET, "older")
+    a.report.scored_by = ScoredBy(runtime="openvino", precision="float32")
+    b.report.scored_by = ScoredBy(runtime="openvino", precision="bfloat16")
+    [note] = compare_results(a, b).notes
+    assert note.startswith("A was scored by OpenVINO in float32, B by OpenVINO in bfloat16")
+    [note] = compare_results(a, older).notes
+    assert "B by TensorFlow in float32" in note
 
 
 def test_mcnemars_test_is_the_exact_one() -> None:

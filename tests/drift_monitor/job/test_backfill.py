@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from adversarial import AdversarialDetector
+from adversarial import Scorer, load_scorer
+from adversarial.detector import loading
 from drift_monitor import backfill, load_monitor
 from drift_monitor.errors import MissingBatchError
 from drift_monitor.intervals import Interval
@@ -28,15 +29,14 @@ def test_a_failed_interval_does_not_stop_the_others_and_is_made_up_for_later(
     monitor = load_monitor(make_monitor())
     directory = monitor.directory.parents[1]
     write_days(directory, [DAYS[0], DAYS[2]])
-    load = AdversarialDetector.load
     loads = 0
 
-    def counted(*given: Any) -> AdversarialDetector:
+    def counted(*given: Any, **options: Any) -> Scorer:
         nonlocal loads
         loads += 1
-        return load(*given)
+        return load_scorer(*given, **options)
 
-    monkeypatch.setattr(AdversarialDetector, "load", counted)
+    monkeypatch.setattr(loading, "load_scorer", counted)
     told: list[tuple[str, bool]] = []
 
     def tell(interval: Interval, run: Run) -> None:
@@ -63,7 +63,7 @@ def test_the_detector_is_not_loaded_where_nothing_is_left_to_run(
     monitor = load_monitor(make_monitor())
     write_days(monitor.directory.parents[1], DAYS[:1])
     backfill(monitor, DAYS[0], DAYS[0])
-    monkeypatch.setattr(AdversarialDetector, "load", None)
+    monkeypatch.setattr(loading, "load_scorer", None)
     assert backfill(monitor, DAYS[0], DAYS[0]).skipped == ["2026-11-18"]
 
 

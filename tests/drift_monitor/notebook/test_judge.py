@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adversarial import AdversarialDetector, InputSpec
+from adversarial import AdversarialDetector, InputSpec, Scorer, load_scorer
 from adversarial.errors import ModelError
 from drift_monitor import Policy, judge, load_monitor, read_scores, run_interval, score
 from drift_monitor.errors import BatchError, ConfigError
@@ -21,8 +21,9 @@ DAY = date(2026, 11, 20)
 
 
 @pytest.fixture(scope="module")
-def detector(bundle: Path) -> AdversarialDetector:
-    return AdversarialDetector.load(bundle)
+def detector(bundle: Path, request: pytest.FixtureRequest) -> Scorer:
+    runtime = request.config.getoption("--runtime")
+    return load_scorer(bundle, runtime=runtime, precision="float32")
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def damaged_frame() -> pd.DataFrame:
 
 
 def test_a_frame_is_scored_and_judged_as_the_job_does(
-    make_monitor: MakeMonitor, batch: Path, detector: AdversarialDetector
+    make_monitor: MakeMonitor, batch: Path, detector: Scorer
 ) -> None:
     monitor = load_monitor(make_monitor())
     expected = run_interval(monitor, monitor.interval(DAY))
@@ -61,9 +62,7 @@ def test_a_frame_is_scored_and_judged_as_the_job_does(
     pd.testing.assert_frame_equal(scores.astype({"flagged": bool, "novel": bool}), committed)
 
 
-def test_rows_in_a_table_and_in_files_give_the_same_scores(
-    batch: Path, detector: AdversarialDetector
-) -> None:
+def test_rows_in_a_table_and_in_files_give_the_same_scores(batch: Path, detector: Scorer) -> None:
     expected = score(detector, pd.read_parquet(batch))
     pd.testing.assert_frame_equal(score(detector, pq.read_table(batch)), expected)
     second = write_batch(batch.with_name("second.parquet"), *make_images(5, seed=5))
@@ -75,15 +74,13 @@ def test_rows_in_a_table_and_in_files_give_the_same_scores(
     assert [file.path for file in report.data] == [str(batch)]
 
 
-def test_a_bundle_s_path_is_as_good_as_a_loaded_detector(
-    bundle: Path, batch: Path, detector: AdversarialDetector
-) -> None:
-    frame = pd.read_parquet(batch).head(20)
+def test_a_bundle_s_path_is_as_good_as_a_loaded_detector(bundle: Path, batch: Path) -> None:
+    frame, detector = pd.read_parquet(batch).head(20), load_scorer(bundle)
     pd.testing.assert_frame_equal(score(str(bundle), frame), score(detector, frame))
 
 
 def test_rows_that_cannot_be_scored_come_back_with_the_reason(
-    detector: AdversarialDetector, tmp_path: Path
+    detector: Scorer, tmp_path: Path
 ) -> None:
     frame = damaged_frame()
     scores = score(detector, frame)
@@ -110,7 +107,7 @@ def test_rows_that_cannot_be_scored_come_back_with_the_reason(
     assert report.verdict.verdict == "insufficient_data"
 
 
-def test_arrays_of_pixels_are_scored_as_the_images_are(detector: AdversarialDetector) -> None:
+def test_arrays_of_pixels_are_scored_as_the_images_are(detector: Scorer) -> None:
     images = make_images(20, seed=3)[0]
     expected = score(detector, pd.DataFrame({"image": [png(image) for image in images]}))
     pixels = list(images[..., None])
@@ -123,7 +120,7 @@ def test_arrays_of_pixels_are_scored_as_the_images_are(detector: AdversarialDete
     )
 
 
-def test_harm_is_judged_as_it_is_asked_for(detector: AdversarialDetector, batch: Path) -> None:
+def test_harm_is_judged_as_it_is_asked_for(detector: Scorer, batch: Path) -> None:
     frame = pd.read_parquet(batch)
     frame["label"] = (frame["label"] + 1) % 3
     report = judge(detector, frame, label="label")
@@ -135,7 +132,7 @@ def test_harm_is_judged_as_it_is_asked_for(detector: AdversarialDetector, batch:
 
 
 def test_nothing_is_written(
-    detector: AdversarialDetector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    detector: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     frame = damaged_frame()
@@ -169,7 +166,7 @@ IMAGES = [png(image) for image in make_images(3, seed=1)[0]]
     ],
 )
 def test_what_cannot_be_judged_is_refused_with_the_reason(
-    detector: AdversarialDetector,
+    detector: Scorer,
     frame: dict[str, list[Any]],
     options: dict[str, Any],
     error: type[Exception],
@@ -179,15 +176,14 @@ def test_what_cannot_be_judged_is_refused_with_the_reason(
         judge(detector, pd.DataFrame(frame), **options)
 
 
-def test_a_frame_with_a_column_twice_is_refused(detector: AdversarialDetector) -> None:
+def test_a_frame_with_a_column_twice_is_refused(detector: Scorer) -> None:
     frame = pd.DataFrame({"image": IMAGES})
     with pytest.raises(BatchError, match="several columns 'image'"):
         score(detector, pd.concat([frame, frame], axis=1))
 
 
-def test_a_detector_that_was_never_saved_scores_but_cannot_judge(
-    detector: AdversarialDetector,
-) -> None:
+def test_a_detector_that_was_never_saved_scores_but_cannot_judge(bundle: Path) -> None:
+    detector = AdversarialDetector.load(bundle)
     made = AdversarialDetector(
         detector.classifier, detector.autoencoders, input_spec=detector.input_spec
     )
@@ -197,12 +193,12 @@ def test_a_detector_that_was_never_saved_scores_but_cannot_judge(
         judge(made, frame)
 
 
-def test_only_rows_can_be_scored(detector: AdversarialDetector) -> None:
+def test_only_rows_can_be_scored(detector: Scorer) -> None:
     with pytest.raises(TypeError, match="not a list"):
         score(detector, [IMAGES])
 
 
-def test_columns_that_are_not_needed_do_not_matter(detector: AdversarialDetector) -> None:
+def test_columns_that_are_not_needed_do_not_matter(detector: Scorer) -> None:
     frame = pd.DataFrame({"image": IMAGES, "what": [object(), {1}, 2]})
     assert len(score(detector, frame)) == 3
 

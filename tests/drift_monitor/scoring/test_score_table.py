@@ -9,7 +9,7 @@ import pytest
 
 from adversarial import AdversarialDetector
 from adversarial.bundle.calibration import Calibration
-from adversarial.detector.detector import Prediction
+from adversarial.detector.scorer import Prediction
 from drift_monitor.batches.batch import Chunk
 from drift_monitor.config import DataConfig
 from drift_monitor.scoring.score_table import BatchScores, score_batch, score_chunk

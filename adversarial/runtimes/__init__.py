@@ -1,0 +1,1 @@
+"""What computes a detector's outputs: OpenVINO's graph of both models, or the models themselves."""

@@ -1,0 +1,68 @@
+"""How far a runtime's results are from TensorFlow's in float32, and how far they may be."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from adversarial.runtimes.names import Precision, RuntimeName
+
+
+class GuardFigures(BaseModel):
+    """Differences on a sample of reference rows between a runtime and TensorFlow in float32."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = Field(description="rows of the sample")
+    largest_score_change: float = Field(description="largest |ΔS|, in nats")
+    mean_score_change: float = Field(description="mean |ΔS|, in nats")
+    score_distance: float = Field(description="D between the two distributions of scores")
+    changed_predictions: float = Field(description="share of rows with another prediction")
+    changed_flags: float = Field(description="share of rows flagged by only one of the two")
+    changed_reconstruction_predictions: float = Field(
+        description="share of rows with another class after reconstruction"
+    )
+    changed_novel: float = Field(description="share of rows novel by only one of the two")
+
+    def beyond(self) -> list[str]:
+        """Return, in words, the figures that are not within `BOUNDS`; none if all are."""
+        result = []
+        for name, (bound, n_rows, words) in BOUNDS.items():
+            found = getattr(self, name)
+            allowed = max(bound, n_rows / self.rows)
+            if not found <= allowed:
+                result.append(f"{words} {found:g}, more than {allowed:.3g}")
+        return result
+
+
+BOUNDS: dict[str, tuple[float, float, str]] = {
+    "largest_score_change": (0.5, 0, "a score changes by"),
+    "mean_score_change": (0.01, 0, "scores change on average by"),
+    "score_distance": (0.02, 3, "D between the distributions of scores is"),
+    "changed_predictions": (0.005, 1, "the share of other predictions is"),
+    "changed_flags": (0.01, 2, "the share of other flags is"),
+    "changed_reconstruction_predictions": (0.01, 2, "the share of other reconstruction classes is"),
+    "changed_novel": (0.01, 2, "the share of rows that become or cease to be novel is"),
+}
+"""By figure: its greatest value, and the rows that may differ in a sample however small."""
+
+
+RUNTIME_NAMES: dict[RuntimeName, str] = {"openvino": "OpenVINO", "tensorflow": "TensorFlow"}
+
+
+class ScoredBy(BaseModel):
+    """What computed the outputs of a detector."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    runtime: RuntimeName
+    precision: Precision
+    guard: GuardFigures | None = Field(
+        default=None,
+        description="how far its results are from TensorFlow's in float32; null for TensorFlow "
+        "itself, and where the detector keeps no sample to tell by",
+    )
+    notes: list[str] = Field(default=[], description="why nothing faster was taken, if so")
+
+    def describe(self) -> str:
+        """Return runtime and precision as text."""
+        return f"{RUNTIME_NAMES[self.runtime]} in {self.precision}"
