@@ -152,7 +152,7 @@ def attack_tables(
         ],
     )
     yield "Accuracy of M(AE(x)) on all images, flagged or not, without attack and under attack"
-    yield "(Tables 1 to 6):"
+    yield "(Tables 1 to 4):"
     yield ""
     rebuilt = [
         [

@@ -44,7 +44,8 @@ def train(  # noqa: PLR0913  # a parameter is an option of the command
         list[str] | None,
         typer.Option(
             metavar="NAME[:DIMENSION[:WEIGHT]]",
-            help="Layer of the classifier to match too, as dense:20:1. Repeatable.",
+            help="Layer of the classifier to match too, as dense:20:1, or one of the paper's for "
+            "CIFAR-10: HL1 to HL4. Repeatable.",
         ),
     ] = None,
     baseline: Annotated[
@@ -76,9 +77,9 @@ def train(  # noqa: PLR0913  # a parameter is an option of the command
     ] = False,
 ) -> None:
     """Train a classifier of the paper, unless it has been, and its detector."""
-    from adversarial.extras import require_training
+    from adversarial.extras import require_keras
 
-    require_training("adversarial train")
+    require_keras("adversarial train")
     from adversarial.bundle.threshold import check_fpr
     from adversarial.bundle.write import check_replaceable
     from adversarial.files import cache_directory
@@ -98,7 +99,10 @@ def train(  # noqa: PLR0913  # a parameter is an option of the command
                 kl=0.0 if baseline else 1.0,
                 mse=1.0 if baseline else 0.0,
                 temperature=temperature,
-                hidden=[parse_hidden_layer(text) for text in hidden_layer or ()],
+                hidden=[
+                    recipe.hidden_layers.get(text) or parse_hidden_layer(text)
+                    for text in hidden_layer or ()
+                ],
             ),
             epochs=detector_epochs or recipe.detector_epochs,
             learning_rate=(

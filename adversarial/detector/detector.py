@@ -21,7 +21,6 @@ from adversarial.detector.scorer import Scorer
 from adversarial.errors import ModelError
 from adversarial.models.classifiers import row_shape
 from adversarial.runtimes.runtime import Runtime
-from adversarial.runtimes.tensorflow_runtime import TensorFlowRuntime
 
 
 class AdversarialDetector(Scorer):
@@ -55,7 +54,8 @@ class AdversarialDetector(Scorer):
     provenance : Provenance, optional
         Where the autoencoders come from.
     runtime : Runtime, optional
-        What computes the outputs; one compiled TensorFlow graph when not given.
+        What computes the outputs; when not given, one compiled graph of the backend that Keras runs
+        on.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class AdversarialDetector(Scorer):
         )
         self.provenance: Final = provenance or Provenance()
         super().__init__(
-            runtime or TensorFlowRuntime(classifier, self.autoencoders),
+            runtime or _runtime(classifier, self.autoencoders),
             weights=check_weights(weights, len(self.autoencoders)),
             class_names=tuple(class_names or map(str, range(n_classes))),
             input_spec=input_spec or InputSpec(shape=row_shape(classifier)),
@@ -191,3 +191,14 @@ class AdversarialDetector(Scorer):
         from adversarial.detector.saving import load_detector
 
         return load_detector(source, trust)
+
+
+def _runtime(classifier: keras.Model, autoencoders: Sequence[keras.Model]) -> Runtime:
+    """Return what computes the outputs on the backend that Keras runs on."""
+    if keras.backend.backend() == "tensorflow":
+        from adversarial.runtimes.tensorflow_runtime import TensorFlowRuntime
+
+        return TensorFlowRuntime(classifier, autoencoders)
+    from adversarial.runtimes.keras_runtime import KerasRuntime
+
+    return KerasRuntime(classifier, autoencoders)

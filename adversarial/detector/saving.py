@@ -4,6 +4,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import keras
+
 from adversarial.bundle.manifest import Manifest
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
 from adversarial.bundle.write import autoencoder_files, write_bundle, write_calibration
@@ -17,8 +19,6 @@ from adversarial.models.classifiers import (
     saved_model_output,
     without_optimizer,
 )
-from adversarial.runtimes.scoring_graph import write_scoring_graph
-from adversarial.runtimes.tensorflow_runtime import TensorFlowRuntime
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,16 @@ def add_scoring_graph(directory: Path, detector: AdversarialDetector) -> None:
     detector : AdversarialDetector
         Whose models the graph is of.
     """
+    if keras.backend.backend() != "tensorflow":
+        logger.warning(
+            "No scoring graph: Keras runs on %s, and only TensorFlow's models can be converted. "
+            "drift-monitor reference adds one where TensorFlow is installed",
+            keras.backend.backend(),
+        )
+        return
+    from adversarial.runtimes.scoring_graph import write_scoring_graph
+    from adversarial.runtimes.tensorflow_runtime import TensorFlowRuntime
+
     runtime = TensorFlowRuntime(detector.classifier, detector.autoencoders)
     try:
         write_scoring_graph(runtime, directory)

@@ -10,7 +10,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from adversarial.bundle.manifest import CLASSIFIER, SAVED_CLASSIFIER, OutputKind
@@ -237,6 +236,8 @@ def _run(model: keras.Model, rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _check(classifier: keras.Model, rows: NDArray[np.float32]) -> None:
     """Raise ModelError unless each row alone gives its probabilities, and they have a gradient."""
+    import tensorflow as tf
+
     p = _run(classifier, rows)
     check_probabilities(p)
     n = PROBE_ROWS // 2

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from adversarial.bundle.manifest import OutputKind
 from adversarial.errors import ModelError
@@ -58,6 +57,8 @@ class SavedModelLayer(keras.layers.Layer):  # type: ignore[misc]  # keras is unt
     """
 
     def __init__(self, path: Path) -> None:
+        import tensorflow as tf
+
         super().__init__(name="saved_model", dtype="float32", trainable=False)
         self.directory = path
         self.output_kind: OutputKind = "softmax"
@@ -91,6 +92,8 @@ class SavedModelLayer(keras.layers.Layer):  # type: ignore[misc]  # keras is unt
 
     def call(self, x: Any) -> Any:
         """Return the serving function's output for `x`."""
+        import tensorflow as tf
+
         return self._function(**{self._input: tf.cast(x, self._input_dtype)})[self._output]
 
 

@@ -80,13 +80,18 @@ def _convolutional_classifier(
     x = inputs = keras.Input(shape)
     if standardize:
         x = image_standardization()(x)
-    for filters in (64, 32):
-        for _ in range(convolutions):
-            x = layers.Conv2D(filters, 2, padding="same", activation="relu")(x)
-        x = layers.Dropout(0.3)(layers.MaxPooling2D(2)(x))
-    x = layers.Dense(256, activation="relu")(layers.Flatten()(x))
-    x = layers.Dropout(0.5)(x)
-    return keras.Model(inputs, layers.Dense(n_classes, activation="softmax")(x), name=name)
+    for block, filters in enumerate((64, 32), start=1):
+        for number in range(1, convolutions + 1):
+            x = layers.Conv2D(
+                filters, 2, padding="same", activation="relu", name=f"block{block}_conv{number}"
+            )(x)
+        x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
+        x = layers.Dropout(0.3, name=f"block{block}_dropout")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(256, activation="relu", name="dense")(x)
+    x = layers.Dropout(0.5, name="dropout")(x)
+    x = layers.Dense(n_classes, activation="softmax", name="probabilities")(x)
+    return keras.Model(inputs, x, name=name)
 
 
 def cifar10_resnet(n_classes: int = 10, depth: int = 56) -> keras.Model:
@@ -112,7 +117,7 @@ def cifar10_resnet(n_classes: int = 10, depth: int = 56) -> keras.Model:
     if remainder or blocks < 1:
         raise ModelError(f"depth is {depth}: expected 6 · k + 2, such as 20, 56 or 110")
 
-    def convolve(x: Any, filters: int, size: int, strides: int) -> Any:
+    def convolve(x: Any, filters: int, size: int, strides: int, name: str) -> Any:
         x = layers.Conv2D(
             filters,
             size,
@@ -121,18 +126,23 @@ def cifar10_resnet(n_classes: int = 10, depth: int = 56) -> keras.Model:
             use_bias=False,
             kernel_initializer="he_normal",
             kernel_regularizer=keras.regularizers.L2(1e-4),
+            name=f"{name}_conv",
         )(x)
-        return layers.BatchNormalization()(x)
+        return layers.BatchNormalization(name=f"{name}_normalization")(x)
 
     x = inputs = keras.Input((32, 32, 3))
-    x = layers.ReLU()(convolve(image_standardization()(x), 16, 3, 1))
-    for stage, filters in enumerate((16, 32, 64)):
-        for block in range(blocks):
-            strides = 2 if stage and not block else 1
-            residual = layers.ReLU()(convolve(x, filters, 3, strides))
-            residual = convolve(residual, filters, 3, 1)
-            shortcut = x if strides == 1 else convolve(x, filters, 1, strides)
-            x = layers.ReLU()(layers.Add()([residual, shortcut]))
-    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.ReLU(name="stem_relu")(convolve(image_standardization()(x), 16, 3, 1, "stem"))
+    for stage, filters in enumerate((16, 32, 64), start=1):
+        for block in range(1, blocks + 1):
+            name = f"stage{stage}_block{block}"
+            strides = 2 if stage > 1 and block == 1 else 1
+            residual = convolve(x, filters, 3, strides, f"{name}_first")
+            residual = layers.ReLU(name=f"{name}_first_relu")(residual)
+            residual = convolve(residual, filters, 3, 1, f"{name}_second")
+            shortcut = x if strides == 1 else convolve(x, filters, 1, strides, f"{name}_shortcut")
+            x = layers.ReLU(name=f"{name}_relu")(
+                layers.Add(name=f"{name}_add")([residual, shortcut])
+            )
+    x = layers.GlobalAveragePooling2D(name="global_average_pooling2d")(x)
     x = layers.Dense(n_classes, activation="softmax", kernel_initializer="he_normal")(x)
     return keras.Model(inputs, x, name=f"cifar10_resnet{depth}")

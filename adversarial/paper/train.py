@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from adversarial.bundle.calibration import Calibration
 from adversarial.detector.detector import AdversarialDetector
@@ -18,6 +19,7 @@ from adversarial.detector.provenance import Provenance
 from adversarial.errors import ModelError
 from adversarial.files import arrays_digest, write_json
 from adversarial.models.classifiers import load_model
+from adversarial.models.compilation import compiles_with_xla
 from adversarial.paper.datasets import Dataset, scale
 from adversarial.paper.recipes import N_REFERENCE, find_recipe
 from adversarial.training.checkpoints import Batches, Checkpoints, checkpoint_dir, fit
@@ -34,7 +36,8 @@ class TrainedClassifier(NamedTuple):
     model : keras.Model
         Maps images in [0, 1] to probabilities.
     summary : dict
-        Accuracy, epochs, precision, seed, seconds and the data's source.
+        Accuracy on test images and on the reference window, epochs, precision, seed, seconds and
+        the data's source.
     """
 
     model: keras.Model
@@ -94,6 +97,7 @@ def train_classifier(
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": recipe.learning_rate,
+        "label_smoothing": recipe.label_smoothing,
         "precision": "bfloat16" if bfloat16_is_fast() else "float32",
         "seed": seed,
         "data": arrays_digest(dataset.x_train, dataset.y_train),
@@ -104,7 +108,10 @@ def train_classifier(
         if summary.items() >= settings.items():
             return TrainedClassifier(load_model(saved), summary)
 
-    x, y = scale(dataset.x_train[:-N_REFERENCE]), dataset.y_train[:-N_REFERENCE]
+    x, x_held_out = np.split(scale(dataset.x_train), [-N_REFERENCE])
+    n_classes = len(dataset.class_names)
+    y, y_held_out = np.split(np.eye(n_classes, dtype=np.float32)[dataset.y_train], [-N_REFERENCE])
+    y = (1 - recipe.label_smoothing) * y + recipe.label_smoothing / n_classes
     keras.utils.set_random_seed(seed)
     classifier = recipe.classifier()
     trained = mixed_copy(classifier) if settings["precision"] == "bfloat16" else classifier
@@ -122,7 +129,10 @@ def train_classifier(
         else keras.optimizers.Adam(schedule)
     )
     trained.compile(
-        optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+        optimizer,
+        "categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=compiles_with_xla(),
     )
     checkpoints = Checkpoints(directory / "classifier.training", settings, resume=resume)
     history = fit(
@@ -130,13 +140,18 @@ def train_classifier(
         batches,
         checkpoints,
         epochs=epochs,
-        validation=(scale(dataset.x_train[-N_REFERENCE:]), dataset.y_train[-N_REFERENCE:]),
+        validation=(x_held_out, y_held_out),
         verbose=verbose,
     )
     classifier.set_weights(trained.get_weights())
-    predicted = classifier.predict(scale(dataset.x_test), batch_size=512, verbose=0).argmax(axis=1)
+
+    def accuracy(x: NDArray[np.float32], y: NDArray[np.int64]) -> float:
+        predicted = classifier.predict(x, batch_size=512, verbose=0).argmax(axis=1)
+        return float(np.mean(predicted == y))
+
     summary = settings | {
-        "accuracy": float(np.mean(predicted == dataset.y_test)),
+        "accuracy": accuracy(scale(dataset.x_test), dataset.y_test),
+        "held_out_accuracy": accuracy(x_held_out, dataset.y_train[-N_REFERENCE:]),
         "source": dataset.source,
         "seconds": round(sum(history["seconds"]), 1),
     }

@@ -44,16 +44,25 @@ class Augmentation:
                 f"rows of shape {images.shape[1:]} cannot be moved and mirrored: expected images "
                 "of shape (height, width, channels)"
             )
-        n, height, width, _ = images.shape
-        if self.flip:
-            mirrored = rng.random((n, 1, 1, 1)) < 0.5
-            images = np.where(mirrored, images[:, :, ::-1], images)
-        if not self.shift:
-            return images
-        margin = (self.shift, self.shift)
-        padded = np.pad(images, ((0, 0), margin, margin, (0, 0)), constant_values=self.fill)
-        top, left = rng.integers(0, 2 * self.shift + 1, (2, n, 1, 1))
-        rows = np.arange(height)[None, :, None] + top
-        columns = np.arange(width)[None, None, :] + left
-        moved: NDArray[Any] = padded[np.arange(n)[:, None, None], rows, columns]
-        return moved
+        n = len(images)
+        mirrored = rng.random(n) < 0.5 if self.flip else np.zeros(n, bool)
+        shift = self.shift
+        moves = np.zeros((2, n), int)
+        if shift:
+            moves = shift - rng.integers(0, 2 * shift + 1, (2, n))
+        result = np.full_like(images, self.fill)
+        # Each image is written once, into what is left of it: padding all would copy them twice.
+        for image, place, mirror, down, right in zip(
+            images, result, mirrored, *moves.tolist(), strict=True
+        ):
+            (to_rows, rows), (to_columns, columns) = _overlap(down), _overlap(right)
+            source = image[:, ::-1] if mirror else image
+            place[to_rows, to_columns] = source[rows, columns]
+        return result
+
+
+def _overlap(move: int) -> tuple[slice, slice]:
+    """Return where the pixels that stay within an image are after a move, and where before it."""
+    if move > 0:
+        return slice(move, None), slice(None, -move)
+    return slice(None, move or None), slice(-move, None)

@@ -33,7 +33,7 @@ MONITORED = "val_loss"
 
 Arrays = Mapping[str, NDArray[Any]]
 Augment = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
-Targets = Arrays | NDArray[Any] | Callable[[NDArray[Any]], Arrays]
+Targets = Arrays | NDArray[Any]
 History = dict[str, list[float]]
 
 
@@ -178,8 +178,8 @@ class Batches:
     ----------
     x : (n, …) array
         Training rows.
-    y : (n, …) array, a dict of them, or a callable
-        Targets; a callable maps a batch of rows, augmented, to its targets.
+    y : (n, …) array or a dict of them, optional
+        Targets, of the rows before they are augmented. None where the model finds its own.
     batch_size : int
         Rows per step.
     seed : int
@@ -189,7 +189,7 @@ class Batches:
     """
 
     x: NDArray[Any]
-    y: Targets
+    y: Targets | None
     batch_size: int
     seed: int
     augment: Augment | None = None
@@ -199,7 +199,7 @@ class Batches:
         """Number of batches in an epoch."""
         return math.ceil(len(self.x) / self.batch_size)
 
-    def from_epoch(self, first: int) -> Iterator[tuple[Any, Any]]:
+    def from_epoch(self, first: int) -> Iterator[tuple[Any, ...]]:
         """Yield batches for ever, from the start of epoch number `first`."""
         for epoch in itertools.count(first):
             rng = np.random.default_rng([self.seed, epoch])
@@ -207,8 +207,8 @@ class Batches:
             for start in range(0, len(self.x), self.batch_size):
                 rows = order[start : start + self.batch_size]
                 part = self.augment(self.x[rows], rng) if self.augment else self.x[rows]
-                if callable(self.y):
-                    yield part, self.y(part)
+                if self.y is None:
+                    yield (part,)
                 elif isinstance(self.y, Mapping):
                     yield part, {name: array[rows] for name, array in self.y.items()}
                 else:

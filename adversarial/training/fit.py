@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from adversarial.errors import ModelError
 from adversarial.files import arrays_digest
 from adversarial.models.checks import check_finite
+from adversarial.models.compilation import compiles_with_xla
 from adversarial.models.folding import fold_batch_normalization
 from adversarial.training.checkpoints import Batches, Checkpoints, History, TrainingError, fit
 from adversarial.training.matching import PredictionMatcher, Targets, with_hidden
@@ -138,13 +139,18 @@ def fit_autoencoder(
         models = [autoencoder, monitored]
         if precision == "bfloat16":
             models = [mixed_copy(model) for model in models]
-        targets = targets_of.by(models[1]) if fixed is None else fixed
-        batches = Batches(rows, targets, settings.batch_size, seed, augmentation)
-        matcher = PredictionMatcher(models[0], models[1], objective, targets_of.projections)
+        batches = Batches(rows, fixed, settings.batch_size, seed, augmentation)
+        matcher = PredictionMatcher(
+            models[0],
+            models[1],
+            objective,
+            targets_of.projections,
+            targets_of.by(models[1]).in_graph,
+        )
         rate: Any = settings.learning_rate
         if settings.schedule == "cosine":
             rate = keras.optimizers.schedules.CosineDecay(rate, settings.epochs * batches.steps)
-        matcher.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
+        matcher.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=compiles_with_xla())
         matcher(x[:1])
         keras.utils.set_random_seed(seed)
         checkpoints = Checkpoints(

@@ -1,7 +1,7 @@
 """The model that is trained: an autoencoder in front of a frozen classifier."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from adversarial.errors import ModelError
 from adversarial.losses import kl_divergence, project, scale_temperature, squared_error
 from adversarial.models.autoencoders import image_standardization, standardizes
 from adversarial.models.checks import check_probabilities
+from adversarial.models.compilation import compiles_with_xla
 from adversarial.training.objective import Objective
 
 TARGET_ROWS = 1024
@@ -36,6 +37,9 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
         Terms and weights.
     projections : sequence of (n_features, dimension) arrays
         One per hidden layer. Trained from there if the objective says so.
+    targets : callable, optional
+        Maps rows, as tensors, to what is to be matched (`Targets.in_graph`): for training on rows
+        that come without targets, because they are new in every epoch.
     """
 
     def __init__(
@@ -44,8 +48,10 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
         classifier: keras.Model,
         objective: Objective,
         projections: Sequence[NDArray[np.float32]] = (),
+        targets: Callable[[Any], dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(name="prediction_matcher")
+        self._targets = targets
         self.autoencoder = autoencoder
         self._classify: Callable[[Any], dict[str, Any]] = lambda x: classifier(x, training=False)
         self._objective = objective
@@ -86,9 +92,12 @@ class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
     ) -> Any:
         """Return the objective's mean over the batch, plus the autoencoder's regularisation.
 
-        `y` holds M(x)_T and the hidden targets (`Targets`).
+        `y` holds M(x)_T and the hidden targets (`Targets`); where it is None, they are computed in
+        the same pass.
         """
         objective = self._objective
+        if y is None and self._targets is not None:
+            y = self._targets(x)
         loss: Any = 0.0
         if objective.kl:
             loss += self._term(
@@ -142,7 +151,7 @@ def with_hidden(classifier: keras.Model, names: Sequence[str]) -> keras.Model:
                 f"{', '.join(layers)}"
             ) from None
     model = keras.Model(inputs, outputs)
-    model.jit_compile = False
+    model.jit_compile = compiles_with_xla()
     return model
 
 
@@ -205,22 +214,32 @@ class Targets:
         ModelError
             If the classifier's output is not a probability distribution.
         """
-        objective = self._objective
-        if not objective.asks_classifier:
+        if not self._objective.asks_classifier:
             return {}
         parts: list[dict[str, NDArray[np.float32]]] = []
         for start in range(0, len(x), TARGET_ROWS):
-            part = self._monitored.predict_on_batch(x[start : start + TARGET_ROWS])
-            result = {name: np.asarray(values, np.float32) for name, values in part.items()}
-            if objective.projection == "fixed":
-                for number, projection in enumerate(self.projections):
-                    name = f"hidden_{number}"
-                    result[name] = ops.convert_to_numpy(project(result[name], projection))
-            parts.append(result)
-        targets = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        check_probabilities(targets["probabilities"])
-        if objective.temperature != 1.0:
-            targets["probabilities"] = ops.convert_to_numpy(
-                scale_temperature(targets["probabilities"], objective.temperature)
+            outputs = self._monitored.predict_on_batch(x[start : start + TARGET_ROWS])
+            check_probabilities(outputs["probabilities"])
+            parts.append(
+                {name: ops.convert_to_numpy(y) for name, y in self._matched(outputs).items()}
             )
-        return targets
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def in_graph(self, x: Any) -> dict[str, Any]:
+        """Return the same for rows as tensors, unchecked, within the pass that trains on them."""
+        if not self._objective.asks_classifier:
+            return {}
+        outputs = self._monitored(x, training=False)
+        return {name: ops.stop_gradient(y) for name, y in self._matched(outputs).items()}
+
+    def _matched(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is matched of M's outputs: sharpened, projected unless that is trained."""
+        result = {name: ops.cast(values, "float32") for name, values in outputs.items()}
+        if self._objective.projection == "fixed":
+            for number, projection in enumerate(self.projections):
+                result[f"hidden_{number}"] = project(result[f"hidden_{number}"], projection)
+        if self._objective.temperature != 1.0:
+            result["probabilities"] = scale_temperature(
+                result["probabilities"], self._objective.temperature
+            )
+        return result

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.attacks import FGSM
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.training.fit import fit_autoencoder
 from adversarial.training.settings import TrainingSettings
@@ -63,6 +62,8 @@ def choose_temperature(
     dict
         For each temperature, the share that was brought back, 0 to 1.
     """
+    from adversarial.attacks import FGSM  # brings TensorFlow, which other training does without
+
     rows = validation[:N_ROWS]
     classes = classifier.predict(rows, verbose=0).argmax(axis=1)
     axis = 0 if rows.ndim == 2 else None  # every column of a table has a scale of its own

@@ -1,9 +1,13 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -12,7 +16,7 @@ from adversarial.cli.main import app
 from adversarial.errors import ModelError
 from adversarial.files import cache_directory
 from adversarial.paper import train as paper_models
-from adversarial.paper.datasets import SHAPES, Dataset, DatasetName
+from adversarial.paper.datasets import SHAPES, Dataset, DatasetName, scale
 from adversarial.paper.recipes import RECIPES, find_recipe
 from adversarial.paper.train import train_classifier, train_detector
 from adversarial.training.settings import Plan
@@ -98,9 +102,10 @@ def test_every_recipe_makes_models_that_fit_together(key: tuple[DatasetName, str
     assert classifier(autoencoder(x)).shape == (1, 10)
 
 
-def test_the_train_command_leaves_a_bundle(tmp_path: Path) -> None:
+def write_stripes(directory: Path) -> Dataset:
+    """Write the stripes as MNIST's files."""
     dataset = stripes(168)
-    data = tmp_path / "data" / "mnist"
+    data = directory / "mnist"
     data.mkdir(parents=True)
     for split, x, y in (
         ("train", dataset.x_train, dataset.y_train),
@@ -108,7 +113,12 @@ def test_the_train_command_leaves_a_bundle(tmp_path: Path) -> None:
     ):
         write_idx(data / f"{split}-images-idx3-ubyte", x[..., 0])
         write_idx(data / f"{split}-labels-idx1-ubyte", y.astype(np.uint8))
-    options = ["--data-dir", str(data.parent), "--cache-dir", str(tmp_path / "cache")]
+    return dataset
+
+
+def test_the_train_command_leaves_a_bundle(tmp_path: Path) -> None:
+    dataset = write_stripes(tmp_path / "data")
+    options = ["--data-dir", str(tmp_path / "data"), "--cache-dir", str(tmp_path / "cache")]
     short = ["--epochs", "1", "--detector-epochs", "1"]
     found = CliRunner().invoke(app, ["train", "--dataset", "mnist", *options, *short])
     assert found.exit_code == 0, found.output
@@ -219,3 +229,43 @@ def test_the_detector_of_an_earlier_epoch_is_kept_too(tmp_path: Path) -> None:
         train_detector(
             dataset, "cnn", classifier, tmp_path / "ensemble", Plan(("auto", "dense")), verbose=0
         )
+
+
+ON_JAX = """
+import sys
+
+sys.modules["tensorflow"] = None  # whatever imports it fails
+
+from adversarial.cli.main import main
+from adversarial.paper import train
+
+train.N_REFERENCE = 40
+main()
+"""
+
+
+def test_what_is_trained_on_jax_without_tensorflow_scores_the_same_on_tensorflow(
+    tmp_path: Path,
+) -> None:
+    dataset = write_stripes(tmp_path / "data")
+    options = ["--data-dir", str(tmp_path / "data"), "--cache-dir", str(tmp_path)]
+    short = ["--epochs", "2", "--detector-epochs", "2"]
+    found = subprocess.run(
+        [sys.executable, "-c", ON_JAX, "train", "--dataset", "mnist", *options, *short],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert "test accuracy on reconstructions" in found.stdout
+    detector = AdversarialDetector.load(tmp_path / "mnist-cnn" / "detector")
+    on_tensorflow = detector.predict(scale(dataset.x_train[-40:])).to_table(detector.class_names)
+    on_jax = detector.calibration.reference
+    assert on_jax is not None
+    for name in on_tensorflow.column_names:
+        computed, kept = on_tensorflow[name].to_pylist(), on_jax[name].to_pylist()
+        if pa.types.is_floating(on_tensorflow[name].type):
+            np.testing.assert_allclose(computed, kept, rtol=1e-3, atol=1e-6, err_msg=name)
+        elif name != "flagged":  # at the threshold, the last bit decides
+            assert computed == kept, name

@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Literal
 
@@ -267,47 +264,3 @@ def test_rows_of_another_shape_than_the_autoencoders_are_refused(classifier: ker
         fit_autoencoder(
             classifier, image_autoencoder((4, 4, 1)), make_inputs(16, seed=5), float32(), verbose=0
         )
-
-
-ON_JAX = """
-import keras
-import numpy as np
-
-from adversarial.models.autoencoders import make_autoencoder
-from adversarial.training.objective import HiddenLayer, Objective
-from adversarial.training.fit import fit_autoencoder
-from adversarial.training.settings import TrainingSettings
-
-assert keras.backend.backend() == "jax"
-x = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
-layers = keras.layers
-classifier = keras.Sequential(
-    [
-        keras.Input((8,)),
-        layers.Dense(16, activation="relu", name="hidden"),
-        layers.BatchNormalization(),
-        layers.Dropout(0.2),
-        layers.Dense(2, activation="softmax"),
-    ]
-)
-before = classifier.get_weights()
-objective = Objective(
-    mse=0.1, temperature=0.5, hidden=[HiddenLayer("hidden")], projection="trained"
-)
-settings = TrainingSettings(objective=objective, epochs=4)
-training = fit_autoencoder(classifier, make_autoencoder("dense", x), x, settings, verbose=0)
-for old, new in zip(before, classifier.get_weights(), strict=True):
-    np.testing.assert_array_equal(old, new)
-assert training.history["kl"][-1] < 0.8 * training.history["kl"][0], training.history
-"""
-
-
-def test_the_same_code_trains_on_jax() -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", ON_JAX],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert found.returncode == 0, found.stderr
