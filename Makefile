@@ -6,7 +6,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 STAMP := .venv/.setup
 RUN := .venv/bin/
 
-.PHONY: help setup demo test lint format bench paper docs clean
+.PHONY: help setup demo test lint format fuzz bench paper docs clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lint: $(STAMP)  ## Check format, lint rules, types and the direction of imports
 format: $(STAMP)  ## Format the code and fix what ruff can fix
 	$(RUN)ruff format .
 	$(RUN)ruff check --fix .
+
+fuzz: $(STAMP)  ## Spoil files of each kind for FUZZ_SECONDS=600 and see that each is named or read
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) $(RUN)pytest -q tests/bad_inputs/test_fuzz.py
 
 bench: $(STAMP)  ## Measure speed and accuracy against peers; writes benchmarks/results/
 	$(RUN)python -m benchmarks.scoring.speed

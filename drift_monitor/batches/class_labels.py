@@ -41,8 +41,8 @@ def class_indices(
     Parameters
     ----------
     column : pyarrow.ChunkedArray
-        Names or whole numbers from 0, n long, of any type that can hold them; False is 0. Null,
-        NaN and −1 stand for no class.
+        Names or whole numbers from 0, n long, of any type that can hold them; of two classes,
+        False is the first, unless they have these names. Null, NaN and −1 stand for no class.
     names : sequence of str
         The detector's class names.
     what : str
@@ -56,7 +56,7 @@ def class_indices(
         If a value is not a class; names file, row and value.
     """
     given = column = unwrapped(column)
-    if pa.types.is_boolean(column.type):
+    if pa.types.is_boolean(column.type) and len(names) == 2:
         text = [name.lower() for name in names]
         column = column.cast(pa.string() if {"false", "true"} == set(text) else pa.int64())
         names = text if pa.types.is_string(column.type) else names

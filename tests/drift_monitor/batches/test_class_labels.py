@@ -137,3 +137,9 @@ def test_odd_hugging_face_metadata_name_no_classes(metadata: bytes, tmp_path: Pa
     table = pa.table({"label": [0, 1]}).replace_schema_metadata({"huggingface": metadata})
     pq.write_table(table, tmp_path / "x.parquet")
     assert class_names(str(tmp_path / "x.parquet"), "label") is None
+
+
+def test_truth_values_are_no_classes_where_there_are_more_than_two() -> None:
+    column = pa.chunked_array([pa.array([False, True])])
+    with pytest.raises(BatchError, match="column 'label' has type bool; expected class names"):
+        class_indices(column, NAMES, "label", chunk_of(2))
