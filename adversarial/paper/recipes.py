@@ -34,7 +34,9 @@ class Recipe:
         Learning rate of AE^MSE. At the 1e-3 used for the others, an autoencoder that ends in a
         sigmoid saturates at black within the first epoch.
     label_smoothing : float
-        Share of each label that the classifier is trained to give to all classes alike.
+        Share of each label that the classifier is trained to give to all classes alike. None does
+        it: after 10 epochs of CIFAR-10's simple CNN, 0.1 gives .7276 of the 5,000 held-out images
+        and 0 gives .7240, which may be chance.
     hidden_layers : mapping of str to HiddenLayer
         The layers that the paper's AE^KL,HL match, one each, by the name of the column.
     augmentation : Augmentation
