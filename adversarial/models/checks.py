@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 from adversarial.errors import ModelError
 
+SUM_TOLERANCE = 5e-3
+"""How far a row of probabilities may be from 1 in sum: those of float16 have three digits."""
+
 
 def check_probabilities(output: NDArray[np.float32]) -> None:
     """Raise ModelError unless every row of `output` is a probability distribution."""
@@ -13,7 +16,7 @@ def check_probabilities(output: NDArray[np.float32]) -> None:
         result = f"shape {output.shape}"
     elif not np.isfinite(output).all():
         result = "values that are not finite"
-    elif output.min() < 0 or np.abs(output.sum(axis=1) - 1).max() > 1e-3:
+    elif output.min() < 0 or np.abs(output.sum(axis=1) - 1).max() > SUM_TOLERANCE:
         result = f"values from {output.min():.3g} to {output.max():.3g} whose rows do not sum to 1"
     if result:
         raise ModelError(

@@ -45,8 +45,18 @@ def bfloat16_is_fast() -> bool:
 
 
 def can_mix(model: keras.Model) -> bool:
-    """Say whether `mixed_copy` can copy the model: it must be a graph of layers."""
-    return isinstance(model, keras.Sequential) or bool(getattr(model, "operations", None))
+    """Say whether `mixed_copy` can copy the model.
+
+    It must be a graph of layers, each of which can be made from its configuration and takes a
+    `dtype`. A SavedModel is none, nor is a custom layer that does not pass its arguments on.
+    """
+    if not isinstance(model, keras.Sequential) and not getattr(model, "operations", None):
+        return False
+    try:
+        mixed_copy(model)
+    except (NotImplementedError, TypeError, ValueError):
+        return False
+    return True
 
 
 def mixed_copy(model: keras.Model) -> keras.Model:

@@ -31,6 +31,19 @@ def classifier() -> keras.Model:
     )
 
 
+class Stubborn(keras.layers.Layer):  # type: ignore[misc]  # keras is untyped
+    """A layer with weights that takes no `dtype`, as many a custom layer does."""
+
+    def __init__(self, name: str | None = None, trainable: bool = True) -> None:
+        super().__init__(name=name, trainable=trainable)
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.scale = self.add_weight(shape=(shape[-1],))
+
+    def call(self, x: object) -> object:
+        return x * self.scale
+
+
 def test_scaling_and_probabilities_stay_float32(classifier: keras.Model) -> None:
     copy = mixed_copy(classifier)
     assert [layer.compute_dtype for layer in copy.layers] == [
@@ -64,6 +77,7 @@ def test_only_a_graph_of_layers_can_be_copied(classifier: keras.Model) -> None:
     inputs = keras.Input((3,))
     assert can_mix(keras.Model(inputs, layers.Dense(2)(inputs)))
     assert not can_mix(Own())
+    assert not can_mix(keras.Sequential([keras.Input((4,)), Stubborn(), layers.Dense(2)]))
 
 
 @pytest.mark.parametrize(
