@@ -230,8 +230,8 @@ class Monitor(_Model):
         How the detector is evaluated under attack; needed to promote another one.
     examples : int
         At most so many rows of highest score are shown, and at most two of a kind.
-    batch_size : int
-        Rows scored in one pass.
+    batch_size : int, optional
+        Rows scored in one pass; 512 images or tensors, or 8,192 flat rows, when not given.
     memory_limit : int, optional
         Bytes that the rows held at once may take, or a text such as `4GB`; a quarter of the
         machine's memory where it is not given. A pass has fewer rows where rows are large.
@@ -255,7 +255,7 @@ class Monitor(_Model):
     policy: Policy = Policy()
     evaluation: EvaluationConfig | None = None
     examples: int = Field(default=12, ge=0, le=100)
-    batch_size: int = Field(default=512, ge=1)
+    batch_size: int | None = Field(default=None, ge=1)
     memory_limit: Annotated[ByteSize, Field(ge=1 << 20)] | None = None
     runtime: RuntimeOption = "auto"
     precision: PrecisionOption = "auto"

@@ -18,7 +18,7 @@ from adversarial.detector.ensemble import combine_scores, normalise_weights, vot
 from adversarial.errors import ModelError
 from adversarial.models.checks import check_finite
 from adversarial.runtimes.guard_figures import ScoredBy
-from adversarial.runtimes.runtime import Outputs, Runtime
+from adversarial.runtimes.runtime import Outputs, Runtime, rows_per_pass
 from adversarial.statistics import entropy
 
 
@@ -133,15 +133,16 @@ class Scorer:
         """Fingerprint of the bundle that it was loaded from; None if it was not loaded from one."""
         return None if self.bundle is None else self.bundle.fingerprint
 
-    def score(self, x: NDArray[np.float32], batch_size: int = 512) -> NDArray[np.float64]:
+    def score(self, x: NDArray[np.float32], batch_size: int | None = None) -> NDArray[np.float64]:
         """Return the adversarial score of each row (Eq. 6), (n,) float64 in nats.
 
         Parameters
         ----------
         x : (n, *input_shape) array
             Rows in the units the classifier takes.
-        batch_size : int
-            Rows per pass; bounds memory.
+        batch_size : int, optional
+            Rows per pass; bounds memory. `adversarial.runtimes.runtime.rows_per_pass` when not
+            given.
 
         Raises
         ------
@@ -150,7 +151,7 @@ class Scorer:
         """
         return combine_scores(self.outputs(x, batch_size).scores(), self.weights)
 
-    def predict(self, x: NDArray[np.float32], batch_size: int = 512) -> Prediction:
+    def predict(self, x: NDArray[np.float32], batch_size: int | None = None) -> Prediction:
         """Return score, flag, predictions and confidences of each row.
 
         Parameters and errors as in `score`.
@@ -158,7 +159,7 @@ class Scorer:
         return interpret(self.outputs(x, batch_size), self.weights, self.threshold)
 
     def probabilities(
-        self, x: NDArray[np.float32], batch_size: int = 512
+        self, x: NDArray[np.float32], batch_size: int | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return M(x) and M(AE(x)), (n, n_classes) each; for an ensemble, its weighted mean.
 
@@ -171,7 +172,7 @@ class Scorer:
         """Return AE(x), (n, *input_shape); in an ensemble, AE with the greatest weight."""
         return self.runtime.reconstruct(x, int(np.argmax(self.weights)))
 
-    def outputs(self, x: NDArray[np.float32], batch_size: int = 512) -> Outputs:
+    def outputs(self, x: NDArray[np.float32], batch_size: int | None = None) -> Outputs:
         """Return what the runtime computes for each row.
 
         Parameters and errors as in `score`.
@@ -185,7 +186,8 @@ class Scorer:
         if not len(x):  # oneDNN's convolutions do not take zero rows
             one = self.runtime(np.zeros((1, *x.shape[1:]), np.float32))
             return one.take(slice(0))
-        parts = [self.runtime(x[i : i + batch_size]) for i in range(0, len(x), batch_size)]
+        size = batch_size or rows_per_pass(self.input_spec.shape)
+        parts = [self.runtime(x[i : i + size]) for i in range(0, len(x), size)]
         return Outputs.joined(parts)
 
 

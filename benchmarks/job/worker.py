@@ -1,12 +1,12 @@
 """Worker of `job.speed_and_memory`: the whole job and the compiled scoring loop, in one process."""
 
 import argparse
-import inspect
 from datetime import date
 
 import numpy as np
 
 from adversarial.detector.loading import load_scorer
+from adversarial.runtimes.runtime import rows_per_pass
 from benchmarks.workers import serve
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import load_monitor
@@ -28,12 +28,10 @@ def main() -> None:
         monitor.detector, monitor.trust, runtime=monitor.runtime, precision=monitor.precision
     )
     runtime = detector.runtime
-    pass_rows: int = min(
-        monitor.batch_size, inspect.signature(detector.predict).parameters["batch_size"].default
-    )
+    pass_rows = monitor.batch_size or rows_per_pass(detector.input_spec.shape)
 
     batch = Batch(monitor.batch_path(interval), monitor.data, detector.input_spec)
-    x = np.concatenate([chunk.x for chunk in batch.chunks(monitor.batch_size)])
+    x = np.concatenate([chunk.x for chunk in batch.chunks(pass_rows)])
 
     def warm_up() -> int:
         run_interval(small_monitor, interval, detector=detector)

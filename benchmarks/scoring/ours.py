@@ -1,13 +1,13 @@
 """Worker of the scoring benchmarks: this project's detector."""
 
 import argparse
-import inspect
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from adversarial.detector.detector import AdversarialDetector
+from adversarial.runtimes.runtime import rows_per_pass
 from benchmarks.workers import serve
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     def about() -> dict[str, Any]:
         return {
             "name": "drift-monitor",
-            "batch_size": inspect.signature(detector.score).parameters["batch_size"].default,
+            "batch_size": rows_per_pass(x.shape[1:]),
             "tensorflow": tf.__version__,
         }
 

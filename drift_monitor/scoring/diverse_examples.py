@@ -1,7 +1,5 @@
 """Which rows of a batch are shown: those with the highest scores, but few of each kind."""
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,9 +7,6 @@ from numpy.typing import NDArray
 
 PER_KIND = 2
 """Rows shown with the same prediction and the same class of M(AE(x)); more look much alike."""
-
-Kind = tuple[str, str]
-"""The prediction, and the class of M(AE(x))."""
 
 
 @dataclass(frozen=True, order=True)
@@ -26,20 +21,20 @@ class ScoredExample:
         Minus the row's position among the scored rows, so that the first of equal scores wins.
     x : float32 array
         The row, in the units the classifier takes.
-    kind : tuple of str
-        Its prediction, and the class of M(AE(x)).
+    kind : int
+        A number for its prediction and the class of M(AE(x)) together.
     """
 
     score: float
     position: int
     x: NDArray[np.float32] = field(compare=False)
-    kind: Kind = field(default=("", ""), compare=False)
+    kind: int = field(default=0, compare=False)
 
 
 def keep_examples(
     kept: list[ScoredExample],
     score: NDArray[np.float64],
-    kinds: Sequence[Kind],
+    kinds: NDArray[np.int64],
     x: NDArray[np.float32],
     *,
     first: int,
@@ -57,8 +52,8 @@ def keep_examples(
         The rows kept so far, in any order; changed in place.
     score : (n,) float64
         Scores in nats; rows whose score is not finite are left out.
-    kinds : sequence of n tuples of str
-        Predictions and classes of M(AE(x)).
+    kinds : (n,) int64
+        A number for each pair of a prediction and a class of M(AE(x)).
     x : (n, *input_shape) float32
         The rows.
     first : int
@@ -66,12 +61,13 @@ def keep_examples(
     most : int
         At most so many rows are kept.
     """
-    seen: Counter[Kind] = Counter()
-    for row in np.argsort(-score, kind="stable").tolist() if most else ():
-        value, kind = float(score[row]), kinds[row]
-        if seen[kind] == PER_KIND or not np.isfinite(value):
-            continue
-        seen[kind] += 1
+    if not most:
+        return
+    lowest_kept = min(kept).score if len(kept) == most else -np.inf
+    # The first of equal scores wins, and whatever is kept came first.
+    worth = np.flatnonzero(np.isfinite(score) & (score > lowest_kept))
+    for row in _first_of_each_kind(worth[np.argsort(-score[worth], kind="stable")], kinds):
+        value, kind = float(score[row]), int(kinds[row])
         alike = [example for example in kept if example.kind == kind]
         rivals = alike if len(alike) == PER_KIND else kept if len(kept) == most else []
         if rivals:
@@ -80,3 +76,12 @@ def keep_examples(
                 continue
             kept.remove(lowest)
         kept.append(ScoredExample(value, -(first + row), x[row].copy(), kind))
+
+
+def _first_of_each_kind(rows: NDArray[np.int64], kinds: NDArray[np.int64]) -> list[int]:
+    """Return the rows, in their order, without those that `PER_KIND` of the same kind precede."""
+    order = np.argsort(kinds[rows], kind="stable")
+    ordered = kinds[rows][order]
+    place = np.arange(len(rows)) - np.searchsorted(ordered, ordered)
+    chosen: list[int] = rows[np.sort(order[place < PER_KIND])].tolist()
+    return chosen

@@ -1,11 +1,15 @@
 """Scores of a batch: one table row per input row, streamed, and the rows that score highest."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from adversarial.runtimes.runtime import rows_per_pass
 from adversarial.support.novelty import Described
 from drift_monitor.batches.batch import Batch, Chunk, Rejected
 from drift_monitor.batches.class_labels import class_indices
@@ -22,7 +26,7 @@ from drift_monitor.scoring.input_summary import InputSummary
 from drift_monitor.scoring.row_sample import RowSample
 
 if TYPE_CHECKING:
-    from adversarial.detector.scorer import Scorer
+    from adversarial.detector.scorer import Prediction, Scorer
 
 
 @dataclass
@@ -51,20 +55,36 @@ class BatchScores:
 
 
 def score_batch(
-    detector: "Scorer",
+    detector: Scorer,
     batch: Batch,
     scores: BatchScores,
     *,
-    batch_size: int = 512,
+    batch_size: int | None = None,
     n_examples: int = 0,
 ) -> Iterator[pa.Table]:
     """Yield the score table of the batch chunk by chunk: the columns of `score_chunk`.
 
-    Memory does not grow with the batch, except for the list of rejected rows.
+    While one chunk is worked on here, or by whoever takes the tables, the next one runs through the
+    models, and those after it are decoded. Memory does not grow with the batch, except for the list
+    of rejected rows.
+
+    Parameters
+    ----------
+    detector : Scorer
+        Scores the rows.
+    batch : Batch
+        The rows.
+    scores : BatchScores
+        Filled meanwhile.
+    batch_size : int, optional
+        Rows of a chunk; `adversarial.runtimes.runtime.rows_per_pass` when not given.
+    n_examples : int
+        At most so many rows are kept to be shown.
     """
-    for chunk in batch.chunks(batch_size):
+    size = batch_size or rows_per_pass(detector.input_spec.shape)
+    for chunk, result in _predicted(detector, batch.chunks(size)):
         scores.rejected += chunk.rejected
-        table, described = _score(detector, chunk, batch.data)
+        table, described = _score(detector, chunk, batch.data, result)
         if described is not None:
             scores.sample.add(scores.n_scored, table, described)
         if scores.inputs:
@@ -72,14 +92,8 @@ def score_batch(
         if n_examples:
             keep_examples(
                 scores.examples,
-                table[ScoreColumn.SCORE].to_numpy(),
-                list(
-                    zip(
-                        table[ScoreColumn.PREDICTION].to_pylist(),
-                        table[ScoreColumn.RECONSTRUCTION_PREDICTION].to_pylist(),
-                        strict=True,
-                    )
-                ),
+                result.score,
+                result.prediction * len(detector.class_names) + result.reconstruction_prediction,
                 chunk.x,
                 first=scores.n_scored,
                 most=n_examples,
@@ -88,7 +102,19 @@ def score_batch(
         yield table
 
 
-def score_chunk(detector: "Scorer", chunk: Chunk, data: DataConfig) -> pa.Table:
+def _predicted(detector: Scorer, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Prediction]]:
+    """Yield each chunk with the detector's output, which is computed one chunk ahead."""
+    ahead: tuple[Chunk, Future[Prediction]] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="predict") as pool:
+        for chunk in chunks:
+            before, ahead = ahead, (chunk, pool.submit(detector.predict, chunk.x))
+            if before:
+                yield before[0], before[1].result()
+        if ahead:
+            yield ahead[0], ahead[1].result()
+
+
+def score_chunk(detector: Scorer, chunk: Chunk, data: DataConfig) -> pa.Table:
     """Return the score table of one chunk.
 
     Columns: the row id (or `file` and `row` where there is none), what the detector says
@@ -96,12 +122,13 @@ def score_chunk(detector: "Scorer", chunk: Chunk, data: DataConfig) -> pa.Table:
     prediction, the label, the prediction on the clean twin and the segments. Row ids are text,
     timestamps UTC. Classes are given by name. `prediction` is the classifier's own, computed here.
     """
-    return _score(detector, chunk, data)[0]
+    return _score(detector, chunk, data, detector.predict(chunk.x))[0]
 
 
-def _score(detector: "Scorer", chunk: Chunk, data: DataConfig) -> tuple[pa.Table, Described | None]:
+def _score(
+    detector: Scorer, chunk: Chunk, data: DataConfig, result: Prediction
+) -> tuple[pa.Table, Described | None]:
     """Return the score table, and what describes the rows if the detector has a novelty index."""
-    result = detector.predict(chunk.x)
     names = pa.array(detector.class_names, pa.string())
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     if data.row_id:

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from drift_monitor.scoring.diverse_examples import PER_KIND, ScoredExample, keep_examples
 
+KINDS = ["ab", "ac", "ba", "bb", "ca"]
 ROWS = st.lists(
     st.tuples(
         st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.0, float("nan"), float("inf")]),
-        st.sampled_from(["ab", "ac", "ba", "bb"]),
+        st.sampled_from(KINDS),
     ),
     max_size=40,
 )
@@ -23,7 +24,7 @@ def kept(rows: list[tuple[float, str]], most: int, size: int) -> list[ScoredExam
         keep_examples(
             found,
             np.array([score for score, _ in chunk]),
-            [(kind[0], kind[1]) for _, kind in chunk],
+            np.array([KINDS.index(kind) for _, kind in chunk], np.int64),
             np.arange(first, first + len(chunk), dtype=np.float32)[:, None],
             first=first,
             most=most,

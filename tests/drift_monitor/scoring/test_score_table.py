@@ -62,5 +62,5 @@ def test_scoring_holds_a_bounded_number_of_rows(make_monitor: MakeMonitor) -> No
     scored = 0
     for table in score_batch(detector, batch, BatchScores(), batch_size=16):
         scored += len(table)
-        assert decoded <= scored // 16 + CHUNKS_AHEAD + 1
+        assert decoded <= scored // 16 + CHUNKS_AHEAD + 2  # one of them in the models
     assert scored == 640
