@@ -37,13 +37,17 @@ class GuardFigures(BaseModel):
 BOUNDS: dict[str, tuple[float, float, str]] = {
     "largest_score_change": (0.5, 0, "a score changes by"),
     "mean_score_change": (0.01, 0, "scores change on average by"),
-    "score_distance": (0.02, 3, "D between the distributions of scores is"),
+    "score_distance": (0.03, 3, "D between the distributions of scores is"),
     "changed_predictions": (0.005, 1, "the share of other predictions is"),
     "changed_flags": (0.01, 2, "the share of other flags is"),
     "changed_reconstruction_predictions": (0.01, 2, "the share of other reconstruction classes is"),
     "changed_novel": (0.01, 2, "the share of rows that become or cease to be novel is"),
 }
-"""By figure: its greatest value, and the rows that may differ in a sample however small."""
+"""By figure: its greatest value, and the rows that may differ in a sample however small.
+
+Where neighbours in the order of scores change places, D in a sample of 256 rows reaches 0.02 though
+the distributions are the same.
+"""
 
 
 RUNTIME_NAMES: dict[RuntimeName, str] = {"openvino": "OpenVINO", "tensorflow": "TensorFlow"}

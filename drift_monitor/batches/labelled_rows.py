@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from adversarial.bundle.manifest import InputSpec
 from drift_monitor.batches.batch import Batch
 from drift_monitor.batches.class_labels import class_indices
-from drift_monitor.config import EvaluationConfig, Monitor
+from drift_monitor.config import Monitor
 from drift_monitor.errors import BatchError, ConfigError
+from drift_monitor.evaluation_config import EvaluationConfig
 
 CHUNK_ROWS = 4096
 

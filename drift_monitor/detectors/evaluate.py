@@ -13,7 +13,7 @@ from adversarial.extras import require_training
 from adversarial.files import write_json
 from drift_monitor.batches.batch import Batch
 from drift_monitor.batches.labelled_rows import evaluation_batch, evaluation_config, read_rows
-from drift_monitor.config import EvaluationConfig, Monitor
+from drift_monitor.config import Monitor
 from drift_monitor.detectors.candidate import CANDIDATE, CURRENT
 from drift_monitor.detectors.evaluation_record import (
     EVALUATION,
@@ -24,6 +24,7 @@ from drift_monitor.detectors.evaluation_record import (
     has_finished,
 )
 from drift_monitor.errors import ConfigError, EvaluationError
+from drift_monitor.evaluation_config import EvaluationConfig
 
 if TYPE_CHECKING:
     from adversarial.detector.unit_range import UnitRange

@@ -11,8 +11,9 @@ from adversarial import read_bundle
 from adversarial.errors import DriftMonitorError
 from drift_monitor.batches import labelled_rows as evaluation_rows
 from drift_monitor.batches.labelled_rows import evaluation_batch, read_rows
-from drift_monitor.config import EvaluationConfig, Monitor
+from drift_monitor.config import Monitor
 from drift_monitor.detectors.evaluate import evaluate_bundles, find_bundles
+from drift_monitor.evaluation_config import EvaluationConfig
 from tests.conftest import MakeMonitor
 from tests.support.animals import CLASSES, make_images, write_batch
 from tests.support.evaluations import rows_of, with_rows
