@@ -16,8 +16,7 @@ SPDX = {
 HEAD = """# Licences of dependencies
 
 What `pip install drift-monitor` installs, for each package with the licence that its own metadata
-name. The extras `train`, `airflow` and `s3` add packages of their own, all of which their own
-projects list.
+name. The extras add packages of their own, all of which their own projects list.
 
 | package | licence |
 |---|---|
