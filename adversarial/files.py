@@ -44,11 +44,32 @@ def replace_file(path: Path) -> Iterator[Path]:
     scratch = scratch_path(path)
     try:
         yield scratch
-        sync(scratch)
-        scratch.replace(path)
-        sync(path.parent)
+        put_in_place(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def put_in_place(scratch: Path, path: Path, *, new: bool = False) -> None:
+    """Give a finished file its name, so that it survives a power loss under it.
+
+    Parameters
+    ----------
+    scratch, path : Path
+        Where it is, and where it is to be. They are on one file system.
+    new : bool
+        Replace no earlier file. `scratch` may then stay behind.
+
+    Raises
+    ------
+    FileExistsError
+        If there is an earlier file, and none is to be replaced.
+    """
+    sync(scratch)
+    if new:
+        os.link(scratch, path)
+    else:
+        scratch.replace(path)
+    sync(path.parent)
 
 
 def scratch_path(path: Path) -> Path:
@@ -92,16 +113,20 @@ def sweep(directory: Path, names: re.Pattern[str] = SCRATCH) -> None:
     that is at work.
     """
     for path in directory.iterdir():
-        if not names.fullmatch(path.name):
+        if not names.fullmatch(path.name) or not is_abandoned(path):
             continue
-        try:
-            is_abandoned = time.time() - path.lstat().st_mtime > ABANDONED_AFTER
-        except FileNotFoundError:  # its writer has finished meanwhile
-            continue
-        if is_abandoned and path.is_dir() and not path.is_symlink():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
-        elif is_abandoned:
+        else:
             path.unlink(missing_ok=True)
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether something is there and has not changed for `ABANDONED_AFTER` seconds."""
+    try:
+        return time.time() - path.lstat().st_mtime > ABANDONED_AFTER
+    except FileNotFoundError:  # its writer has finished meanwhile
+        return False
 
 
 def write_text(path: Path, text: str) -> None:
@@ -150,6 +175,11 @@ def sha256(file: Path | IO[bytes]) -> str:
     while block := file.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def arrays_digest(*arrays: NDArray[Any]) -> str:

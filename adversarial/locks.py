@@ -1,4 +1,4 @@
-"""Locks on directories among the processes of a machine, and directories that change places."""
+"""Locks on files and directories among processes, and directories that change places."""
 
 import ctypes
 import errno
@@ -18,18 +18,16 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.2
 
 
 @contextmanager
-def lock_directory(
-    path: Path, *, shared: bool = False, patience: float = PATIENCE
-) -> Iterator[None]:
-    """Lock a directory among all processes of this machine until the block ends.
+def lock_path(path: Path, *, shared: bool = False, patience: float = PATIENCE) -> Iterator[None]:
+    """Lock a file or a directory among all processes of this machine until the block ends.
 
-    The lock is advisory (`flock`). A directory that is not there needs none, and one on a network
-    file system without locks gets none.
+    The lock is advisory (`flock`). What is not there needs none, and on a network file system
+    without locks there is none.
 
     Parameters
     ----------
     path : Path
-        The directory. It may be replaced by another while this waits: then that one is locked.
+        The file or directory. It may be replaced while this waits: then what replaces it is locked.
     shared : bool
         Let others hold it at the same time, shared as well.
     patience : float
@@ -82,7 +80,7 @@ def exchange_directories(one: Path, other: Path) -> bool:
 
 
 def _try_lock(descriptor: int, *, shared: bool) -> bool:
-    """Lock an open directory if nobody else does; True as well where there are no locks."""
+    """Lock an open file or directory if nobody else does; True as well where there are no locks."""
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -94,7 +92,7 @@ def _try_lock(descriptor: int, *, shared: bool) -> bool:
 
 
 def _holders(descriptor: int) -> str:
-    """Say which processes hold a lock on an open directory, as far as the system shows them."""
+    """Say which processes hold a lock on what is open here, as far as the system shows them."""
     inode = os.fstat(descriptor).st_ino
     try:
         lines = [line.split() for line in Path("/proc/locks").read_text("ascii").splitlines()]

@@ -22,6 +22,7 @@ from pydantic import (
 from adversarial.bundle.trust import check_opt_in
 from adversarial.errors import validation_reasons
 from adversarial.runtimes.names import PrecisionOption, RuntimeOption
+from adversarial.storage.opening import join
 from drift_monitor.errors import ConfigError
 from drift_monitor.evaluation_config import EvaluationConfig
 from drift_monitor.intervals import (
@@ -33,7 +34,7 @@ from drift_monitor.intervals import (
     interval_at,
     intervals_between,
 )
-from drift_monitor.locations import LocalDirectory, Pattern
+from drift_monitor.locations import KeptIn, LocalDirectory, Pattern
 
 HarmBy = Literal["labels", "paired", "detector"]
 HarmByOption = Literal["auto", "labels", "paired", "detector"]
@@ -165,7 +166,7 @@ class Monitor(_Model):
     data : DataConfig
         The production batches.
     reports : str
-        Directory under which `<name>/<interval>/` is written.
+        Directory or URL (`s3://`, `gs://`, `az://`) under which `<name>/<interval>/` is written.
     every : {"hour", "day", "week"}
         Length of an interval.
     timezone : str
@@ -200,7 +201,7 @@ class Monitor(_Model):
     detector: LocalDirectory
     trust: list[Annotated[str, AfterValidator(check_opt_in)]] = []
     data: DataConfig
-    reports: LocalDirectory = Field(default="reports", validate_default=True)
+    reports: KeptIn = Field(default="reports", validate_default=True)
     every: Every = "day"
     timezone: ZoneName = "UTC"
     start_date: date = date(2026, 1, 1)
@@ -250,9 +251,14 @@ class Monitor(_Model):
         return CRONS[self.every] if self.schedule == "auto" else self.schedule
 
     @property
+    def location(self) -> str:
+        """Where the monitor's intervals are written: a directory, or a URL."""
+        return join(self.reports, self.name)
+
+    @property
     def directory(self) -> Path:
-        """Where the monitor's intervals are written."""
-        return Path(self.reports) / self.name
+        """The same as a path, where it is a directory."""
+        return Path(self.location)
 
     def interval(self, when: datetime | date) -> Interval:
         """Return the interval that holds `when`.

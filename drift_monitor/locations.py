@@ -8,6 +8,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
+SCHEMES = ("s3", "gs", "az")
+"""Object stores that results can be written to."""
+
 
 def _beside_the_yaml(path: str, info: ValidationInfo) -> str:
     """Resolve a relative local path against the directory of the YAML file; leave URLs alone."""
@@ -40,7 +43,18 @@ def _local(path: str) -> str:
 Location = Annotated[str, Field(min_length=1), AfterValidator(_beside_the_yaml)]
 """A local path or a URL."""
 
+
+def _kept_in(path: str) -> str:
+    scheme, separator, rest = path.partition("://")
+    if separator and (scheme not in SCHEMES or not rest):
+        raise ValueError(f"expected a local directory, or a URL with {', '.join(SCHEMES)}")
+    return path.rstrip("/") if separator else path
+
+
 LocalDirectory = Annotated[Location, AfterValidator(_local)]
+
+KeptIn = Annotated[Location, AfterValidator(_kept_in)]
+"""A local directory, or a URL of an object store that results can be written to."""
 
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern_beside_the_yaml)]
 """A path, URL or glob with `{date}` or `{start:…}` where an interval's time goes."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 import yaml
 from hypothesis import HealthCheck, settings
@@ -14,7 +13,7 @@ from hypothesis import HealthCheck, settings
 import adversarial  # noqa: F401  # before TensorFlow, so that tests have the kernels that users have
 from adversarial.files import sha256
 from adversarial.tensorflow_log import quieten_tensorflow
-from tests.support.animals import CLASSES, SIDE, make_images, write_batch
+from tests.support.models.small_detector import fit_detector, save_classifier
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -45,44 +44,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `.keras` classifier of the three classes, trained to about 100 %."""
-    import keras
-
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [
-            keras.Input((SIDE, SIDE, 1)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(16, activation="relu", name="hidden"),
-            keras.layers.BatchNormalization(),
-            keras.layers.Dropout(0.2),
-            keras.layers.Dense(3, activation="softmax"),
-        ]
-    )
-    images, labels = make_images(600, seed=0)
-    model.compile("adam", "sparse_categorical_crossentropy")
-    model.fit(images[..., None] / np.float32(255), labels, epochs=12, verbose=0)
-    path = tmp_path_factory.mktemp("classifier") / "classifier.keras"
-    model.save(path)
-    return path
+    return save_classifier(tmp_path_factory.mktemp("classifier") / "classifier.keras")
 
 
 @pytest.fixture(scope="session")
 def bundle(classifier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector bundle for the classifier, fitted on 600 rows through the public function."""
-    from adversarial.training.settings import Plan, TrainingSettings
-    from drift_monitor.config import DataConfig
-    from drift_monitor.detectors.fit import ClassifierFile, fit
-
-    directory = tmp_path_factory.mktemp("bundle")
-    images, labels = make_images(800, seed=1)
-    data = write_batch(directory / "train.parquet", images, labels)
-    return fit(
-        ClassifierFile(classifier_file, class_names=CLASSES),
-        DataConfig(path=str(data), input="image", label="label", segments=["site"]),
-        directory / "detector",
-        plan=Plan(training=TrainingSettings(epochs=3, precision="float32")),
-        verbose=0,
-    )
+    return fit_detector(classifier_file, tmp_path_factory.mktemp("bundle"))
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ from adversarial.bundle.runtime_sample import RuntimeSample
 from adversarial.bundle.threshold import describe_threshold
 from adversarial.errors import validation_reasons
 from adversarial.files import sha256
-from adversarial.locks import lock_directory
+from adversarial.locks import lock_path
 
 if TYPE_CHECKING:
     from adversarial.bundle.accuracy_estimator import AccuracyEstimator
@@ -303,7 +303,7 @@ def bundle_lock(
         Wait until nobody is reading the bundle, and keep others from starting to: for
         `write_bundle`.
     """
-    return lock_directory(_directory(source), shared=not exclusive)
+    return lock_path(_directory(source), shared=not exclusive)
 
 
 def _directory(source: str | Path | Bundle) -> Path:

@@ -9,6 +9,7 @@ import typer
 
 from adversarial.cli.defences import QUICKSTART, Models, find_defences
 from adversarial.cli.echo import echo
+from adversarial.files import cache_directory
 from adversarial.reporting.terminal_table import print_table
 
 HEADLINES = {
@@ -94,7 +95,6 @@ def evaluate(  # noqa: PLR0913  # a parameter is an option of the command
     from adversarial.corruptions import name_corruptions
     from adversarial.evaluation.experiment import Experiment
     from adversarial.evaluation.run import run_experiment
-    from adversarial.files import cache_directory
     from adversarial.paper.datasets import draw_images
     from adversarial.paper.recipes import find_recipe
     from adversarial.reporting.page import write_report

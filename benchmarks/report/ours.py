@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adversarial.storage.local_folder import LocalFolder
 from drift_monitor.config import load_monitor
 from drift_monitor.job.run import write_report
-from drift_monitor.job.write import SCORING
-from drift_monitor.results.store import REJECTED, SCORES
+from drift_monitor.results.store import REJECTED, SCORES, SCORING
 from drift_monitor.verdict.scored_interval import Scoring
 
 inputs, output = map(Path, sys.argv[1:])
@@ -25,5 +25,5 @@ nothing = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.s
 pq.write_table(nothing.empty_table(), output / REJECTED)
 (output / SCORING).write_text(scoring.model_dump_json(), encoding="utf-8")
 
-report = write_report(monitor, monitor.interval(date(2026, 11, 20)), output)
+report = write_report(monitor, monitor.interval(date(2026, 11, 20)), LocalFolder(output))
 (output / "d.json").write_text(json.dumps(report.test("score").statistic), encoding="utf-8")

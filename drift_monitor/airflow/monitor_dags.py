@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from croniter import CroniterError, croniter
 
 from adversarial.errors import DriftMonitorError
+from adversarial.storage.opening import join
 from adversarial.tensorflow_log import quieten_tensorflow
 from drift_monitor.airflow.dates import BATCH_DATE, resolve_interval
 from drift_monitor.airflow.evaluation_dag import EVALUATION_DAG, build_evaluation_dag
@@ -22,6 +23,9 @@ from drift_monitor.airflow.retries import no_useless_retries
 from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.errors import ConfigError
 from drift_monitor.intervals import Interval
+
+if TYPE_CHECKING:
+    from adversarial.storage.folder import Folder
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +106,7 @@ def build_dag(path: Path, monitor: Monitor, taken: Collection[str] = ()) -> DAG:
 
 @task
 def score_batch(monitor_file: str, **context: Any) -> dict[str, str]:
-    """Score the run's batch into a staging directory. Only this task runs the models."""
+    """Score the run's batch into a staging folder. Only this task runs the models."""
     from drift_monitor.job.run import score_interval
 
     quieten_tensorflow()
@@ -111,11 +115,8 @@ def score_batch(monitor_file: str, **context: Any) -> dict[str, str]:
         interval = resolve_interval(monitor, context)
         token = hashlib.sha256(context["run_id"].encode()).hexdigest()[:8]
         staging = score_interval(monitor, interval, token=token, progress=_log_progress())
-    return {
-        "monitor_file": monitor_file,
-        "start": interval.start.isoformat(),
-        "staging": str(staging),
-    }
+    log.info("Scored into %s", staging)
+    return {"monitor_file": monitor_file, "start": interval.start.isoformat(), "token": token}
 
 
 @task
@@ -124,8 +125,8 @@ def write_report(scored: dict[str, str]) -> dict[str, str]:
     from drift_monitor.job.run import write_report as write
 
     with no_useless_retries():
-        monitor, interval = _reopen(scored)
-        report = write(monitor, interval, Path(scored["staging"]))
+        monitor, interval, staging = _reopen(scored)
+        report = write(monitor, interval, staging)
     bad = report.verdict.verdict in ("harmful_drift", "drift_harm_unknown")
     level = logging.WARNING if bad else logging.INFO
     log.log(level, "%s: %s", report.verdict.verdict, report.verdict.reason)
@@ -138,10 +139,12 @@ def publish(reported: dict[str, str]) -> dict[str, str]:
     from drift_monitor.job.run import publish as commit
 
     with no_useless_retries():
-        monitor, interval = _reopen(reported)
-        report = commit(monitor, interval, Path(reported["staging"]))
-    directory = monitor.directory / interval.id
-    return {"verdict": report.verdict.verdict, "directory": str(directory)}
+        monitor, interval, staging = _reopen(reported)
+        report = commit(monitor, interval, staging)
+    return {
+        "verdict": report.verdict.verdict,
+        "directory": join(monitor.location, interval.id),
+    }
 
 
 def _check_cron(field: str, cron: str | None) -> None:
@@ -154,9 +157,12 @@ def _check_cron(field: str, cron: str | None) -> None:
         ) from None
 
 
-def _reopen(scored: dict[str, str]) -> tuple[Monitor, Interval]:
+def _reopen(scored: dict[str, str]) -> tuple[Monitor, Interval, "Folder"]:
+    from drift_monitor.results.store import Store
+
     monitor = load_monitor(scored["monitor_file"])
-    return monitor, monitor.interval(datetime.fromisoformat(scored["start"]))
+    interval = monitor.interval(datetime.fromisoformat(scored["start"]))
+    return monitor, interval, Store(monitor.location).staging(interval.id, scored["token"])
 
 
 def _log_progress() -> Callable[[int, int], None]:

@@ -49,8 +49,10 @@ def promote(
     monitor: MonitorFile,
     candidate: Annotated[Path, typer.Argument(help="Bundle to replace the detector with.")],
     evaluation: Annotated[
-        Path | None,
-        typer.Option(help="Directory of an evaluation of both; the monitor's own by default."),
+        str | None,
+        typer.Option(
+            help="Directory or URL of an evaluation of both; the monitor's own by default."
+        ),
     ] = None,
     require_evaluation: Annotated[
         bool,
@@ -77,7 +79,7 @@ def promote(
     from drift_monitor.detectors.evaluation_record import (
         check_evaluation,
         compare_evaluated,
-        evaluation_directory,
+        evaluation_location,
     )
     from drift_monitor.detectors.promote import check_verdict
     from drift_monitor.detectors.promote import promote as put_in_place
@@ -93,7 +95,7 @@ def promote(
         evaluate_bundles(config, bundles, batch=batch, verbose=sys.stderr.isatty())
     try:
         if batch:
-            directory = evaluation or evaluation_directory(config, bundles, batch)
+            directory = evaluation or evaluation_location(config, bundles, batch)
             check_evaluation(directory, config, bundles, batch)
             comparison = compare_evaluated(config, directory)
             echo(comparison.describe())

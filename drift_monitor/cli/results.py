@@ -11,6 +11,7 @@ import typer
 
 from adversarial.cli.echo import echo
 from adversarial.errors import DriftMonitorError
+from adversarial.storage.opening import join
 from drift_monitor.cli.options import DATE_FORMATS, EndOption, MonitorFile, StartOption
 
 if TYPE_CHECKING:
@@ -52,10 +53,19 @@ def report(
     from drift_monitor.results.store import Store
 
     config = load_monitor(monitor)
-    committed = Store(config.directory).committed()
-    for interval in [config.interval(date).id] if date else committed:
-        echo(f"Wrote {rerender(config, interval)}")
+    failed = 0
+    intervals = [config.interval(date).id] if date else Store(config.location).committed()
+    for interval in intervals:
+        try:
+            echo(f"Wrote {rerender(config, interval)}")
+        except DriftMonitorError as error:
+            failed += 1
+            echo(f"{interval}: Error: {error}", fg="red", err=True)
     echo(f"Wrote {write_index(config)}")
+    if failed:
+        raise DriftMonitorError(
+            f"{failed} of {len(intervals)} pages could not be written; the reasons are above"
+        )
 
 
 def labels(
@@ -135,7 +145,7 @@ def rows(
     if output:
         check_suffix(output)
     config = load_monitor(monitor)
-    result = read_result(config.directory / config.interval(date).id)
+    result = read_result(join(config.location, config.interval(date).id))
     redacts = config.data.row_id in config.data.redact
     if random and output and redacts:
         raise ConfigError(
@@ -163,8 +173,8 @@ def rows(
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="Directory of an interval, or its report.json.")],
-    b: Annotated[Path, typer.Argument(help="The other one; differences are B minus A.")],
+    a: Annotated[str, typer.Argument(help="Directory or URL of an interval, or its report.json.")],
+    b: Annotated[str, typer.Argument(help="The other one; differences are B minus A.")],
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File to write the comparison to, as JSON.")
     ] = None,
@@ -217,12 +227,12 @@ def export(
     if output:
         check_suffix(output)
     config = load_monitor(monitor)
-    reports, unreadable = read_reports(config.directory)
+    reports, unreadable = read_reports(config.location)
     for reason in unreadable:
         echo(f"Error: {reason}", fg="red", err=True)
     if not reports:
         raise DriftMonitorError(
-            f"{config.directory} has no committed interval that can be read: run one first "
+            f"{config.location} has no committed interval that can be read: run one first "
             "(drift-monitor run)"
         )
     if output:

@@ -11,6 +11,7 @@ import typer
 
 from adversarial.cli.echo import echo
 from adversarial.errors import DriftMonitorError
+from adversarial.storage.opening import join
 from drift_monitor.cli.options import (
     DATE_FORMATS,
     EndOption,
@@ -173,7 +174,7 @@ def _print_verdict(monitor: "Monitor", report: "Report") -> None:
         echo(f"  {headline(report.inputs)}")
     if looks_like := sentence(report.support, monitor.data.input_columns):
         echo(f"  {looks_like}")
-    echo(f"  {monitor.directory / report.interval / 'report.html'}")
+    echo(f"  {join(monitor.location, report.interval, 'report.html')}")
 
 
 @contextmanager

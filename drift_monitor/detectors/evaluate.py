@@ -1,5 +1,7 @@
 """Attack a monitor's detector, and on the same rows a candidate to replace it."""
 
+import hashlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +12,8 @@ from numpy.typing import NDArray
 from adversarial.bundle.manifest import InputSpec
 from adversarial.bundle.read import Bundle, read_bundle
 from adversarial.extras import require_training
-from adversarial.files import write_json
+from adversarial.files import cache_directory, to_json
+from adversarial.storage.opening import is_url, open_folder
 from drift_monitor.batches.batch import Batch
 from drift_monitor.batches.labelled_rows import evaluation_batch, evaluation_config, read_rows
 from drift_monitor.config import Monitor
@@ -19,7 +22,7 @@ from drift_monitor.detectors.evaluation_record import (
     EVALUATION,
     EvaluatedDetector,
     Evaluation,
-    evaluation_directory,
+    evaluation_location,
     evaluation_settings,
     has_finished,
 )
@@ -89,7 +92,7 @@ def evaluate_bundles(
     *,
     batch: Batch | None = None,
     verbose: bool = False,
-) -> Path:
+) -> str:
     """Evaluate the monitor's detector, and a candidate on the same rows. Needs TensorFlow.
 
     Parameters
@@ -105,9 +108,9 @@ def evaluate_bundles(
 
     Returns
     -------
-    Path
-        The evaluation's directory. A killed evaluation is continued, and a finished one is left as
-        it is.
+    str
+        The evaluation's directory or URL. A killed evaluation is continued, and a finished one is
+        left as it is.
 
     Raises
     ------
@@ -120,9 +123,9 @@ def evaluate_bundles(
     batch = batch or evaluation_batch(monitor, any_bundle.manifest.input)
     # Hashing the rows first pays only where an evaluation may be finished already.
     if has_finished(monitor, bundles):
-        directory = evaluation_directory(monitor, bundles, batch)
-        if (directory / EVALUATION).exists():
-            return directory
+        location = evaluation_location(monitor, bundles, batch)
+        if open_folder(location).exists(EVALUATION):
+            return location
 
     experiment = make_experiment(monitor, any_bundle.manifest.input)
     require_training("An evaluation")
@@ -131,7 +134,8 @@ def evaluate_bundles(
     from adversarial.evaluation.run import run_experiment
 
     rows = read_rows(batch, any_bundle.manifest.class_names, config)
-    directory = evaluation_directory(monitor, bundles, batch)
+    location = evaluation_location(monitor, bundles, batch)
+    directory = _work_directory(location)
     units = _unit_range(rows.x, any_bundle.manifest.input, config)
     detectors = {}
     for name, bundle in bundles.items():
@@ -169,8 +173,28 @@ def evaluate_bundles(
         },
         shared_classifier=shared,
     )
-    write_json(directory / EVALUATION, evaluation.model_dump(mode="json"))
-    return directory
+    _finish(evaluation, directory, location)
+    return location
+
+
+def _work_directory(location: str) -> Path:
+    """Return where an evaluation is made: in its place, or on this machine if that is a URL."""
+    if not is_url(location):
+        return Path(location)
+    name = hashlib.sha256(location.encode()).hexdigest()[:16]
+    return cache_directory() / "evaluations" / name
+
+
+def _finish(evaluation: Evaluation, directory: Path, location: str) -> None:
+    """Put an evaluation in its place, `evaluation.json` last."""
+    folder = open_folder(location)
+    if is_url(location):
+        for path in sorted(directory.rglob("*")):
+            if path.is_file():
+                folder.put(path, path.relative_to(directory).as_posix())
+    folder.write(EVALUATION, to_json(evaluation.model_dump(mode="json")).encode())
+    if is_url(location):
+        shutil.rmtree(directory)
 
 
 def _check_compatible(current: Bundle, candidate: Bundle) -> None:

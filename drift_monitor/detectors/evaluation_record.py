@@ -9,7 +9,6 @@ evaluation is finished.
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adversarial.bundle.read import Bundle
 from adversarial.errors import validation_reasons
+from adversarial.storage.opening import Location, join, open_folder
 from drift_monitor.batches.batch import Batch
 from drift_monitor.batches.labelled_rows import RowCounts, evaluation_config
 from drift_monitor.config import Monitor
@@ -33,6 +33,7 @@ from drift_monitor.detectors.candidate import (
 from drift_monitor.errors import EvaluationError
 from drift_monitor.results.data_file import DataFile
 
+EVALUATIONS = "evaluations"
 EVALUATION = "evaluation.json"
 ROWS = "rows.parquet"
 
@@ -70,7 +71,7 @@ class Evaluation(_Part):
     shared_classifier: bool
 
 
-def evaluation_directory(monitor: Monitor, bundles: Mapping[str, Bundle], batch: Batch) -> Path:
+def evaluation_location(monitor: Monitor, bundles: Mapping[str, Bundle], batch: Batch) -> str:
     """Return where the evaluation of these bundles on the files of `batch` is, or will be."""
     depends_on = {
         "settings": evaluation_settings(monitor),
@@ -78,13 +79,13 @@ def evaluation_directory(monitor: Monitor, bundles: Mapping[str, Bundle], batch:
         "detectors": {name: bundle.fingerprint for name, bundle in bundles.items()},
     }
     digest = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
-    return monitor.directory / "evaluations" / f"{_fingerprints(bundles)}-{digest[:8]}"
+    return join(monitor.location, EVALUATIONS, f"{_fingerprints(bundles)}-{digest[:8]}")
 
 
 def has_finished(monitor: Monitor, bundles: Mapping[str, Bundle]) -> bool:
     """Whether there is a finished evaluation of these bundles, on any rows."""
-    result = (monitor.directory / "evaluations").glob(f"{_fingerprints(bundles)}-*/{EVALUATION}")
-    return any(result)
+    folder = open_folder(join(monitor.location, EVALUATIONS))
+    return bool(folder.find(f"{_fingerprints(bundles)}-*/{EVALUATION}"))
 
 
 def _fingerprints(bundles: Mapping[str, Bundle]) -> str:
@@ -92,14 +93,14 @@ def _fingerprints(bundles: Mapping[str, Bundle]) -> str:
 
 
 def check_evaluation(
-    directory: Path, monitor: Monitor, bundles: Mapping[str, Bundle], batch: Batch
+    directory: Location, monitor: Monitor, bundles: Mapping[str, Bundle], batch: Batch
 ) -> None:
     """Check that a directory holds a finished evaluation of these bundles, rows and settings.
 
     Parameters
     ----------
-    directory : Path
-        The evaluation's.
+    directory : str or Path
+        The evaluation's directory or URL.
     monitor : Monitor
         The monitor, which has the settings.
     bundles : mapping
@@ -119,23 +120,23 @@ def check_evaluation(
         if result is None or result.fingerprint != bundle.fingerprint:
             of = f"detector {result.fingerprint[:12]}" if result else "none"
             raise EvaluationError(
-                f"{directory / EVALUATION}: its {name} is {of}, but {bundle.path} is detector "
+                f"{directory}/{EVALUATION}: its {name} is {of}, but {bundle.path} is detector "
                 f"{bundle.fingerprint[:12]}; {again}"
             )
     if [file.sha256 for file in batch.files()] != [file.sha256 for file in evaluation.data]:
         raise EvaluationError(
-            f"{directory / EVALUATION} was made on other rows than "
+            f"{directory}/{EVALUATION} was made on other rows than "
             f"{evaluation_config(monitor).path} (evaluation.path) now has; {again}"
         )
     settings = evaluation_settings(monitor)
     if changed := [name for name in settings if evaluation.settings.get(name) != settings[name]]:
         raise EvaluationError(
-            f"{directory / EVALUATION} was made with another evaluation.{changed[0]} "
+            f"{directory}/{EVALUATION} was made with another evaluation.{changed[0]} "
             f"({evaluation.settings.get(changed[0])!r}, now {settings[changed[0]]!r}); {again}"
         )
 
 
-def read_evaluation(directory: Path) -> Evaluation:
+def read_evaluation(directory: Location) -> Evaluation:
     """Read `evaluation.json`.
 
     Raises
@@ -143,11 +144,12 @@ def read_evaluation(directory: Path) -> Evaluation:
     EvaluationError
         If the evaluation is not finished, or the file is damaged.
     """
+    folder = open_folder(directory)
     try:
-        text = (directory / EVALUATION).read_text(encoding="utf-8")
+        text = folder.read(EVALUATION)
     except (FileNotFoundError, NotADirectoryError):
         what = "is not there"
-        if (directory / "config.json").exists():
+        if folder.exists("config.json"):
             what = "is not finished, or not one of 'drift-monitor evaluate'"
         raise EvaluationError(
             f"the evaluation {directory} {what}: run 'drift-monitor evaluate' with the candidate"
@@ -156,30 +158,31 @@ def read_evaluation(directory: Path) -> Evaluation:
         return Evaluation.model_validate_json(text)
     except ValidationError as error:
         raise EvaluationError(
-            f"{directory / EVALUATION} is damaged ({validation_reasons(error, most=1)}): remove "
+            f"{directory}/{EVALUATION} is damaged ({validation_reasons(error, most=1)}): remove "
             f"{directory} and run 'drift-monitor evaluate' again"
         ) from None
 
 
-def read_measures(directory: Path) -> dict[str, dict[Measure, Values]]:
+def read_measures(directory: Location) -> dict[str, dict[Measure, Values]]:
     """Return what a finished evaluation measured for each detector, by the detector's name."""
     evaluation = read_evaluation(directory)
     result = {}
     for name, detector in evaluation.detectors.items():
-        file = directory / ("" if evaluation.shared_classifier else name) / ROWS
+        file = ROWS if evaluation.shared_classifier else f"{name}/{ROWS}"
         try:
-            rows = pq.read_table(file)
+            with open_folder(directory).open(file) as opened:
+                rows = pq.ParquetFile(opened).read()
         except (pa.ArrowException, OSError) as error:
             reason = str(error).splitlines()[0]
             raise EvaluationError(
-                f"{file} cannot be read ({reason}): remove {directory} and run 'drift-monitor "
-                "evaluate' again"
+                f"{directory}/{file} cannot be read ({reason}): remove {directory} and run "
+                "'drift-monitor evaluate' again"
             ) from None
         result[name] = measure(rows, name, detector.threshold)
     return result
 
 
-def compare_evaluated(monitor: Monitor, directory: Path) -> Comparison:
+def compare_evaluated(monitor: Monitor, directory: Location) -> Comparison:
     """Compare the candidate of a finished evaluation with the current detector."""
     config = evaluation_config(monitor)
     measures = read_measures(directory)

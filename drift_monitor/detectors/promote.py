@@ -68,8 +68,7 @@ def promote(monitor: Monitor, bundles: dict[str, Bundle]) -> Promotion:
         raise ConfigError(refusal(candidate.path, missing))
     # Resolved, so that the target of a symbolic link is replaced, not the link.
     target = Path(monitor.detector).resolve()
-    monitor.directory.mkdir(parents=True, exist_ok=True)
-    with Store(monitor.directory).lock():
+    with Store(monitor.location).lock():
         current = bundles.get(CURRENT)
         if not (current.is_in_place() if current else not target.exists()):
             raise PromotionError(

@@ -47,7 +47,7 @@ def committed_intervals(
     monitor: Monitor, start: datetime | date, end: datetime | date
 ) -> list[Interval]:
     """Return the intervals from `start` to `end`, both included, that have a finished result."""
-    store = Store(monitor.directory)
+    store = Store(monitor.location)
     return [i for i in monitor.intervals(start, end) if store.is_committed(i.id)]
 
 

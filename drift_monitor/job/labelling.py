@@ -11,10 +11,11 @@ from drift_monitor.config import Monitor
 from drift_monitor.errors import LabelError, StoreError
 from drift_monitor.formatting import percent, points
 from drift_monitor.intervals import Interval
+from drift_monitor.job.label_deliveries import Origin, adopt_labels, deliver
 from drift_monitor.job.label_files import INEXACT, LabelColumns, LabelFiles, read_labels
-from drift_monitor.job.late_labels import with_labels
-from drift_monitor.job.rejudge import Change, rejudge, rejudge_dependents
-from drift_monitor.results.read import read_scores
+from drift_monitor.job.late_labels import find_labels
+from drift_monitor.job.rejudge import check_detector, rejudge, rejudge_outdated
+from drift_monitor.results.read import read_result, read_scores
 from drift_monitor.results.report import Report
 from drift_monitor.results.score_columns import FILE_AND_ROW, ScoreColumn, inexact_id, row_keys
 from drift_monitor.results.store import SCORES, Store
@@ -137,11 +138,11 @@ def plan_labelling(
     StoreError
         If no interval of the range is committed.
     """
-    store = Store(monitor.directory)
+    store = Store(monitor.location)
     committed = [interval for interval in intervals if store.is_committed(interval.id)]
     if not committed:
         raise StoreError(
-            f"{monitor.directory} has no committed interval from {intervals[0].id} to "
+            f"{monitor.location} has no committed interval from {intervals[0].id} to "
             f"{intervals[-1].id}: run them first (drift-monitor backfill), or fix the dates"
         )
     columns = _columns(monitor, id_column, label_column)
@@ -172,9 +173,10 @@ def plan_labelling(
 
 
 def label_interval(monitor: Monitor, interval: Interval, labels: LabelFiles) -> Labelled:
-    """Judge a committed interval again with labels, and the intervals that are compared with it.
+    """Keep labels of a committed interval, judge it again, and those that are compared with it.
 
-    The index is not rewritten.
+    The labels are kept before anything is judged: should this be killed, the next run or labelling
+    judges what has not been. The index is not rewritten.
 
     Raises
     ------
@@ -182,19 +184,19 @@ def label_interval(monitor: Monitor, interval: Interval, labels: LabelFiles) -> 
         If the interval was scored by a detector other than the monitor's, or cannot be read.
     """
     _read_keys(monitor, interval)
-    result: list[tuple[Report, int]] = []
-
-    def change(before: Report, scores: pa.Table) -> Change:
-        used = np.unique(labels.rows.source[labels.rows.within(scores)])
-        table, named = with_labels(scores, labels.rows, labels.bundle.manifest.class_names)
-        new = [labels.files[i] for i in used if labels.files[i] not in before.labels]
-        result.append((before, named))
-        return table, [*before.labels, *new]
-
-    after = rejudge(monitor, interval, change, bundle=labels.bundle)
-    [(before, named)] = result
-    dependents = rejudge_dependents(monitor, interval, labels.bundle)
-    return Labelled(interval.id, named, before, after, dependents)
+    store = Store(monitor.location)
+    adopt_labels(store, interval.id)
+    before = read_result(store.folder / interval.id)
+    check_detector(monitor, before.report, labels.bundle)
+    given = find_labels(before.scores, labels.rows, labels.bundle.manifest.class_names)
+    used = np.unique(labels.rows.source[labels.rows.within(before.scores)])
+    origin = Origin(labels=[labels.files[i] for i in used], batch=before.report.data)
+    deliver(store, interval.id, before.scores, given, origin)
+    after = rejudge(monitor, interval, bundle=labels.bundle)
+    outdated = rejudge_outdated(monitor, labels.bundle)
+    outdated.raise_for(interval.id)
+    named = len(given) - given.null_count
+    return Labelled(interval.id, named, before.report, after, outdated.done)
 
 
 def _columns(monitor: Monitor, id_column: str | None, label_column: str | None) -> LabelColumns:
@@ -215,14 +217,14 @@ def _names(given: str | None, *usual: str | None) -> tuple[str, ...]:
 
 def _read_keys(monitor: Monitor, interval: Interval) -> pa.Table:
     """Return the columns of a committed score table that name its rows."""
-    directory = monitor.directory / interval.id
+    directory = Store(monitor.location).folder / interval.id
     wanted = (ScoreColumn.ROW_ID,) if monitor.data.row_id else FILE_AND_ROW
     table = read_scores(directory, wanted)
     if len(table.column_names) < len(wanted):
         raise StoreError(
-            f"{directory / SCORES} has no {' and '.join(wanted)}: the monitor's data.row_id has "
+            f"{directory}/{SCORES} has no {' and '.join(wanted)}: the monitor's data.row_id has "
             "changed since; run the interval again (drift-monitor run)"
         )
     if (large := inexact_id(row_keys(table))) is not None:
-        raise LabelError(f"{directory / SCORES}: the id {large}, as it is in the batch, {INEXACT}")
+        raise LabelError(f"{directory}/{SCORES}: the id {large}, as it is in the batch, {INEXACT}")
     return table

@@ -1,38 +1,36 @@
 """The batch job: score an interval, report on it, publish the result.
 
-The three steps pass files to each other through a staging directory, so that each can be a task of
-its own. Only the first runs the models.
+The three steps pass files to each other through a staging folder, so that each can be a task of its
+own. Only the first runs the models.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
+from adversarial.storage.folder import ChangedError, Folder
 from drift_monitor.analysis.input_tests import find_moved_inputs
 from drift_monitor.analysis.support import find_support
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import Monitor
 from drift_monitor.errors import BatchError, StoreError
 from drift_monitor.intervals import Interval
-from drift_monitor.job.late_labels import with_kept_labels
-from drift_monitor.job.rejudge import rejudge_dependents
+from drift_monitor.job.label_deliveries import adopt_labels, read_deliveries, with_deliveries
+from drift_monitor.job.rejudge import rejudge_outdated
 from drift_monitor.job.write import (
-    SCORING,
+    count_reasons,
     new_token,
     read_reference,
-    read_rejected_reasons,
     write_index,
     write_interval,
 )
-from drift_monitor.results.data_file import DataFile
-from drift_monitor.results.read import read_scores
-from drift_monitor.results.report import Report, read_report
-from drift_monitor.results.store import REJECTED, REPORT, SCORES, Store
+from drift_monitor.results.read import ATTEMPTS
+from drift_monitor.results.report import Report, parse_report
+from drift_monitor.results.store import REJECTED, REPORT, SCORES, SCORING, Store
 from drift_monitor.scoring.examples import render_examples
 from drift_monitor.scoring.input_summary import summary_for
 from drift_monitor.scoring.score_table import BatchScores, rejected_table, score_batch
@@ -53,8 +51,8 @@ def score_interval(
     detector: "Scorer | None" = None,
     bundle: Bundle | None = None,
     progress: Progress | None = None,
-) -> Path:
-    """Score the interval's batch into a staging directory. The only step that runs the models.
+) -> Folder:
+    """Score the interval's batch into a staging folder. The only step that runs the models.
 
     Parameters
     ----------
@@ -63,7 +61,7 @@ def score_interval(
     interval : Interval
         The batch's interval.
     token : str
-        Names the run; the same token gives the same staging directory.
+        Names the run; the same token gives the same staging folder.
     detector : Scorer, optional
         The monitor's detector, if it is already loaded; loaded again if the bundle has been
         replaced since.
@@ -75,8 +73,8 @@ def score_interval(
 
     Returns
     -------
-    Path
-        The staging directory, with `scores.parquet` (no outcomes yet), `rejected.parquet` and
+    Folder
+        The staging folder, with `scores.parquet` (no outcomes yet), `rejected.parquet` and
         what else the report needs from scoring.
 
     Raises
@@ -100,14 +98,16 @@ def score_interval(
             detector = load_scorer(
                 bundle, monitor.trust, runtime=monitor.runtime, precision=monitor.precision
             )
-    store = Store(monitor.directory)
-    staging = store.staging(interval.id, token)
+    store = Store(monitor.location)
+    staging = store.start(interval.id, token)
     try:
         spec = bundle.manifest.input
         inputs = summary_for(bundle.reference_inputs(), spec, files=batch.has_image_files)
         scores = BatchScores(inputs=inputs)
-        _write_scores(staging / SCORES, detector, batch, scores, monitor, progress)
-        pq.write_table(rejected_table(scores.rejected), staging / REJECTED)
+        with staging.writing(SCORES) as path:
+            _write_scores(path, detector, batch, scores, monitor, progress)
+        with staging.writing(REJECTED) as path:
+            pq.write_table(rejected_table(scores.rejected), path)
         scoring = Scoring(
             fingerprint=bundle.fingerprint,
             files=batch.files(),
@@ -120,7 +120,7 @@ def score_interval(
             support=find_support(scores.sample, detector.calibration, detector.class_names),
             seconds=round(time.monotonic() - started, 3),
         )
-        (staging / SCORING).write_text(scoring.model_dump_json(), encoding="utf-8")
+        staging.write(SCORING, scoring.model_dump_json().encode())
     except BaseException:
         store.discard(staging)
         raise
@@ -128,70 +128,87 @@ def score_interval(
 
 
 def write_report(
-    monitor: Monitor, interval: Interval, staging: Path, *, bundle: Bundle | None = None
+    monitor: Monitor, interval: Interval, staging: Folder, *, bundle: Bundle | None = None
 ) -> Report:
-    """Judge the scores in a staging directory; complete them and add `report.json` and the page.
+    """Judge the scores in a staging folder; add the report, the page and the tables as judged.
 
-    If the interval has a committed result, labels that were added to it later are kept
-    (`with_kept_labels`). `bundle` is as in `score_interval`.
+    Labels that the interval has been given later are used (`with_deliveries`). `bundle` is as in
+    `score_interval`.
     """
-    if not (staging / SCORING).exists():
+    if not staging.exists(SCORING):
         raise StoreError(
             f"{staging} is gone: the interval has been published, or its run was cleaned up; score "
             "it again (in Airflow, clear the run from score_batch on)"
         )
-    scoring = Scoring.model_validate_json((staging / SCORING).read_bytes())
+    scoring = Scoring.model_validate_json(staging.read(SCORING))
     bundle, window = read_reference(monitor, interval, bundle)
     if bundle.fingerprint != scoring.fingerprint:
         raise StoreError(
             f"{monitor.detector} has been replaced since {interval.id} was scored: score it again "
             "(in Airflow, clear the run from score_batch on)"
         )
+    store = Store(monitor.location)
+    adopt_labels(store, interval.id)
+    deliveries = read_deliveries(store, interval.id)
+    with staging.open(SCORES) as file:
+        scores = pq.ParquetFile(file).read()
+    with staging.open(REJECTED) as file:
+        rejected = pq.ParquetFile(file).read()
+    scores, labels = with_deliveries(scores, deliveries, scoring.files, bundle.manifest.class_names)
     scored = ScoredInterval(
         monitor=monitor,
         interval=interval,
         bundle=bundle,
         window=window,
-        scores=pq.read_table(staging / SCORES),
-        rejected=read_rejected_reasons(staging),
-        scoring=scoring,
+        scores=scores,
+        rejected=count_reasons(rejected),
+        scoring=scoring.with_labels(labels),
     )
     run = {"scoring_seconds": scoring.seconds}
-    return write_interval(staging, _with_late_labels(scored), run)
+    return write_interval(staging, scored, rejected, [d.file for d in deliveries], run)
 
 
 def publish(
-    monitor: Monitor, interval: Interval, staging: Path, *, bundle: Bundle | None = None
+    monitor: Monitor, interval: Interval, staging: Folder, *, bundle: Bundle | None = None
 ) -> Report:
-    """Commit what a staging directory holds and bring the monitor's index up to date.
+    """Commit what a staging folder holds and bring what depends on it up to date.
 
-    It is safe to call again: a retry finds the interval committed. With a trailing reference,
-    intervals that are compared with this one are judged again, so that the reports do not depend on
-    the order in which intervals are run. `bundle` is as in `score_interval`.
+    It is safe to call again: a retry finds the interval committed. Whatever is out of date is
+    judged and rendered again, also where an earlier run was killed before it could do so. `bundle`
+    is as in `score_interval`.
 
     Returns
     -------
     Report
         The committed one, which is judged anew if labels have arrived since it was written.
     """
-    store = Store(monitor.directory)
-    directory = monitor.directory / interval.id
-    if staging.exists():
-        with store.lock_interval(interval.id):
-            report = read_report(staging / REPORT)
-            if _labels(directory) != report.labels:
-                report = write_report(monitor, interval, staging, bundle=bundle)
-            (staging / SCORING).unlink(missing_ok=True)
-            store.publish(staging, interval.id)
+    store = Store(monitor.location)
+    if staging.exists(SCORING):
+        report = _commit(monitor, interval, staging, bundle)
     elif store.is_committed(interval.id):
-        report = read_report(directory / REPORT)
+        report = store.read(interval.id)
     else:
         raise StoreError(f"{staging} is gone and {interval.id} is not committed: score it again")
-    try:
-        rejudge_dependents(monitor, interval, bundle)
-    finally:
-        write_index(monitor)
+    outdated = rejudge_outdated(monitor, bundle)
+    write_index(monitor, outdated.problems)
+    outdated.raise_for(interval.id)
     return report
+
+
+def _commit(monitor: Monitor, interval: Interval, staging: Folder, bundle: Bundle | None) -> Report:
+    store = Store(monitor.location)
+    report = parse_report(staging.read(REPORT), f"{staging}/{REPORT}")
+    for _ in range(ATTEMPTS):
+        seen = store.look(interval.id)
+        used = [file.path for file in report.files.labels] if report.files else []
+        if used != store.labels(interval.id):
+            report = write_report(monitor, interval, staging, bundle=bundle)
+        try:
+            store.publish(staging, interval.id, seen)
+        except ChangedError:  # perhaps with labels that have arrived since
+            continue
+        return report
+    raise ChangedError(f"{interval.id} is replaced whenever it is to be published: run it again")
 
 
 def run_interval(
@@ -226,7 +243,7 @@ def run_interval(
     DriftMonitorError
         If the batch or the bundle is missing or broken. Nothing is left behind.
     """
-    store = Store(monitor.directory)
+    store = Store(monitor.location)
     bundle = read_bundle(bundle or monitor.detector)
     staging = score_interval(
         monitor, interval, token=new_token(), detector=detector, bundle=bundle, progress=progress
@@ -269,26 +286,3 @@ def _write_scores(
             f"were scored and {len(scores.rejected):,} rejected: the files are damaged; write them "
             "again"
         )
-
-
-def _with_late_labels(scored: ScoredInterval) -> ScoredInterval:
-    directory = scored.monitor.directory / scored.interval.id
-    class_names = scored.bundle.manifest.class_names
-    try:
-        before = read_report(directory / REPORT)
-        if not before.labels or tuple(before.detector.class_names) != class_names:
-            return scored
-        changed = {file.path for file in scored.scoring.files if file not in before.data}
-        scores, kept = with_kept_labels(scored.scores, read_scores(directory), changed)
-    except StoreError:  # not committed, or damaged: a new run fixes that
-        return scored
-    labels = before.labels if kept else []
-    return replace(scored, scores=scores, scoring=scored.scoring.with_labels(labels))
-
-
-def _labels(directory: Path) -> list[DataFile]:
-    """Return the label files in a committed report; none if there is no report."""
-    try:
-        return read_report(directory / REPORT).labels
-    except StoreError:
-        return []

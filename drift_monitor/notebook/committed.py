@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drift_monitor.config import Monitor
-from drift_monitor.results import read, report
+from drift_monitor.results import read
 from drift_monitor.results.export import history_table
 from drift_monitor.results.report import Report
-from drift_monitor.results.store import REPORT
+from drift_monitor.results.store import read_seen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,15 +21,14 @@ def read_report(path: str | Path) -> Report:
     Parameters
     ----------
     path : str or Path
-        The interval's directory, or the `report.json` in it.
+        The interval's directory or URL, or those of the `report.json` in it.
 
     Raises
     ------
     StoreError
         If the interval is not committed, or the report is not of this version.
     """
-    path = Path(path)
-    return report.read_report(path if path.name == REPORT else path / REPORT)
+    return read_seen(read.interval_folder(path))[0]
 
 
 def read_scores(path: str | Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
@@ -38,7 +37,7 @@ def read_scores(path: str | Path, columns: Sequence[str] | None = None) -> "pd.D
     Parameters
     ----------
     path : str or Path
-        The interval's directory.
+        The interval's directory or URL.
     columns : sequence of str, optional
         Columns to read, all by default; one that does not exist is left out.
 
@@ -47,7 +46,7 @@ def read_scores(path: str | Path, columns: Sequence[str] | None = None) -> "pd.D
     StoreError
         If it cannot be read.
     """
-    frame: pd.DataFrame = read.read_scores(Path(path), columns).to_pandas()
+    frame: pd.DataFrame = read.read_scores(path, columns).to_pandas()
     return frame
 
 
@@ -57,14 +56,14 @@ def read_rejected(path: str | Path) -> "pd.DataFrame":
     Parameters
     ----------
     path : str or Path
-        The interval's directory.
+        The interval's directory or URL.
 
     Raises
     ------
     StoreError
         If they cannot be read.
     """
-    frame: pd.DataFrame = read.read_rejected(Path(path)).to_pandas()
+    frame: pd.DataFrame = read.read_rejected(path).to_pandas()
     return frame
 
 
@@ -77,10 +76,10 @@ def read_history(monitor: Monitor | str | Path) -> "pd.DataFrame":
     Parameters
     ----------
     monitor : Monitor, str or Path
-        The monitor, or its directory `<reports>/<monitor>`.
+        The monitor, or its directory or URL `<reports>/<monitor>`.
     """
-    directory = monitor.directory if isinstance(monitor, Monitor) else Path(monitor)
-    reports, unreadable = read.read_reports(directory)
+    location = monitor.location if isinstance(monitor, Monitor) else monitor
+    reports, unreadable = read.read_reports(location)
     for reason in unreadable:
         warnings.warn(reason, stacklevel=2)
     frame: pd.DataFrame = history_table(reports).to_pandas()

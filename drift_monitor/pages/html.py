@@ -45,7 +45,7 @@ ROOT = 16
 """Pixels of 1 rem in a notebook, as in a browser that has not been set otherwise."""
 
 
-def render_report(report: Report, scores: pa.Table) -> str:
+def render_report(report: Report, scores: pa.Table, digest: str | None = None) -> str:
     """Return the page of one interval.
 
     Parameters
@@ -54,12 +54,15 @@ def render_report(report: Report, scores: pa.Table) -> str:
         The content of `report.json`.
     scores : pyarrow.Table
         The content of `scores.parquet`.
+    digest : str, optional
+        SHA-256 of `report.json`, which the page then names: it tells whether it is out of date.
     """
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             report=report,
+            digest=digest,
             beside_results=True,
             charts=distribution_charts(report, scores),
             corrections=corrections.summarise(report),

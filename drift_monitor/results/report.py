@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
@@ -48,6 +48,23 @@ class DetectorInfo(ReportModel):
     temperature: float
 
 
+class StoredFile(ReportModel):
+    """A file that belongs to the result."""
+
+    path: str = Field(description="relative to the directory of report.json")
+    sha256: str
+
+
+class Files(ReportModel):
+    """Which files belong to the report; beside them may lie those of an earlier or a later one."""
+
+    scores: StoredFile
+    rejected: StoredFile
+    labels: list[StoredFile] = Field(
+        description="labels that arrived after the batch, in the order in which they were given"
+    )
+
+
 class ReferenceInfo(ReportModel):
     """Which rows the batch is compared with."""
 
@@ -55,6 +72,9 @@ class ReferenceInfo(ReportModel):
         description="fixed: stored in the detector; trailing: the last intervals without harm"
     )
     intervals: list[str] = Field(description="those of a trailing window, latest last")
+    scores_sha256: list[str] = Field(
+        default=[], description="of the score tables of these intervals, in the same order"
+    )
     note: str | None = Field(
         description="why the fixed window was used although the monitor asks for a trailing one"
     )
@@ -165,6 +185,10 @@ class Report(ReportModel):
         description="what computed the models' outputs, and how far they are from TensorFlow's; "
         "null in reports of versions that knew TensorFlow only",
     )
+    files: Files | None = Field(
+        default=None,
+        description="null in reports of versions that kept one scores.parquet and rejected.parquet",
+    )
     data: list[DataFile]
     labels: list[DataFile] = Field(
         description="files of labels that arrived after the batch, in the order they were used"
@@ -219,27 +243,62 @@ class Report(ReportModel):
         return None if render is None else render(self)
 
 
+def parse_report(content: bytes, path: str) -> Report:
+    """Return the content of a `report.json`.
+
+    Parameters
+    ----------
+    content : bytes
+        What is in the file.
+    path : str
+        Where it is, for errors.
+
+    Raises
+    ------
+    StoreError
+        If it is cut short, or is not a report of this version.
+    """
+    interval = PurePosixPath(path).parent.name
+    command = f"drift-monitor backfill MONITOR.yaml --start {interval} --end {interval}"
+    if not is_whole(content):
+        raise StoreError(
+            f"{path} is empty or cut short, so {interval} is not committed: run it again "
+            f"({command})"
+        )
+    try:
+        return Report.model_validate_json(content)
+    except ValidationError as error:
+        raise StoreError(
+            f"{path} is not a report of this version ({validation_reasons(error, most=1)}): run "
+            f"the interval again ({command} --overwrite)"
+        ) from None
+
+
+def is_whole(content: bytes) -> bool:
+    """Whether a `report.json` has been written to its end, whatever its version."""
+    try:
+        return isinstance(json.loads(content), dict)
+    except ValueError:  # no JSON, or no text
+        return False
+
+
 def read_report(path: Path) -> Report:
     """Read a `report.json`.
 
     Raises
     ------
     StoreError
-        If it is missing or is not a report of this version.
+        If it is missing, cannot be read, or is not a report of this version.
     """
     try:
-        return Report.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError:
         raise StoreError(
             f"{path} not found: the interval has not been committed; run it first"
         ) from None
-    except ValidationError as error:
-        interval = path.parent.name
-        raise StoreError(
-            f"{path} is not a report of this version ({validation_reasons(error, most=1)}): run "
-            f"the interval again (drift-monitor backfill MONITOR.yaml --start {interval} "
-            f"--end {interval} --overwrite)"
-        ) from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    return parse_report(content, str(path))
 
 
 def json_schema() -> str:

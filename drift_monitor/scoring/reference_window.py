@@ -1,6 +1,8 @@
 """Which rows a batch is compared with: the detector's own window, or recent good intervals."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -9,13 +11,14 @@ from numpy.typing import NDArray
 from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from adversarial.bundle.manifest import REFERENCE, BundleError
 from adversarial.bundle.read import Bundle
+from adversarial.storage.opening import join
 from drift_monitor.config import Monitor
 from drift_monitor.errors import StoreError
 from drift_monitor.intervals import Interval
-from drift_monitor.results.read import read_scores
-from drift_monitor.results.report import ReferenceInfo, read_report
+from drift_monitor.results.read import read_result
+from drift_monitor.results.report import Report
 from drift_monitor.results.score_columns import IDENTITY, SCORED, ScoreColumn, without_columns
-from drift_monitor.results.store import REPORT, Store
+from drift_monitor.results.store import Store
 
 UNFIT = ("harmful_drift", "drift_harm_unknown", "insufficient_data")
 """Verdicts that keep an interval out of a trailing window.
@@ -42,6 +45,8 @@ class ReferenceWindow:
         Novel rows among the held-out normal rows of the bundle's index of novelty, and all of them.
     intervals : tuple of str
         Intervals that make up the window, latest last; none if it is the detector's own.
+    scores_sha256 : tuple of str
+        SHA-256 of their score tables.
     note : str, optional
         Why it is the detector's own although the monitor asks for a trailing one.
     """
@@ -51,6 +56,7 @@ class ReferenceWindow:
     accuracy_estimator: AccuracyEstimator | None = None
     novel_held_out: tuple[int, int] | None = None
     intervals: tuple[str, ...] = ()
+    scores_sha256: tuple[str, ...] = ()
     note: str | None = None
 
 
@@ -72,8 +78,8 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
     held_out = None if index is None else (index.n_novel, index.n_held_out)
     if monitor.reference.kind == "fixed":
         return ReferenceWindow(_checked(own, bundle), own_score, accuracy_estimator, held_out)
-    names = trailing_intervals(monitor, bundle.fingerprint, interval.id)
     wanted = monitor.reference.intervals
+    names = trailing_intervals(monitor, bundle.fingerprint, interval.id)
     if len(names) < wanted:
         return ReferenceWindow(
             _checked(own, bundle),
@@ -83,14 +89,15 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
             note=f"the detector's own, because only {len(names)} of {wanted} intervals before "
             "this one are committed, scored by this detector and fit to be a reference",
         )
-    tables = [read_scores(monitor.directory / name) for name in names]
-    table = pa.concat_tables(tables, promote_options="permissive")
+    results = [read_result(join(monitor.location, name)) for name in names]
+    table = pa.concat_tables([r.scores for r in results], promote_options="permissive")
     return ReferenceWindow(
         without_columns(table, IDENTITY),
         own_score,
         accuracy_estimator,
         held_out,
         intervals=tuple(names),
+        scores_sha256=tuple(Judged.of(result.report).scores for result in results),
     )
 
 
@@ -103,30 +110,75 @@ def _checked(table: pa.Table, bundle: Bundle) -> pa.Table:
     return table
 
 
+class Judged(NamedTuple):
+    """What decides whether an interval is in a window, and tells whether it has changed since."""
+
+    interval: str
+    fingerprint: str
+    verdict: str
+    scores: str
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        """Return it from a report; earlier versions do not name the scores' SHA-256."""
+        scores = report.files.scores.sha256 if report.files else ""
+        return cls(report.interval, report.detector.fingerprint, report.verdict.verdict, scores)
+
+
 def trailing_intervals(monitor: Monitor, fingerprint: str, before: str) -> list[str]:
     """Return the last committed intervals that may serve as reference for the interval `before`.
 
     They are at most as many as the monitor asks for, were scored by the detector `fingerprint`, and
     their verdicts are not in `UNFIT`.
     """
-    result: list[str] = []
-    for name in reversed(Store(monitor.directory).committed()):
-        if name >= before:
-            continue
-        if len(result) == monitor.reference.intervals:
+    store = Store(monitor.location)
+
+    def latest_first() -> Iterator[Judged]:
+        for name in reversed(store.committed()):
+            try:
+                yield Judged.of(store.read(name))
+            except StoreError:  # the index names it; the window uses reports that can be read
+                continue
+
+    found = _fit(latest_first(), fingerprint, before, monitor.reference.intervals)
+    return [judged.interval for judged in found]
+
+
+def trailing_window(
+    monitor: Monitor, fingerprint: str, interval: str, earlier: Iterable[Judged]
+) -> list[Judged]:
+    """Return the window that an interval is to be compared with, latest last.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        The monitor.
+    fingerprint : str
+        The detector that has scored the interval.
+    interval : str
+        The interval.
+    earlier : iterable of Judged
+        The committed intervals before it, in time order.
+
+    Returns
+    -------
+    list of Judged
+        None if it is to be compared with the detector's own window.
+    """
+    wanted = monitor.reference.intervals
+    found = _fit(reversed(list(earlier)), fingerprint, interval, wanted)
+    return found if len(found) == wanted else []
+
+
+def _fit(
+    latest_first: Iterable[Judged], fingerprint: str, before: str, wanted: int
+) -> list[Judged]:
+    """Return the last intervals that may serve as reference, latest last."""
+    result: list[Judged] = []
+    for judged in latest_first:
+        if len(result) == wanted:
             break
-        try:
-            report = read_report(monitor.directory / name / REPORT)
-        except StoreError:  # the index names it; the window uses reports that can be read
-            continue
-        if report.detector.fingerprint == fingerprint and report.verdict.verdict not in UNFIT:
-            result.append(name)
+        is_fit = judged.fingerprint == fingerprint and judged.verdict not in UNFIT
+        if is_fit and judged.interval < before:
+            result.append(judged)
     return result[::-1]
-
-
-def is_current(monitor: Monitor, fingerprint: str, interval: str, used: ReferenceInfo) -> bool:
-    """Whether a report's reference is the one that it would be given now."""
-    if monitor.reference.kind == "fixed":
-        return used.kind == "fixed"
-    names = trailing_intervals(monitor, fingerprint, interval)
-    return used.intervals == (names if len(names) == monitor.reference.intervals else [])

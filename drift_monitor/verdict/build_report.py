@@ -116,6 +116,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         reference=ReferenceInfo(
             kind="trailing" if window.intervals else "fixed",
             intervals=list(window.intervals),
+            scores_sha256=list(window.scores_sha256),
             note=window.note,
             n=len(reference),
             n_labelled=int(np.count_nonzero(reference.label >= 0)),

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from adversarial.errors import TransientError
-from adversarial.locks import lock_directory
+from adversarial.locks import lock_path
 
 
 def test_a_lock_that_is_held_for_too_long_is_an_error_that_names_its_holder(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from adversarial.locks import lock_directory\n"
-        "with lock_directory(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from adversarial.locks import lock_path\n"
+        "with lock_path(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     with subprocess.Popen(
@@ -29,11 +29,11 @@ def test_a_lock_that_is_held_for_too_long_is_an_error_that_names_its_holder(tmp_
                 TransientError,
                 match=f"{tmp_path.name} has been locked by process {holder.pid} \\(.*held",
             ),
-            lock_directory(tmp_path, patience=0.05),
+            lock_path(tmp_path, patience=0.05),
         ):
             pass
         holder.stdin.close()
-    with lock_directory(tmp_path, patience=0.05):
+    with lock_path(tmp_path, patience=0.05):
         pass
 
 
@@ -41,11 +41,11 @@ def test_readers_share_a_lock_and_a_writer_waits_for_them(tmp_path: Path) -> Non
     done: list[str] = []
 
     def write() -> None:
-        with lock_directory(tmp_path):
+        with lock_path(tmp_path):
             done.append("written")
 
     writer = threading.Thread(target=write)
-    with lock_directory(tmp_path, shared=True), lock_directory(tmp_path, shared=True, patience=0):
+    with lock_path(tmp_path, shared=True), lock_path(tmp_path, shared=True, patience=0):
         writer.start()
         writer.join(0.1)
         assert not done
@@ -59,11 +59,11 @@ def test_a_directory_that_is_replaced_meanwhile_is_locked_in_its_new_place(tmp_p
     held: list[int] = []
 
     def wait() -> None:
-        with lock_directory(tmp_path / "one"), os.scandir(tmp_path):
+        with lock_path(tmp_path / "one"), os.scandir(tmp_path):
             held.append((tmp_path / "one").stat().st_ino)
 
     waiter = threading.Thread(target=wait)
-    with lock_directory(tmp_path / "one"):
+    with lock_path(tmp_path / "one"):
         waiter.start()
         (tmp_path / "one").rename(tmp_path / "old")
         (tmp_path / "two").rename(tmp_path / "one")

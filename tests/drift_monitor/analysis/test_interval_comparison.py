@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from adversarial.runtimes.guard_figures import ScoredBy
+from adversarial.storage.local_folder import LocalFolder
 from drift_monitor.analysis.interval_comparison import (
     IntervalComparison,
     compare_paired,
@@ -35,7 +36,7 @@ def result(case: Case, name: str = "here", sha256: str = "aa") -> Result:
     report = report.model_copy(deep=True)
     path = "part-0.parquet" if case.row_ids else scores["file"][0].as_py()
     report.data = [DataFile(path=path, rows=len(scores), sha256=sha256 * 32)]
-    return Result(Path(name), report, scores)
+    return Result(LocalFolder(Path(name)), report, scores, digest="")
 
 
 def with_column(found: Result, name: str, values: Sequence[object]) -> Result:

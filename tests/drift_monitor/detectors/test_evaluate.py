@@ -17,7 +17,7 @@ from drift_monitor.detectors.candidate import Measure
 from drift_monitor.detectors.evaluate import evaluate_bundles, find_bundles
 from drift_monitor.detectors.evaluation_record import (
     compare_evaluated,
-    evaluation_directory,
+    evaluation_location,
     read_evaluation,
     read_measures,
 )
@@ -27,7 +27,7 @@ from tests.support.evaluations import batch_of, means
 
 
 def test_an_evaluation_leaves_numbers_rows_and_what_they_are_from(monitor: Monitor) -> None:
-    directory = evaluate_bundles(monitor, find_bundles(monitor, None))
+    directory = Path(evaluate_bundles(monitor, find_bundles(monitor, None)))
     assert directory.parent == monitor.directory / "evaluations"
     assert {"config.json", "metrics.json", "metrics.parquet", "rows.parquet", "evaluation.json"} < {
         path.name for path in directory.iterdir()
@@ -58,10 +58,10 @@ def test_a_finished_evaluation_is_read_and_a_killed_one_finished(
 ) -> None:
     bundles = find_bundles(monitor, None)
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "write_json", lambda *_: 1 / 0)
+        patch.setattr(evaluation, "to_json", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             evaluate_bundles(monitor, bundles)
-    directory = evaluation_directory(monitor, bundles, batch_of(monitor))
+    directory = Path(evaluation_location(monitor, bundles, batch_of(monitor)))
     unfinished = (
         "is not finished, or not one of 'drift-monitor evaluate': run 'drift-monitor evaluate'"
     )
@@ -69,11 +69,11 @@ def test_a_finished_evaluation_is_read_and_a_killed_one_finished(
         read_evaluation(directory)
     attacked = next(directory.glob("attacks/*/*.npz"))
     before = attacked.stat().st_mtime_ns
-    assert evaluate_bundles(monitor, bundles) == directory
+    assert evaluate_bundles(monitor, bundles) == str(directory)
     assert attacked.stat().st_mtime_ns == before
     with monkeypatch.context() as patch:
         patch.setattr(evaluation, "read_rows", lambda *_: pytest.fail("evaluated again"))
-        assert evaluate_bundles(monitor, bundles) == directory
+        assert evaluate_bundles(monitor, bundles) == str(directory)
 
 
 def test_detectors_of_one_classifier_meet_the_same_attacked_rows(
@@ -86,7 +86,7 @@ def test_detectors_of_one_classifier_meet_the_same_attacked_rows(
     again.compile("sgd", "sparse_categorical_crossentropy")
     strict = replace(read_bundle(monitor.detector).calibration(), threshold=0.0)
     candidate = altered("candidate", calibration=strict, classifier=again)
-    directory = evaluate_bundles(monitor, find_bundles(monitor, candidate))
+    directory = Path(evaluate_bundles(monitor, find_bundles(monitor, candidate)))
     assert read_evaluation(directory).shared_classifier
     assert [p.name for p in (directory / "attacks").iterdir()] == ["fgsm-0.1-grey-box"]
     comparison = compare_evaluated(monitor, directory)
@@ -110,7 +110,7 @@ def test_detectors_of_two_classifiers_are_attacked_each_by_itself(
 ) -> None:
     classifier = change(AdversarialDetector.load(monitor.detector).classifier)
     candidate = altered("candidate", classifier=classifier)
-    directory = evaluate_bundles(monitor, find_bundles(monitor, candidate))
+    directory = Path(evaluate_bundles(monitor, find_bundles(monitor, candidate)))
     assert not read_evaluation(directory).shared_classifier
     for name in ("current", "candidate"):
         assert (directory / name / "attacks" / "fgsm-0.1-grey-box").is_dir()
@@ -122,7 +122,7 @@ def test_detectors_of_two_classifiers_are_attacked_each_by_itself(
 def test_the_same_detector_under_another_name_is_equal(monitor: Monitor, altered: Altered) -> None:
     again = Provenance(training={"note": "trained again, to the same weights"})
     candidate = altered("candidate", provenance=again)
-    directory = evaluate_bundles(monitor, find_bundles(monitor, candidate))
+    directory = Path(evaluate_bundles(monitor, find_bundles(monitor, candidate)))
     comparison = compare_evaluated(monitor, directory)
     assert comparison.verdict == "equal"
     assert all(change.difference.estimate == 0 for change in comparison.changes)

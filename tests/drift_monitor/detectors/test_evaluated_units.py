@@ -83,7 +83,7 @@ def flat(tmp_path: Path) -> Monitor:
 
 
 def test_flat_rows_are_attacked_within_the_range_of_each_feature(flat: Monitor) -> None:
-    directory = evaluate_bundles(flat, find_bundles(flat, None))
+    directory = Path(evaluate_bundles(flat, find_bundles(flat, None)))
     attacked = np.load(next(directory.glob("attacks/*/0000000.npz")))
     assert attacked["linf"].max() == pytest.approx(0.1, abs=1e-5)
     shares = means(read_measures(directory)["current"])

@@ -12,7 +12,7 @@ from drift_monitor.config import Monitor
 from drift_monitor.detectors.evaluate import evaluate_bundles, find_bundles
 from drift_monitor.detectors.evaluation_record import (
     check_evaluation,
-    evaluation_directory,
+    evaluation_location,
     read_evaluation,
     read_measures,
 )
@@ -46,26 +46,26 @@ def other_settings(monitor: Monitor, _: Path) -> Monitor:
 def test_an_evaluation_of_something_else_is_refused(
     monitor: Monitor, tmp_path: Path, change: Callable[[Monitor, Path], Monitor], message: str
 ) -> None:
-    directory = evaluate_bundles(monitor, find_bundles(monitor, None))
+    directory = Path(evaluate_bundles(monitor, find_bundles(monitor, None)))
     check_evaluation(directory, monitor, find_bundles(monitor, None), batch_of(monitor))
     changed = change(monitor, tmp_path)
     bundles = find_bundles(changed, None)
     with pytest.raises(DriftMonitorError, match=message):
         check_evaluation(directory, changed, bundles, batch_of(changed))
-    assert evaluation_directory(changed, bundles, batch_of(changed)) != directory
+    assert evaluation_location(changed, bundles, batch_of(changed)) != str(directory)
 
 
 def test_margin_tolerance_and_schedule_make_no_other_evaluation(monitor: Monitor) -> None:
     bundles = find_bundles(monitor, None)
     changed = section(monitor, margin=0.1, tolerance=0.2, schedule=None)
     batch = batch_of(monitor)
-    unchanged = evaluation_directory(monitor, bundles, batch)
-    assert evaluation_directory(changed, bundles, batch) == unchanged
+    unchanged = evaluation_location(monitor, bundles, batch)
+    assert evaluation_location(changed, bundles, batch) == unchanged
 
 
 @pytest.mark.parametrize("name", ["evaluation.json", "rows.parquet"])
 def test_a_damaged_evaluation_is_refused_by_name(monitor: Monitor, name: str) -> None:
-    directory = evaluate_bundles(monitor, find_bundles(monitor, None))
+    directory = Path(evaluate_bundles(monitor, find_bundles(monitor, None)))
     file = directory / name
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(DriftMonitorError, match=f"{re.escape(str(file))} .*remove"):
@@ -73,7 +73,7 @@ def test_a_damaged_evaluation_is_refused_by_name(monitor: Monitor, name: str) ->
 
 
 def test_another_version_of_the_file_is_refused(monitor: Monitor) -> None:
-    directory = evaluate_bundles(monitor, find_bundles(monitor, None))
+    directory = Path(evaluate_bundles(monitor, find_bundles(monitor, None)))
     file = directory / "evaluation.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"schema_version": "2"}))
     with pytest.raises(DriftMonitorError, match="is damaged"):

@@ -8,12 +8,14 @@ import pytest
 
 from adversarial import Scorer, load_scorer
 from adversarial.detector import loading
+from adversarial.storage.local_folder import LocalFolder
 from drift_monitor import backfill, load_monitor
 from drift_monitor.errors import MissingBatchError
 from drift_monitor.intervals import Interval
 from drift_monitor.job.backfill import Run, committed_intervals
 from tests.conftest import MakeMonitor
 from tests.support.animals import make_images, write_batch
+from tests.support.job.monitors import write_day
 
 DAYS = [date(2026, 11, day) for day in (18, 19, 20)]
 
@@ -81,3 +83,29 @@ def test_a_defect_of_ours_stops_no_other_interval(
     done = backfill(monitor, DAYS[0], DAYS[2])
     assert tried == list(done.failed) == ["2026-11-18", "2026-11-19", "2026-11-20"]
     assert "2026-11-19: a defect of drift-monitor" in caplog.text
+
+
+def test_a_report_that_was_cut_short_is_mended_and_one_that_cannot_be_read_stops_no_other(
+    make_monitor: MakeMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_monitor(examples=0)
+    for day in DAYS[:2]:
+        write_day(path, f"{day}")
+    read = LocalFolder.read
+
+    def refuse(folder: LocalFolder, name: str, most: int = -1) -> bytes:
+        if folder.path.name == f"{DAYS[2]}":
+            raise PermissionError(13, "Permission denied")
+        return read(folder, name, most)
+
+    monkeypatch.setattr(LocalFolder, "read", refuse)
+    monitor = load_monitor(path)
+    whole = backfill(monitor, DAYS[0], DAYS[0]).reports[f"{DAYS[0]}"]
+    (monitor.directory / f"{DAYS[0]}" / "report.json").write_bytes(b"")
+    (monitor.directory / f"{DAYS[2]}").mkdir()
+    (monitor.directory / f"{DAYS[2]}" / "report.json").write_text("{}")
+    done = backfill(monitor, DAYS[0], DAYS[1])
+    assert list(done.reports) == [f"{day}" for day in DAYS[:2]]
+    assert done.reports[f"{DAYS[0]}"] == whole
+    index = (monitor.directory / "index.html").read_text()
+    assert f"{DAYS[2]}/report.json cannot be read: Permission denied" in index

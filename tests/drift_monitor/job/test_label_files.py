@@ -208,6 +208,6 @@ def test_an_interval_that_cannot_be_read_is_tried_so_that_it_says_why(
     path = write_labels(tmp_path / "labels.parquet", DAYS)
     plan = plan_labelling(monitor, str(path), monitor.intervals(DAYS[0], DAYS[2]))
     assert [interval.id for interval in plan.intervals] == [f"{day}" for day in DAYS]
-    with pytest.raises(StoreError, match=r"scores\.parquet cannot be read"):
+    with pytest.raises(StoreError, match=r"data/scores-\w+\.parquet cannot be read"):
         label_interval(monitor, plan.intervals[0], plan.labels)
     assert label_interval(monitor, plan.intervals[1], plan.labels).named == ROWS

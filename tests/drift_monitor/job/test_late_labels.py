@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drift_monitor.errors import LabelError
-from drift_monitor.job.late_labels import LabelRows, with_labels
+from drift_monitor.job.label_deliveries import (
+    Delivery,
+    Origin,
+    labelled_rows,
+    with_deliveries,
+)
+from drift_monitor.job.late_labels import LabelRows, find_labels
+from drift_monitor.results.data_file import DataFile
+from drift_monitor.results.report import StoredFile
 from drift_monitor.results.score_columns import inexact_id, row_keys
 from tests.support.animals import CLASSES
 
@@ -44,7 +52,11 @@ def labels(*files: dict[str, int]) -> LabelRows:
 
 
 def labelled(table: pa.Table, *files: dict[str, int]) -> pa.Table:
-    return with_labels(table, labels(*files), CLASSES)[0]
+    given = find_labels(table, labels(*files), CLASSES)
+    file = StoredFile(path="labels/0001.parquet", sha256="")
+    origin = Origin(labels=[DataFile(path="labels.csv", rows=9, sha256="")], batch=[])
+    delivery = Delivery(file, labelled_rows(table, given), origin)
+    return with_deliveries(table, [delivery], [], CLASSES)[0]
 
 
 @given(tables, labellings, labellings)
@@ -65,13 +77,16 @@ def test_the_same_labels_again_change_nothing(table: pa.Table, given: dict[str, 
 def test_rows_named_get_the_label_and_others_keep_theirs(
     table: pa.Table, given: dict[str, int]
 ) -> None:
-    found, named = with_labels(table, labels(given), CLASSES)
+    found = labelled(table, given)
+    named = len(table) - find_labels(table, labels(given), CLASSES).null_count
     before = table["label"].to_pylist() if "label" in table.column_names else [None] * len(table)
     known = {key: CLASSES[label] for key, label in given.items() if label >= 0}
     ids = table["row_id"].to_pylist()
-    assert found["label"].to_pylist() == [
-        known.get(key, old) for key, old in zip(ids, before, strict=True)
-    ]
+    expected = [known.get(key, old) for key, old in zip(ids, before, strict=True)]
+    if "label" not in found.column_names:
+        assert expected == [None] * len(table)
+        return
+    assert found["label"].to_pylist() == expected
     assert named == sum(key in known for key in ids)
     assert found.drop_columns("label").equals(
         table.drop_columns("label") if "label" in table.column_names else table
@@ -88,9 +103,7 @@ def test_which_labels_are_of_rows_in_the_table(table: pa.Table, given: dict[str,
 def test_the_same_label_twice_is_one_label() -> None:
     rows = labels({"r0": 1, "r1": 2}, {"r1": 2, "r2": 0})
     table = score_table(["r2", "r1", "r0", "r3"], labelled=False)
-    found, named = with_labels(table, rows, CLASSES)
-    assert found["label"].to_pylist() == ["cat", "owl", "dog", None]
-    assert named == 3
+    assert find_labels(table, rows, CLASSES).to_pylist() == ["cat", "owl", "dog", None]
     assert rows.source.tolist() == [0, 0, 1, 1]
 
 
@@ -156,6 +169,6 @@ def test_an_id_of_several_rows_takes_no_label() -> None:
     scores = pa.table({"row_id": ["a", "a", "b"], "label": pa.nulls(3, pa.string())})
     given = LabelRows.of([pa.array(["a"])], [np.array([1])], ["f"])
     with pytest.raises(LabelError, match="2 scored rows have the id 'a'"):
-        with_labels(scores, given, ("cat", "dog"))
+        find_labels(scores, given, ("cat", "dog"))
     other = LabelRows.of([pa.array(["b"])], [np.array([1])], ["f"])
-    assert with_labels(scores, other, ("cat", "dog"))[1] == 1
+    assert find_labels(scores, other, ("cat", "dog")).to_pylist() == [None, None, "dog"]

@@ -61,7 +61,7 @@ def test_a_batch_of_which_no_row_can_be_scored_is_reported_so(make_monitor: Make
     assert report.verdict.verdict == "insufficient_data"
     assert (report.counts.read, report.counts.scored, report.counts.rejected) == (2, 0, 2)
     assert pq.read_table(monitor.directory / "2026-11-20" / "scores.parquet").num_rows == 0
-    assert rerender(monitor, "2026-11-20").exists()
+    assert Path(rerender(monitor, "2026-11-20")).exists()
 
 
 def test_without_labels_the_detector_splits(make_monitor: MakeMonitor) -> None:

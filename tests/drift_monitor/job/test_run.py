@@ -17,6 +17,7 @@ from drift_monitor.errors import StoreError
 from drift_monitor.job.run import publish, run_interval, score_interval, write_report
 from drift_monitor.job.write import rerender
 from drift_monitor.results.report import Report
+from drift_monitor.results.store import Store
 from tests.conftest import MakeMonitor
 from tests.support.animals import make_images
 from tests.support.job.monitors import files, prepare
@@ -24,9 +25,12 @@ from tests.support.job.monitors import files, prepare
 
 def test_an_interval_is_committed_with_all_its_files(make_monitor: MakeMonitor) -> None:
     monitor, interval = prepare(make_monitor)
-    run_interval(monitor, interval)
+    report = run_interval(monitor, interval)
+    assert report.files is not None
     assert set(files(monitor)) == {
         "index.html",
+        f"2026-11-20/{report.files.scores.path}",
+        f"2026-11-20/{report.files.rejected.path}",
         "2026-11-20/rejected.parquet",
         "2026-11-20/report.html",
         "2026-11-20/report.json",
@@ -98,7 +102,7 @@ def test_the_three_steps_can_be_separate_processes(make_monitor: MakeMonitor) ->
     whole = files(monitor)
     staging = score_interval(monitor, interval, token="airflow")
     write_report(load_monitor(monitor.directory.parents[1] / "animals.yaml"), interval, staging)
-    publish(monitor, interval, Path(str(staging)))
+    publish(monitor, interval, Store(monitor.directory).staging(interval.id, "airflow"))
     parts = files(monitor)
     whole.pop("2026-11-20/run.json"), parts.pop("2026-11-20/run.json")
     assert whole == parts
@@ -117,7 +121,7 @@ def test_a_page_is_rendered_again_from_the_committed_files_alone(
         raise AssertionError("the bundle was read")
 
     monkeypatch.setattr("drift_monitor.job.run.read_bundle", refuse)
-    assert rerender(monitor, interval.id) == page
+    assert rerender(monitor, interval.id) == str(page)
     assert page.read_text() == before
 
 
@@ -158,7 +162,7 @@ def test_a_detector_that_is_replaced_after_scoring_reports_on_nothing(
     rethreshold(tmp_path / "detector", 0.3)
     with pytest.raises(StoreError, match="has been replaced since 2026-11-20 was scored: score it"):
         write_report(monitor, interval, staging)
-    assert not (staging / "report.json").exists()
+    assert not staging.exists("report.json")
 
 
 def test_a_detector_that_is_replaced_during_a_backfill_scores_the_days_that_are_left(
@@ -209,7 +213,7 @@ def test_a_report_that_was_cut_off_can_be_written_again(make_monitor: MakeMonito
     whole = files(monitor)
     staging = score_interval(monitor, interval, token="again")
     write_report(monitor, interval, staging)
-    (staging / "report.json").unlink()
+    staging.remove("report.json")
     write_report(monitor, interval, staging)
     publish(monitor, interval, staging)
     publish(monitor, interval, staging)

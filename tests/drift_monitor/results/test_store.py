@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from drift_monitor.results.store import PAGE, REJECTED, REPORT, RUN, SCORES, Store
+from adversarial.files import ABANDONED_AFTER, digest, write_text
+from adversarial.storage.folder import ChangedError, Seen
+from adversarial.storage.local_folder import LocalFolder
+from drift_monitor.errors import StoreError
+from drift_monitor.results.report import Files
+from drift_monitor.results.store import PAGE, REJECTED, REPORT, RUN, SCORES, Store, put_data
+from tests.support.reports.cases import SMALL
+from tests.support.reports.make import make
 
-FILES = (SCORES, REJECTED, REPORT, PAGE, RUN)
 DAY = "2026-11-20"
+DERIVED = (SCORES, REJECTED, RUN, PAGE)
 
 
 @pytest.fixture
@@ -19,65 +26,133 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "reports" / "animals")
 
 
-def staged(store: Store, interval: str = DAY, content: str = "new") -> Path:
-    staging = store.staging(interval, content)
-    for name in FILES:
-        (staging / name).write_text(f"{name} {content}")
+def root(store: Store) -> Path:
+    assert isinstance(store.folder, LocalFolder)
+    return store.folder.path
+
+
+def staged(store: Store, interval: str = DAY, content: str = "new") -> LocalFolder:
+    """A staging folder whose report and files all say `content`."""
+    staging = store.start(interval, content)
+    scores, rejected = (
+        put_data(staging, name, lambda path: write_text(path, content))
+        for name in (SCORES, REJECTED)
+    )
+    files = Files(scores=scores, rejected=rejected, labels=[])
+    fields = {"files": files, "interval": interval, "monitor": content}
+    report = make(SMALL)[0].model_copy(update=fields)
+    staging.write(REPORT, report.to_json().encode())
+    staging.write(RUN, content.encode())
+    staging.write(PAGE, content.encode())
+    assert isinstance(staging, LocalFolder)
     return staging
 
 
-def test_publishing_moves_every_file_and_leaves_no_staging_directory(store: Store) -> None:
+def publish(store: Store, interval: str = DAY, content: str = "new") -> Path:
+    store.publish(staged(store, interval, content), interval, store.look(interval))
+    return root(store) / interval
+
+
+def test_publishing_puts_every_file_in_place_and_leaves_no_staging_folder(store: Store) -> None:
     staging = staged(store)
     assert not store.is_committed(DAY)
-    target = store.publish(staging, DAY)
-    assert target == store.directory / DAY
-    assert {path.name: path.read_text() for path in target.iterdir()} == {
-        name: f"{name} new" for name in FILES
-    }
+    store.publish(staging, DAY, store.look(DAY))
+    target = root(store) / DAY
+    assert {(target / name).read_text() for name in DERIVED} == {"new"}
+    assert store.read(DAY).monitor == "new"
     assert store.is_committed(DAY)
-    assert [path.name for path in store.directory.iterdir()] == [DAY]
+    assert [path.name for path in root(store).iterdir()] == [DAY]
 
 
-def test_publishing_again_replaces_every_file(store: Store) -> None:
-    store.publish(staged(store, content="old"), DAY)
-    target = store.publish(staged(store, content="new"), DAY)
-    assert {path.read_text() for path in target.iterdir()} == {f"{name} new" for name in FILES}
+def test_the_report_names_its_files_with_the_sha256_of_their_content(store: Store) -> None:
+    target = publish(store)
+    files = store.read(DAY).files
+    assert files is not None
+    for file in (files.scores, files.rejected):
+        assert digest((target / file.path).read_bytes()) == file.sha256
+        assert file.sha256[:16] in file.path
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name != REPORT])
-@pytest.mark.parametrize("before", [False, True], ids=["first-run", "re-run"])
-def test_an_interval_is_not_committed_where_a_file_could_not_be_moved(
-    name: str, before: bool, store: Store
+def test_publishing_again_replaces_what_is_seen_and_no_file_of_the_earlier_result(
+    store: Store,
 ) -> None:
-    target = store.directory / DAY
+    target = publish(store, content="old")
+    old = store.read(DAY).files
+    assert old is not None
+    publish(store, content="new")
+    assert {(target / name).read_text() for name in DERIVED} == {"new"}
+    # A reader may have read the earlier report a moment ago.
+    assert (target / old.scores.path).read_text() == "old"
+
+
+def test_files_of_earlier_results_are_removed_when_no_writer_can_need_them(store: Store) -> None:
+    target = publish(store, content="old")
+    publish(store, content="new")
+    long_ago = time.time() - ABANDONED_AFTER - 60
+    for path in (target / "data").iterdir():
+        os.utime(path, (long_ago, long_ago))
+    publish(store, content="newest")
+    assert {path.read_text() for path in (target / "data").iterdir()} == {"newest"}
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["first-run", "re-run"])
+def test_what_another_process_has_committed_meanwhile_is_not_replaced(
+    before: bool, store: Store
+) -> None:
     if before:
-        store.publish(staged(store, content="old"), DAY)
-        (target / name).unlink()
-    # A directory that is in the way cannot be replaced by a file.
-    (target / name / "in the way").mkdir(parents=True)
-    with pytest.raises(OSError, match=name):
-        store.publish(staged(store), DAY)
-    assert not store.is_committed(DAY)
-    assert store.committed() == []
+        publish(store, content="old")
+    seen = store.look(DAY)
+    publish(store, content="theirs")
+    staging = staged(store, content="mine")
+    with pytest.raises(ChangedError, match=r"2026-11-20/report\.json has been replaced meanwhile"):
+        store.publish(staging, DAY, seen)
+    assert store.read(DAY).monitor == "theirs"
+    store.publish(staging, DAY, store.look(DAY))
+    assert store.read(DAY).monitor == "mine"
 
 
-def test_no_file_of_another_run_is_ever_seen_under_a_report(
+def test_a_committed_interval_is_never_absent_while_it_is_published_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = store.publish(staged(store, content="old"), DAY)
+    target = publish(store, content="old")
     replace = Path.replace
-    moved: list[str] = []
+    moves = []
 
     def watched(self: Path, to: Path) -> Path:
-        assert not store.is_committed(DAY)
-        moved.append(Path(to).name)
+        report = store.read(DAY)
+        assert report.files is not None
+        for file in (report.files.scores, report.files.rejected):
+            assert (target / file.path).read_text() == report.monitor
+        moves.append(report.monitor)
         return replace(self, to)
 
     monkeypatch.setattr(Path, "replace", watched)
-    store.publish(staged(store, content="new"), DAY)
-    assert sorted(moved) == sorted(FILES)
-    assert moved[-1] == REPORT
-    assert (target / REPORT).read_text() == f"{REPORT} new"
+    publish(store, content="new")
+    assert set(moves) == {"old", "new"}
+
+
+def test_an_interval_is_not_committed_without_the_files_that_its_report_names(
+    store: Store,
+) -> None:
+    staging = staged(store)
+    (staging / "data").remove_all()
+    with pytest.raises(StoreError, match=r"data/scores-\w+\.parquet is missing: score 2026-11-20"):
+        store.publish(staging, DAY, store.look(DAY))
+    assert not store.is_committed(DAY)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b'{"schema_version": "3", "mon'])
+def test_a_report_that_is_cut_short_is_no_result_and_is_replaced(
+    content: bytes, store: Store
+) -> None:
+    target = publish(store)
+    (target / REPORT).write_bytes(content)
+    assert not store.is_committed(DAY)
+    assert store.committed() == [DAY]
+    with pytest.raises(StoreError, match=rf"{DAY}/report\.json is empty or cut short, so {DAY}"):
+        store.read(DAY)
+    publish(store)
+    assert store.is_committed(DAY)
 
 
 @pytest.mark.parametrize(
@@ -90,74 +165,108 @@ def test_no_file_of_another_run_is_ever_seen_under_a_report(
 )
 def test_committed_intervals_come_in_the_order_of_time(intervals: list[str], store: Store) -> None:
     for interval in [*intervals[2:], *intervals[:2]]:
-        store.publish(staged(store, interval), interval)
+        publish(store, interval)
     assert store.committed() == intervals
 
 
 def test_only_directories_with_a_report_are_committed(store: Store) -> None:
     assert store.committed() == []
     staged(store, "2026-11-18")
-    store.publish(staged(store, "2026-11-19"), "2026-11-19")
-    (store.directory / "2026-11-21").mkdir()
-    (store.directory / "2026-11-21" / SCORES).write_text("")
-    (store.directory / "index.html").write_text("")
+    publish(store, "2026-11-19")
+    place = root(store)
+    (place / "2026-11-21").mkdir()
+    (place / "2026-11-21" / SCORES).write_text("")
+    (place / "index.html").write_text("")
     for name in ("2026-11-19.bak", "old-2026-11-19", "copy"):
-        shutil.copytree(store.directory / "2026-11-19", store.directory / name)
+        shutil.copytree(place / "2026-11-19", place / name)
     assert store.committed() == ["2026-11-19"]
     assert not store.is_committed("2026-11-18")
     assert not store.is_committed("2026-11-21")
 
 
-def test_the_same_token_gives_the_same_staging_directory(store: Store) -> None:
-    first = store.staging(DAY, "run-1")
-    (first / SCORES).write_text("kept")
-    assert (store.staging(DAY, "run-1") / SCORES).read_text() == "kept"
-    others = {store.staging(DAY, "run-2"), store.staging("2026-11-21", "run-1")}
-    assert len(others | {first}) == 3
+def test_the_same_token_gives_the_same_staging_folder(store: Store) -> None:
+    store.start(DAY, "run-1").write(SCORES, b"kept")
+    assert store.start(DAY, "run-1").read(SCORES) == b"kept"
+    folders = {store.staging(DAY, "run-1"), store.staging(DAY, "run-2")}
+    assert len(folders | {store.staging("2026-11-21", "run-1")}) == 3
 
 
 def test_discarding_leaves_nothing_of_a_first_run(store: Store) -> None:
     store.discard(staged(store))
-    assert not store.directory.exists()
+    assert not root(store).exists()
 
 
 def test_discarding_touches_neither_results_nor_other_runs(store: Store) -> None:
-    store.publish(staged(store), DAY)
+    publish(store)
     other = staged(store, content="other")
     discarded = staged(store, content="discarded")
     store.discard(discarded)
     store.discard(discarded)
-    assert not discarded.exists()
-    assert (other / SCORES).exists()
+    assert not discarded.exists(REPORT)
+    assert other.exists(REPORT)
     assert store.committed() == [DAY]
 
 
-def test_a_derived_file_is_replaced_in_one_step(store: Store) -> None:
-    store.directory.mkdir(parents=True)
-    page = store.directory / "index.html"
-    page.write_text("old")
-    with page.open() as reader:
-        store.write(page, "größer")
-        assert reader.read() == "old"
-    assert page.read_text(encoding="utf-8") == "größer"
-    assert [path.name for path in store.directory.iterdir()] == ["index.html"]
-
-
 def test_runs_that_publish_at_once_are_never_mixed(store: Store) -> None:
+    def attempt(content: str) -> str | None:
+        try:
+            publish(store, content=content)
+        except ChangedError:
+            return None
+        return content
+
     for turn in range(30):
-        stagings = [staged(store, content=f"{name}{turn}") for name in "ab"]
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda staging: store.publish(staging, DAY), stagings))
-        contents = {(store.directory / DAY / n).read_text().removeprefix(n) for n in FILES}
-        assert len(contents) == 1
+            done = set(pool.map(attempt, [f"a{turn}", f"b{turn}"]))
+        report = store.read(DAY)
+        assert report.monitor in done
+        assert report.files is not None
+        target = root(store) / DAY
+        assert (target / report.files.scores.path).read_text() == report.monitor
 
 
-def test_staging_directories_of_killed_runs_are_swept_and_those_of_running_ones_kept(
+def test_late_labels_are_numbered_in_the_order_in_which_they_are_given(store: Store) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: store.add_labels(DAY, f"{i}".encode()), range(12)))
+    names = store.labels(DAY)
+    assert names == [f"labels/{i:04}.parquet" for i in range(1, 13)]
+    folder = store.folder / DAY
+    assert {int(folder.read(name)) for name in names} == set(range(12))
+    assert store.all_labels() == {DAY: names}
+
+
+def test_a_file_is_only_made_where_there_is_none(tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path)
+    folder.replace("a", b"first", Seen(None, None))
+    with pytest.raises(ChangedError):
+        folder.replace("a", b"second", Seen(None, None))
+    assert folder.read("a") == b"first"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_link_is_a_copy_where_the_file_system_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    folder = LocalFolder(tmp_path)
+    folder.write("data/one", b"one")
+    folder.write("data/two", b"two")
+    folder.link("name", "data/one")
+    assert (tmp_path / "name").is_symlink()
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    folder.link("name", "data/two")
+    assert not (tmp_path / "name").is_symlink()
+    assert folder.read("name") == b"two"
+
+
+def test_staging_folders_of_killed_runs_are_swept_and_those_of_running_ones_kept(
     store: Store,
 ) -> None:
     abandoned, running = staged(store, content="abandoned"), staged(store, content="running")
-    long_ago = time.time() - 7 * 24 * 3600
-    os.utime(abandoned, (long_ago, long_ago))
-    store.publish(staged(store), DAY)
-    assert not abandoned.exists()
-    assert running.exists()
+    long_ago = time.time() - ABANDONED_AFTER - 60
+    os.utime(abandoned.path, (long_ago, long_ago))
+    publish(store)
+    assert not abandoned.path.exists()
+    assert running.path.exists()

@@ -1,0 +1,1 @@
+"""Folders that results are kept in, on disk and on object stores alike."""
