@@ -34,7 +34,7 @@ from drift_monitor.intervals import (
     interval_at,
     intervals_between,
 )
-from drift_monitor.locations import KeptIn, LocalDirectory, Pattern
+from drift_monitor.locations import KeptIn, Pattern
 
 HarmBy = Literal["labels", "paired", "detector"]
 HarmByOption = Literal["auto", "labels", "paired", "detector"]
@@ -159,7 +159,7 @@ class Monitor(_Model):
     name : str
         Letters, digits, `-`, `_` and `.`; the YAML file's name when not given.
     detector : str
-        Directory of the detector bundle.
+        Directory or URL of the detector bundle.
     trust : list of str
         Opt-ins that the detector's classifier needs: `Lambda`, `SavedModel`, or a custom class or
         function as `package.module:Name`, which is imported.
@@ -198,7 +198,7 @@ class Monitor(_Model):
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    detector: LocalDirectory
+    detector: KeptIn
     trust: list[Annotated[str, AfterValidator(check_opt_in)]] = []
     data: DataConfig
     reports: KeptIn = Field(default="reports", validate_default=True)

@@ -34,16 +34,6 @@ def _resolve(path: str, directory: str) -> str:
     return os.path.normpath(Path(directory, path)) if directory and "://" not in path else path
 
 
-def _local(path: str) -> str:
-    if "://" in path:
-        raise ValueError("expected a local directory")
-    return path
-
-
-Location = Annotated[str, Field(min_length=1), AfterValidator(_beside_the_yaml)]
-"""A local path or a URL."""
-
-
 def _kept_in(path: str) -> str:
     scheme, separator, rest = path.partition("://")
     if separator and (scheme not in SCHEMES or not rest):
@@ -51,7 +41,8 @@ def _kept_in(path: str) -> str:
     return path.rstrip("/") if separator else path
 
 
-LocalDirectory = Annotated[Location, AfterValidator(_local)]
+Location = Annotated[str, Field(min_length=1), AfterValidator(_beside_the_yaml)]
+"""A local path or a URL."""
 
 KeptIn = Annotated[Location, AfterValidator(_kept_in)]
 """A local directory, or a URL of an object store that results can be written to."""

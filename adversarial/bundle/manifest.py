@@ -1,6 +1,7 @@
 """`detector.json`, the manifest of a bundle, and the names of its files."""
 
 import hashlib
+import json
 from typing import Any, Literal
 
 from pydantic import (
@@ -121,3 +122,16 @@ class Manifest(BaseModel):
         body = self.model_dump(mode="json")
         digest = hashlib.sha256(to_json(body).encode()).hexdigest()
         return to_json(body | {"manifest_sha256": digest})
+
+
+def parse_manifest(text: bytes | str) -> Manifest:
+    """Return the content of `detector.json`.
+
+    Raises
+    ------
+    ValueError, TypeError, AttributeError
+        If it is no manifest.
+    """
+    fields = json.loads(text)
+    fields.pop("manifest_sha256", None)
+    return Manifest.model_validate(fields)

@@ -5,10 +5,9 @@ Reading a bundle's description and its reference window needs no TensorFlow; loa
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -35,12 +34,15 @@ from adversarial.bundle.manifest import (
     SCORING_GRAPH,
     BundleError,
     Manifest,
+    parse_manifest,
 )
+from adversarial.bundle.remote import fetch_bundle
 from adversarial.bundle.runtime_sample import RuntimeSample
 from adversarial.bundle.threshold import describe_threshold
 from adversarial.errors import validation_reasons
 from adversarial.files import sha256
 from adversarial.locks import lock_path
+from adversarial.storage.opening import is_url, open_folder
 
 if TYPE_CHECKING:
     from adversarial.bundle.accuracy_estimator import AccuracyEstimator
@@ -68,14 +70,25 @@ class Bundle:
         The content of `detector.json`.
     fingerprint : str
         SHA-256 of `detector.json`, which holds those of the other files: identifies the detector.
+    url : str, optional
+        Where it was fetched from, if it is kept on an object store.
     """
 
     path: Path
     manifest: Manifest
     fingerprint: str
+    url: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it is kept: its URL, or its directory."""
+        return self.url or str(self.path)
 
     def is_in_place(self) -> bool:
-        """Say whether the directory still holds this detector, by its `detector.json` alone."""
+        """Say whether its place still holds this detector, by its `detector.json` alone."""
+        if self.url:
+            text = open_folder(self.url).look(MANIFEST).content or b""
+            return hashlib.sha256(text).hexdigest() == self.fingerprint
         try:
             text = (self.path / MANIFEST).read_bytes()
         except OSError:
@@ -234,8 +247,8 @@ def read_bundle(source: str | Path | Bundle) -> Bundle:
     Parameters
     ----------
     source : str, Path or Bundle
-        The directory. A bundle that was verified before is returned as it is, unless its directory
-        now holds another, which is then read and verified.
+        The directory or URL. A bundle that was verified before is returned as it is, unless its
+        place now holds another, which is then read and verified.
 
     Raises
     ------
@@ -246,6 +259,9 @@ def read_bundle(source: str | Path | Bundle) -> Bundle:
     with bundle_lock(source):
         if isinstance(source, Bundle) and source.is_in_place():
             return source
+        place = source.place if isinstance(source, Bundle) else str(source)
+        if is_url(place):
+            return replace(_read_bundle(fetch_bundle(place)), url=place)
         return _read_bundle(_directory(source))
 
 
@@ -261,9 +277,7 @@ def _read_bundle(path: Path) -> Bundle:
     except UnicodeDecodeError:
         raise BundleError(f"{path / MANIFEST} has been altered (not UTF-8); {remedy}") from None
     try:
-        fields = json.loads(text)
-        fields.pop("manifest_sha256", None)
-        manifest = Manifest.model_validate(fields)
+        manifest = parse_manifest(text)
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         reason = validation_reasons(error) if isinstance(error, ValidationError) else str(error)
         raise BundleError(f"{path / MANIFEST} cannot be read ({reason}); {remedy}") from None

@@ -71,7 +71,7 @@ def missing_from_bundle(bundle: Bundle, trust: Sequence[str]) -> list[str]:
     return [] if SAVED_MODEL in trust else [SAVED_MODEL]
 
 
-def refusal(path: Path, missing: Sequence[str]) -> str:
+def refusal(path: Path | str, missing: Sequence[str]) -> str:
     """Return the sentences that refuse `path` for lack of opt-ins and say how to give them."""
     what = ", ".join(
         {

@@ -117,7 +117,7 @@ def evaluate(monitor_file: str) -> dict[str, str | None]:
     with no_useless_retries():
         monitor = load_monitor(monitor_file)
         context["monitor_name"] = monitor.name  # for the template
-        bundles = find_bundles(monitor, Path(candidate) if candidate else None)
+        bundles = find_bundles(monitor, candidate)
         directory = evaluate_bundles(monitor, bundles)
         result = {"monitor": monitor.name, "directory": str(directory), "verdict": None}
         log.info("%s evaluated in %s", monitor.name, directory)

@@ -1,7 +1,6 @@
 """The commands `evaluate` and `promote`."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,7 @@ REFUSED_EXIT_CODE = 4
 def evaluate(
     monitor: MonitorFile,
     candidate: Annotated[
-        Path | None, typer.Option(help="Bundle to compare with the monitor's detector.")
+        str | None, typer.Option(help="Bundle to compare with the monitor's detector.")
     ] = None,
 ) -> None:
     """Attack the monitor's detector, and a candidate on the same rows, and say which is better."""
@@ -47,7 +46,7 @@ def evaluate(
 
 def promote(
     monitor: MonitorFile,
-    candidate: Annotated[Path, typer.Argument(help="Bundle to replace the detector with.")],
+    candidate: Annotated[str, typer.Argument(help="Bundle to replace the detector with.")],
     evaluation: Annotated[
         str | None,
         typer.Option(

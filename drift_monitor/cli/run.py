@@ -139,7 +139,7 @@ def validate(
     echo(f"{monitor}: monitor {config.name!r}, every {config.every}, {config.timezone}")
     bundle = read_bundle(config.detector)
     if missing := missing_from_bundle(bundle, config.trust):
-        raise ConfigError(f"{monitor}: {refusal(bundle.path, missing)}")
+        raise ConfigError(f"{monitor}: {refusal(bundle.place, missing)}")
     echo(f"{config.detector}: detector {bundle.fingerprint[:12]}, all files unaltered")
     if config.evaluation:
         from drift_monitor.batches.labelled_rows import evaluation_batch

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.bundle.manifest import InputSpec
+from adversarial.bundle.manifest import MANIFEST, InputSpec
 from adversarial.bundle.read import Bundle, read_bundle
 from adversarial.extras import require_training
 from adversarial.files import cache_directory, to_json
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from adversarial.evaluation.experiment import Experiment
 
 
-def find_bundles(monitor: Monitor, candidate: Path | None) -> dict[str, Bundle]:
+def find_bundles(monitor: Monitor, candidate: Path | str | None) -> dict[str, Bundle]:
     """Return the bundles to evaluate: `current`, where the monitor has one, and `candidate`.
 
     Raises
@@ -45,7 +45,10 @@ def find_bundles(monitor: Monitor, candidate: Path | None) -> dict[str, Bundle]:
         If the candidate is the current detector, has other classes or takes other rows.
     """
     bundles = {}
-    if candidate is None or Path(monitor.detector).exists():
+    has_detector = Path(monitor.detector).exists()
+    if is_url(monitor.detector):
+        has_detector = open_folder(monitor.detector).exists(MANIFEST)
+    if candidate is None or has_detector:
         bundles[CURRENT] = read_bundle(monitor.detector)
     if candidate is not None:
         bundles[CANDIDATE] = read_bundle(candidate)
@@ -141,7 +144,7 @@ def evaluate_bundles(
     for name, bundle in bundles.items():
         detector = AdversarialDetector.load(bundle, monitor.trust)
         if detector.fingerprint != bundle.fingerprint:
-            raise EvaluationError(f"{bundle.path} was replaced meanwhile: evaluate again")
+            raise EvaluationError(f"{bundle.place} was replaced meanwhile: evaluate again")
         detectors[name] = units.wrap(detector)
     x = units.scale(rows.x)
     shared = len(detectors) == 1 or same_classifier(*detectors.values(), x=x)
@@ -200,7 +203,7 @@ def _finish(evaluation: Evaluation, directory: Path, location: str) -> None:
 def _check_compatible(current: Bundle, candidate: Bundle) -> None:
     if candidate.fingerprint == current.fingerprint:
         raise EvaluationError(
-            f"{candidate.path} is the monitor's detector already ({current.fingerprint[:12]}): "
+            f"{candidate.place} is the monitor's detector already ({current.fingerprint[:12]}): "
             "name another bundle"
         )
     before, after = current.manifest, candidate.manifest
@@ -213,8 +216,9 @@ def _check_compatible(current: Bundle, candidate: Bundle) -> None:
     ):
         if had != has:
             raise EvaluationError(
-                f"{candidate.path} cannot replace {current.path}: its {what} are {has}, not {had}; "
-                "fit a detector for the same classes and input, or make it another monitor's"
+                f"{candidate.place} cannot replace {current.place}: its {what} are {has}, not "
+                f"{had}; fit a detector for the same classes and input, or make it another "
+                "monitor's"
             )
 
 

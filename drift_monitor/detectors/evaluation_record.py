@@ -120,7 +120,7 @@ def check_evaluation(
         if result is None or result.fingerprint != bundle.fingerprint:
             of = f"detector {result.fingerprint[:12]}" if result else "none"
             raise EvaluationError(
-                f"{directory}/{EVALUATION}: its {name} is {of}, but {bundle.path} is detector "
+                f"{directory}/{EVALUATION}: its {name} is {of}, but {bundle.place} is detector "
                 f"{bundle.fingerprint[:12]}; {again}"
             )
     if [file.sha256 for file in batch.files()] != [file.sha256 for file in evaluation.data]:

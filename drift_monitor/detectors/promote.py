@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from adversarial.bundle.manifest import MANIFEST
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
+from adversarial.bundle.remote import put_bundle
 from adversarial.bundle.trust import missing_from_bundle, refusal
 from adversarial.bundle.write import rewrite_bundle
+from adversarial.files import digest
+from adversarial.storage.folder import ChangedError
+from adversarial.storage.opening import is_url, open_folder
 from drift_monitor.config import Monitor
 from drift_monitor.detectors.candidate import CURRENT, Comparison
 from drift_monitor.errors import ConfigError, PromotionError
@@ -20,12 +25,12 @@ class Promotion:
     ----------
     fingerprint : str
         Fingerprint of the bundle that is now the monitor's.
-    previous : Path or None
+    previous : Path, str or None
         Where the previous bundle is kept; None if there was none.
     """
 
     fingerprint: str
-    previous: Path | None
+    previous: Path | str | None
 
 
 def check_verdict(comparison: Comparison, *, allow_undecided: bool = False) -> None:
@@ -65,7 +70,9 @@ def promote(monitor: Monitor, bundles: dict[str, Bundle]) -> Promotion:
     """
     candidate = bundles["candidate"]
     if missing := missing_from_bundle(candidate, monitor.trust):
-        raise ConfigError(refusal(candidate.path, missing))
+        raise ConfigError(refusal(candidate.place, missing))
+    if is_url(monitor.detector):
+        return _promote_to_url(monitor.detector, candidate, bundles.get(CURRENT))
     # Resolved, so that the target of a symbolic link is replaced, not the link.
     target = Path(monitor.detector).resolve()
     with Store(monitor.location).lock():
@@ -84,4 +91,26 @@ def promote(monitor: Monitor, bundles: dict[str, Bundle]) -> Promotion:
                 rewrite_bundle(current, previous)
         with bundle_lock(candidate.path):
             rewrite_bundle(candidate, target)
+    return Promotion(candidate.fingerprint, previous)
+
+
+def _promote_to_url(url: str, candidate: Bundle, current: Bundle | None) -> Promotion:
+    """Do the same for a detector on an object store, where one conditional write decides."""
+    seen = open_folder(url).look(MANIFEST)
+    found = None if seen.content is None else digest(seen.content)
+    expected = None if current is None else current.fingerprint
+    replaced = PromotionError(
+        f"{url} has been replaced meanwhile: compare the candidate with what is there now; nothing "
+        "has been changed"
+    )
+    if found != expected:
+        raise replaced
+    previous = None
+    if current is not None:
+        previous = f"{url}.{current.fingerprint[:12]}"
+        put_bundle(current, previous, open_folder(previous).look(MANIFEST))
+    try:
+        put_bundle(candidate, url, seen)
+    except ChangedError:
+        raise replaced from None
     return Promotion(candidate.fingerprint, previous)

@@ -48,10 +48,10 @@ def prepare(place: Path, bundle: Path) -> None:
     score(place, "reports")
 
 
-def score(place: Path, reports: str) -> None:
+def score(place: Path, reports: str, detector: str = "detector") -> None:
     """Score all days, and the second a second time after its batch has changed."""
     fields = {
-        "detector": "detector",
+        "detector": detector,
         "reports": reports,
         "examples": 1,
         "data": {"path": "batches/{date}.parquet", "input": "image", "row_id": "id"},
@@ -146,7 +146,7 @@ def state_of(place: Path) -> State:
     """Return what users can tell: the detector, reports with their tables, labels, pages."""
     monitor = monitor_in(place)
     store = Store(monitor.location)
-    state = {"detector": read_bundle(place / "detector").fingerprint.encode()}
+    state = {"detector": read_bundle(monitor.detector).fingerprint.encode()}
     for name in store.committed():
         folder = store.folder / name
         report = store.read(name)

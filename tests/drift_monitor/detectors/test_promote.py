@@ -22,6 +22,7 @@ from drift_monitor.detectors.promote import check_verdict, promote
 from drift_monitor.detectors.reference import rethreshold
 from drift_monitor.errors import PromotionError
 from tests.conftest import MakeMonitor
+from tests.support.s3_server import s3_server
 
 
 @pytest.fixture
@@ -194,3 +195,26 @@ def test_a_verdict_allows_or_refuses(verdict: Verdict, allowed: bool, refused: s
     else:
         with pytest.raises(PromotionError, match=refused):
             check_verdict(comparison, allow_undecided=allowed)
+
+
+def test_a_detector_on_an_object_store_is_replaced_by_one_write_and_the_previous_one_kept(
+    make_monitor: MakeMonitor,
+    bundle: Path,
+    candidate: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with s3_server() as bucket:
+        monitor = load_monitor(make_monitor(detector=f"{bucket}/detector"))
+        first = promote(monitor, find_bundles(monitor, bundle))
+        assert first.previous is None
+        bundles = find_bundles(monitor, candidate)
+        done = promote(monitor, bundles)
+        assert read_bundle(monitor.detector).fingerprint == read_bundle(candidate).fingerprint
+        assert done.previous == f"{bucket}/detector.{first.fingerprint[:12]}"
+        assert read_bundle(done.previous).fingerprint == first.fingerprint
+        with pytest.raises(PromotionError, match="has been replaced meanwhile"):
+            promote(monitor, bundles)
+        promote(monitor, find_bundles(monitor, done.previous))
+        assert read_bundle(monitor.detector).fingerprint == first.fingerprint

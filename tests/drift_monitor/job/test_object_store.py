@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from adversarial.bundle.read import read_bundle
+from adversarial.bundle.remote import put_bundle
+from adversarial.storage.folder import Seen
 from drift_monitor import load_monitor, read_history, read_rejected, read_report, read_scores
 from drift_monitor.detectors.evaluate import evaluate_bundles, find_bundles
 from drift_monitor.detectors.evaluation_record import read_evaluation, read_measures
@@ -46,13 +49,19 @@ def everything(place: Path) -> State:
 
 
 @pytest.fixture(scope="module")
-def states(bucket: str, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The place, and what was kept on disk and on the store."""
+def states(
+    bucket: str, bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Any]]:
+    """The place, and what was kept on disk and on the store, where the detector then is too."""
     place = tmp_path_factory.mktemp("place")
     prepare(place, bundle)
     on_disk = everything(place)
-    score(place, f"{bucket}/reports")
-    return {"place": place, "disk": on_disk, "store": everything(place)}
+    detector = f"{bucket}/detector"
+    put_bundle(read_bundle(bundle), detector, Seen(None, None))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(place.parent / "cache"))
+        score(place, f"{bucket}/reports", detector)
+        yield {"place": place, "disk": on_disk, "store": everything(place)}
 
 
 def test_results_are_those_that_are_kept_on_disk(states: dict[str, Any]) -> None:
@@ -62,6 +71,9 @@ def test_results_are_those_that_are_kept_on_disk(states: dict[str, Any]) -> None
         if name.endswith(REPORT):
             mine, other = json.loads(disk[name]), json.loads(store[name])
             assert [r["config"].pop("reports")[:5] for r in (mine, other)][1] == "s3://"
+            assert [r["config"].pop("detector")[:5] for r in (mine, other)][1] == "s3://"
+            for report in (mine, other):
+                del report["detector"]["path"], report["verdict"]["commands"]
             assert mine == other
         elif not name.endswith(".html"):  # a page names where its report is kept
             assert disk[name] == store[name], name
