@@ -3,12 +3,11 @@
 import logging
 import os
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from adversarial.storage.object_folder import open_bucket
-
-BUCKET = "kept"
 
 
 @contextmanager
@@ -30,10 +29,11 @@ def s3_server() -> Iterator[str]:
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     open_bucket.cache_clear()
-    request = urllib.request.Request(f"http://{host}:{port}/{BUCKET}", method="PUT")
+    bucket = f"kept-{uuid.uuid4().hex[:8]}"  # what a server keeps stays in the process
+    request = urllib.request.Request(f"http://{host}:{port}/{bucket}", method="PUT")
     urllib.request.urlopen(request).close()  # noqa: S310 - it is the server above
     try:
-        yield f"s3://{BUCKET}"
+        yield f"s3://{bucket}"
     finally:
         for name, value in before.items():
             if value is None:
