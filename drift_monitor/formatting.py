@@ -1,6 +1,7 @@
 """How the pages write numbers: shares, points, p-values, scores and counts."""
 
 import math
+from collections.abc import Sequence
 
 DASH = "–"
 SMALLEST_P = 1e-300
@@ -138,3 +139,12 @@ def clipped(value: object, longest: int = 80) -> str:
     """
     text = repr(value)
     return text if len(text) <= longest else text[:longest] + "…"
+
+
+def enumeration(parts: Sequence[str]) -> str:
+    """Return "a", "a and b", or "a, b and c"; at least one.
+
+    >>> enumeration(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)

@@ -9,9 +9,8 @@ none there, and are told by the input; they are in the calibration sample
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,18 +18,13 @@ from numpy.typing import NDArray
 
 from adversarial.attacks import DDN, FGSM, PGD
 from adversarial.bundle.accuracy_estimator import ATTACKS
+from adversarial.calibration.changed_rows import Changed, predict_changed
+from adversarial.calibration.flat_cells import GROSS_ROWS, ROWS, Cell, Change, flat_cells
 from adversarial.corruptions import CORRUPTIONS, corrupt
-from adversarial.corruptions.flat_faults import (
-    Columns,
-    Fault,
-    graded_faults,
-    gross_faults,
-    strike_columns,
-)
 from adversarial.corruptions.image_faults import Fault as ImageFault
 from adversarial.corruptions.image_faults import image_faults
 from adversarial.descriptors import is_image
-from adversarial.detector.detector import AdversarialDetector
+from adversarial.detector.detector import AdversarialDetector, Prediction
 from adversarial.detector.unit_range import UnitRange
 from adversarial.support.novelty import RowDescription
 from adversarial.support.sample import with_description
@@ -40,43 +34,14 @@ Classes = NDArray[np.int64]
 
 MAX_CLEAN = 2_000
 """At most this many normal rows are copied and changed."""
-ROWS = 500
-"""How many of them are changed in one way, at one severity."""
-GROSS_ROWS = 300
-"""The same for gross faults."""
-ROWS_PER_COLUMN = 100
-"""The same for gross faults of a single column."""
-MAX_SINGLE_COLUMNS = 60
-"""With more columns than this, none is struck alone."""
 ATTACKED_ROWS = 200
-"""The same for attacks that take many steps."""
+"""How many of them are attacked in one way, where that takes many steps."""
 IMAGE_SEVERITIES = (1, 3, 5)
 FGSM_RADII = (0.01, 0.02, 0.05, 0.1, 0.2)
 PGD_RADII = (0.02, 0.1)
 
 ESTIMATOR_FAMILIES = frozenset({*CORRUPTIONS, *ATTACKS, "noise", "shift", "swap", "lose"})
 """Families whose harm shows in the outputs."""
-
-
-class Changed(NamedTuple):
-    """Rows changed in one way.
-
-    Attributes
-    ----------
-    family : str
-        What was done; the same for all severities.
-    severity : float
-        How much of it: a level, a radius, a number of standard deviations or a share.
-    x : (n, *input_shape) float32
-        The changed rows, in the units the classifier takes.
-    y : (n,) int64
-        Their true classes.
-    """
-
-    family: str
-    severity: float
-    x: Rows
-    y: Classes
 
 
 def calibration_rows(
@@ -118,23 +83,17 @@ def calibration_rows(
     """
     drawn = np.random.default_rng(seed).permutation(len(x))[:MAX_CLEAN]
     rows, right = x[drawn], y[drawn]
-    names = pa.array(detector.class_names, pa.string())
-    parts = []
-    for changed in chain(
-        _damaged(detector, rows, right, seed, families),
-        _attacked(detector, rows, right, families),
-    ):
-        finite = np.isfinite(changed.x).reshape(len(changed.x), -1).all(axis=1)
-        prediction = detector.predict(changed.x[finite])
-        part = prediction.to_table(detector.class_names)
-        if description is not None:
-            part = with_description(part, description(changed.x[finite], prediction.features))
-        part = part.append_column("label", names.take(pa.array(changed.y[finite])))
-        part = part.append_column("family", pa.repeat(changed.family, len(part)))
-        part = part.append_column("severity", pa.repeat(changed.severity, len(part)))
-        sound = np.isfinite(prediction.score) & np.isfinite(prediction.confidence)
-        parts.append(part.filter(pa.array(sound)))
-    return pa.concat_tables(parts)
+    describe = None
+    if description is not None:
+
+        def describe(table: pa.Table, x: Rows, prediction: Prediction) -> pa.Table:
+            return with_description(table, description(x, prediction.features))
+
+    damaged = _damaged(detector, rows, right, seed, families)
+    attacked = _attacked(detector, rows, right, families)
+    return pa.concat_tables(
+        [predict_changed(detector, changed, describe) for changed in chain(damaged, attacked)]
+    )
 
 
 def _unit_range(detector: AdversarialDetector, x: Rows) -> UnitRange:
@@ -154,9 +113,11 @@ def _damaged(
     families: Collection[str] | None,
 ) -> Iterator[Changed]:
     """Yield damaged rows, each cell made of rows of its own drawing."""
-    damage = _damaged_images if is_image(x.shape[1:]) else _damaged_rows
-    units = _unit_range(detector, x)
-    for number, (family, severity, n, change) in enumerate(damage(units, x)):
+    if is_image(x.shape[1:]):
+        cells = _image_cells(_unit_range(detector, x), x.shape[1:])
+    else:
+        cells = flat_cells(x)
+    for number, (family, severity, n, change) in enumerate(cells):
         if families is not None and family not in families:
             continue
         rng = np.random.default_rng([seed, number])
@@ -166,15 +127,7 @@ def _damaged(
         yield Changed(family, severity, changed, y[drawn])
 
 
-Change = Callable[[Rows, np.random.Generator, int], Rows]
-"""Returns rows, changed; also given what draws, and the seed."""
-Damage = Iterator[tuple[str, float, int, Change]]
-"""Family, severity, number of rows, and what changes them."""
-
-
-def _damaged_images(units: UnitRange, x: Rows) -> Damage:
-    shape = x.shape[1:]
-
+def _image_cells(units: UnitRange, shape: tuple[int, ...]) -> Iterator[Cell]:
     def in_units(change: Change) -> Change:
         return lambda rows, rng, seed: units.restore(change(units.scale(rows), rng, seed))
 
@@ -188,31 +141,9 @@ def _damaged_images(units: UnitRange, x: Rows) -> Damage:
         if family == "saturate" and shape[-1] == 1:
             continue  # changes nothing
         for level in IMAGE_SEVERITIES:
-            yield family, float(level), ROWS, in_units(corrupted(family, level))
+            yield Cell(family, float(level), ROWS, in_units(corrupted(family, level)))
     for family, severity, fault in image_faults(shape):
-        yield family, severity, GROSS_ROWS, in_units(faulty(fault))
-
-
-def _damaged_rows(_: UnitRange, x: Rows) -> Damage:
-    shape = x.shape[1:]
-    columns = Columns.of(x.reshape(len(x), -1))
-
-    def struck(fault: Fault, scope: str | int) -> Change:
-        def change(rows: Rows, rng: np.random.Generator, _: int) -> Rows:
-            flat = strike_columns(rows.reshape(len(rows), -1), fault, columns, scope, rng)
-            return flat.reshape(len(rows), *shape)
-
-        return change
-
-    for family, severity, fault in graded_faults():
-        yield family, severity, ROWS, struck(fault, "all")
-    k = columns.rows.shape[1]
-    single = range(k) if k <= MAX_SINGLE_COLUMNS else ()
-    for family, severity, fault in gross_faults():
-        for scope, n in (("some", GROSS_ROWS), ("all", GROSS_ROWS)):
-            yield f"{family}-{scope}", severity, n, struck(fault, scope)
-        for j in single:
-            yield f"{family}-{j}", severity, ROWS_PER_COLUMN, struck(fault, j)
+        yield Cell(family, severity, GROSS_ROWS, in_units(faulty(fault)))
 
 
 def _attacked(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Rows = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
-DEVIATIONS = (0.25, 0.5, 1.0, 2.0, 4.0)
+DEVIATIONS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Noise and shifts, in standard deviations of each column."""
 SHARES = (0.1, 0.25, 0.5, 1.0)
 """Values of a row that are swapped with other rows' or lost."""

@@ -16,6 +16,8 @@ Floats = NDArray[np.float32]
 
 INPUTS, FEATURES = "inputs", "features"
 """Columns of lists: what a representation gives of the input, and the penultimate layer."""
+NOVEL = "novel"
+"""Column of damaged rows made for one batch: 1 where a row is novel beyond normal, else 0."""
 OUTPUTS = (
     "prediction",
     "confidence",

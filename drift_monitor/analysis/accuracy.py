@@ -11,6 +11,7 @@ from drift_monitor.results.report_findings import (
     Accuracy,
     AccuracyBounds,
     EstimatedAccuracy,
+    LikelyExplanation,
     RealisedAccuracy,
     Support,
 )
@@ -48,12 +49,12 @@ class Unlabelled(NamedTuple):
     novel_excess: float
     rejected: float
 
-    @property
-    def unknown(self) -> float:
-        """The share of the rows read of which nothing is known; 0 to 1."""
-        if self.support is None or self.support.unexplained is None:
+    def unknown(self, explanation: LikelyExplanation | None) -> float:
+        """Return the share of the rows read of which an explanation says nothing; 0 to 1."""
+        if explanation is None:
             return 1.0
-        missed = max(MISSED_BY_LEARNER * self.support.unexplained, self.novel_excess)
+        novel = max(0.0, self.novel_excess - explanation.novel)
+        missed = max(MISSED_BY_LEARNER * explanation.unexplained, novel)
         return 1 - (1 - min(1.0, missed)) * (1 - self.rejected)
 
 
@@ -159,43 +160,83 @@ def estimated_accuracy(
         Whether the verdict counts the estimate.
     """
     z = float(scipy.stats.norm.isf(alpha / 2))
-    support = unlabelled.support if unlabelled else None
-    correction = (support.correction or 0.0) if support else 0.0
-    here = min(1.0, max(0.0, float(current.mean()) + correction))
     there = float(reference.mean())
-    drop = there - here
-    if support is None or support.correction_error is None:
-        own_error, chance, unknown = accuracy_estimator.drop_error(drop), 0.0, 1.0
-    else:
-        own_error, chance = OWN_ERROR * abs(drop), support.correction_error
-        unknown = unlabelled.unknown if unlabelled else 1.0
     spread = math.sqrt(current.var() / len(current) + reference.var() / len(reference))
-    error = math.hypot(spread, own_error, chance)
+    rows = unlabelled or Unlabelled(None, 0.0, 0.0)
+    explanations: list[LikelyExplanation | None] = [
+        *(rows.support.explanations if rows.support else [])
+    ]
+    found = [
+        _explained(float(current.mean()), there, spread, z, explanation, rows, accuracy_estimator)
+        for explanation in explanations or [None]
+    ]
+    best = found[0]
     difference = Estimate(
-        estimate=-drop, low=max(-1.0, -drop - z * error), high=min(1.0, -drop + z * error)
+        estimate=-best.drop,
+        low=max(-1.0, min(one.low for one in found)),
+        high=min(1.0, max(one.high for one in found)),
     )
-    low, high = _bounds(difference, there, unknown)
+    bounds = [_bounds(one.low, one.high, there, one.unknown) for one in found]
+    low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
     return EstimatedAccuracy(
-        current=_share(current, here, math.hypot(own_error, chance), z),
+        current=_share(current, there - best.drop, best.error, z),
         reference=_share(reference, there, 0.0, z),
         difference=difference,
-        p_value=float(scipy.stats.norm.sf(drop / error)) if error else float(drop <= 0),
+        largest_drop=max(one.drop for one in found),
+        p_value=max(one.p_value for one in found),
         bounds=AccuracyBounds(
             low=min(1.0, max(0.0, low + there)),
             high=min(1.0, max(0.0, high + there)),
             difference_low=low,
             difference_high=high,
-            unknown=unknown,
+            unknown=max(one.unknown for one in found),
         ),
         decides=decides,
     )
 
 
-def _bounds(difference: Estimate, reference: float, unknown: float) -> tuple[float, float]:
-    """Return the bounds of the difference, when a share of the rows may be anything."""
+class _Explained(NamedTuple):
+    """The drop in accuracy under one explanation, and its interval within support."""
+
+    drop: float
+    low: float
+    high: float
+    p_value: float
+    error: float
+    unknown: float
+
+
+def _explained(
+    mean: float,
+    reference: float,
+    spread: float,
+    z: float,
+    explanation: LikelyExplanation | None,
+    rows: Unlabelled,
+    accuracy_estimator: DropErrorModel,
+) -> _Explained:
+    correction = explanation.correction if explanation else 0.0
+    drop = reference - min(1.0, max(0.0, mean + correction))
+    if explanation is None:
+        own = accuracy_estimator.drop_error(drop)
+    else:
+        own = math.hypot(OWN_ERROR * drop, explanation.correction_error)
+    error = math.hypot(spread, own)
+    return _Explained(
+        drop,
+        -drop - z * error,
+        -drop + z * error,
+        float(scipy.stats.norm.sf(drop / error)) if error else float(drop <= 0),
+        own,
+        rows.unknown(explanation),
+    )
+
+
+def _bounds(low: float, high: float, reference: float, unknown: float) -> tuple[float, float]:
+    """Return the bounds of a difference, when a share of the rows may be anything."""
     known = 1 - unknown
-    low = known * max(0.0, reference + difference.low) - reference
-    high = known * min(1.0, reference + difference.high) + unknown - reference
+    low = known * max(0.0, reference + low) - reference
+    high = known * min(1.0, reference + high) + unknown - reference
     return max(-1.0, low), min(1.0, high)
 
 

@@ -3,14 +3,14 @@
 import math
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from adversarial.bundle.calibration import Calibration
-from adversarial.support.mixture import ONCE_IN_1000, explain, ks_by_chance
-from adversarial.support.sample import matrix
-from drift_monitor.results.report_findings import Resemblance, Support
+from adversarial.support.likeness import CloserRows, Likeness, liken
+from adversarial.support.mixture import Explanation
+from adversarial.support.sample import NOVEL
+from drift_monitor.results.report_findings import LikelyExplanation, Resemblance, Support
 from drift_monitor.scoring.row_sample import RowSample
 from drift_monitor.scoring.scored_rows import ScoredRows
 from drift_monitor.stats.proportions import rate, rise_p_value
@@ -27,7 +27,10 @@ NOVEL_ALPHA = 0.001
 
 
 def find_support(
-    sample: RowSample | None, calibration: Calibration, class_names: tuple[str, ...]
+    sample: RowSample | None,
+    calibration: Calibration,
+    class_names: tuple[str, ...],
+    closer_rows: CloserRows | None = None,
 ) -> Support:
     """Liken a batch's rows to the calibration rows of its detector.
 
@@ -39,6 +42,8 @@ def find_support(
         The detector's.
     class_names : tuple of str
         The detector's classes.
+    closer_rows : callable, optional
+        Looks closer at what the calibration rows leave unexplained.
 
     Returns
     -------
@@ -48,37 +53,37 @@ def find_support(
     rows = None if sample is None else sample.table()
     known, estimator = calibration.sample, calibration.accuracy_estimator
     if known is None or estimator is None:
-        return _nothing(NO_SAMPLE)
+        return Support(missing=NO_SAMPLE)
     if rows is not None:
         rows = rows.filter(
             pc.and_(pc.is_finite(rows["adversarial_score"]), pc.is_finite(rows["confidence"]))
         )
     if rows is None or not len(rows):
-        return _nothing("no row can be described")
-    classes = np.asarray(pc.index_in(known["label"], pa.array(class_names, pa.string())), np.int64)
-    damage = (
-        pc.binary_join_element_wise(known["family"], known["severity"].cast(pa.string()), " ")
-        .combine_chunks()
-        .dictionary_encode()
+        return Support(missing="no row can be described")
+    likeness = liken(rows, known, class_names, closer_rows)
+    known, best = likeness.known, likeness.best
+    residual = (
+        np.asarray(pc.equal(known["prediction"], known["label"])) - estimator.predict(known)[0]
     )
-    normal = np.asarray(pc.equal(known["family"], ""))
-    cells = np.where(normal, classes, len(class_names) + np.asarray(damage.indices, np.int64))
-    found = explain(matrix(rows, class_names), matrix(known, class_names), cells, len(class_names))
-    expected = estimator.predict(known)[0]
-    residual = np.asarray(pc.equal(known["prediction"], known["label"])) - expected
+    novel = np.asarray(known[NOVEL]) if NOVEL in known.column_names else np.zeros(len(known))
+    return Support(
+        distance=likeness.distance,
+        by_chance=likeness.by_chance,
+        explanation=_explanation(best, residual, novel),
+        alternatives=[_explanation(other, residual, novel) for other in likeness.alternatives],
+        resembles=_resemblances(likeness),
+    )
+
+
+def _explanation(
+    found: Explanation, residual: NDArray[np.float64], novel: NDArray[np.float64]
+) -> LikelyExplanation:
     correction = float(found.weights @ residual)
     spread = float((found.weights**2) @ (residual - correction) ** 2)
-    return Support(
-        missing=None,
-        novel=None,
-        novel_reference=None,
-        distance=found.from_normal,
-        by_chance=ks_by_chance(len(rows), int(normal.sum()), ONCE_IN_1000),
-        explanation=found.name,
-        resembles=_resemblances(
-            known, cells, (1 - found.unexplained) * found.weights, len(class_names)
-        ),
+    return LikelyExplanation(
+        name=found.name,
         unexplained=found.unexplained,
+        novel=min(1.0, float(found.weights @ novel)),
         correction=correction,
         correction_error=math.sqrt(spread),
     )
@@ -107,29 +112,14 @@ def novel_excess(support: Support | None) -> float:
     return here.rate - there.rate if risen else 0.0
 
 
-def _nothing(reason: str) -> Support:
-    return Support(
-        missing=reason,
-        novel=None,
-        novel_reference=None,
-        distance=None,
-        by_chance=None,
-        explanation=None,
-        resembles=[],
-        unexplained=None,
-        correction=None,
-        correction_error=None,
-    )
-
-
-def _resemblances(
-    known: pa.Table, cells: NDArray[np.int64], weights: NDArray[np.float64], n_classes: int
-) -> list[Resemblance]:
-    shares = np.bincount(cells, weights)
+def _resemblances(likeness: Likeness) -> list[Resemblance]:
+    known, cells, best = likeness.known, likeness.cells, likeness.best
+    shares = np.bincount(cells, (1 - best.unexplained) * best.weights)
+    damaged = np.asarray(pc.not_equal(known["family"], ""))
     result: list[Resemblance] = []
     for cell in np.argsort(-shares, kind="stable"):
-        if cell >= n_classes and shares[cell] >= SMALLEST_SHARE and len(result) < SHOWN:
-            row = int(np.argmax(cells == cell))
+        row = int(np.argmax(cells == cell))
+        if damaged[row] and shares[cell] >= SMALLEST_SHARE and len(result) < SHOWN:
             result.append(
                 Resemblance(
                     damage=known["family"][row].as_py(),

@@ -6,12 +6,14 @@ own. Only the first runs the models.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
+from adversarial.calibration.closer_rows import closer_rows
 from adversarial.storage.folder import ChangedError, Folder
 from drift_monitor.analysis.input_tests import find_moved_inputs
 from drift_monitor.analysis.support import find_support
@@ -117,7 +119,12 @@ def score_interval(
             ),
             scored_by=detector.scored_by,
             inputs=find_moved_inputs(inputs, spec, monitor.policy),
-            support=find_support(scores.sample, detector.calibration, detector.class_names),
+            support=find_support(
+                scores.sample,
+                detector.calibration,
+                detector.class_names,
+                partial(closer_rows, detector),
+            ),
             seconds=round(time.monotonic() - started, 3),
         )
         staging.write(SCORING, scoring.model_dump_json().encode())

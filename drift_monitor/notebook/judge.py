@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar, Unpack
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from adversarial.bundle.manifest import InputSpec
 from adversarial.bundle.read import read_bundle
+from adversarial.calibration.closer_rows import closer_rows
 from adversarial.errors import ModelError, validation_reasons
 from drift_monitor.analysis.corrections import corrected_classes
 from drift_monitor.analysis.input_tests import find_moved_inputs
@@ -168,7 +170,12 @@ def judge(
                 ),
                 scored_by=loaded.scored_by,
                 inputs=find_moved_inputs(scored.found.inputs, spec, policy),
-                support=find_support(scored.found.sample, loaded.calibration, loaded.class_names),
+                support=find_support(
+                    scored.found.sample,
+                    loaded.calibration,
+                    loaded.class_names,
+                    partial(closer_rows, loaded),
+                ),
             ),
         )
     )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from drift_monitor.formatting import enumeration
 from drift_monitor.results.report_findings import Resemblance, Support
 
 KINDS_SHOWN = 3
@@ -24,6 +25,15 @@ COLUMN_DAMAGE = {
     "scaled": "with {severity:g} times the spread",
 }
 """Damage to one column, to some or to all; what it is called follows the column's name."""
+
+FITTED_DAMAGE = {
+    "mapped": ("on another scale", "on other scales"),
+    "redrawn": ("with values that other rows should have",) * 2,
+    "set": ("with one value in every row",) * 2,
+    "permuted": ("in another's place", "in one another's place"),
+}
+"""Damage fitted to a batch: of one column, and of several."""
+COLUMNS_NAMED = 3
 
 ROW_DAMAGE = {
     "noise": "rows with noise of {severity:g} standard deviations",
@@ -71,16 +81,22 @@ def sentence(support: Support | None, columns: Sequence[str] = ()) -> str | None
     for place, kind in enumerate(shown):
         verb = " of rows look" if not place else ""
         parts.append(f"{kind.share:.0%}{verb} like {damage_words(kind, columns)}")
-    if support.explanation == "classes" and not parts:
+    explanation = support.explanation
+    if explanation and explanation.name == "classes" and not parts:
         parts.append("The rows look like normal ones with their classes in other shares")
-    if support.unexplained is not None and support.unexplained >= LEAST_SHARE:
+    if explanation and explanation.name == "selection":
+        parts.append(
+            "The rows look like a selection of normal ones, by something other than their class"
+        )
+    if explanation and explanation.unexplained >= LEAST_SHARE:
         of_rows = "" if shown else " of rows look"
         parts.append(
-            f"{support.unexplained:.0%}{of_rows} like nothing that the detector was calibrated on"
+            f"{explanation.unexplained:.0%}{of_rows} like nothing that the detector was calibrated "
+            "on"
         )
     if not parts:
         return None
-    return ", ".join(parts[:-1]) + (" and " if parts[:-1] else "") + parts[-1] + "."
+    return enumeration(parts) + "."
 
 
 def damage_words(kind: Resemblance, columns: Sequence[str] = ()) -> str:
@@ -96,6 +112,13 @@ def damage_words(kind: Resemblance, columns: Sequence[str] = ()) -> str:
     'gaussian blur (severity 3)'
     """
     family, _, scope = kind.damage.partition("-")
+    if scope and family in FITTED_DAMAGE:
+        places = scope.split("+")
+        named = [_column(place, columns) for place in places[:COLUMNS_NAMED]]
+        more = len(places) - len(named)
+        which = enumeration([*named, f"{more} more"] if more else named)
+        one, several = FITTED_DAMAGE[family]
+        return f"columns {which} {several}" if len(places) > 1 else f"column {which} {one}"
     if scope and family in COLUMN_DAMAGE:
         return f"{_columns(scope, columns)} {_filled(COLUMN_DAMAGE[family], kind)}"
     plain = re.sub("[_-]", " ", kind.damage) + " (severity {severity:g})"
@@ -107,7 +130,8 @@ def _filled(words: str, kind: Resemblance) -> str:
 
 
 def _columns(scope: str, columns: Sequence[str]) -> str:
-    if not scope.isdecimal():
-        return f"{scope} columns"
-    place = int(scope)
-    return f"column {columns[place] if place < len(columns) else place}"
+    return f"column {_column(scope, columns)}" if scope.isdecimal() else f"{scope} columns"
+
+
+def _column(place: str, columns: Sequence[str]) -> str:
+    return columns[int(place)] if int(place) < len(columns) else place

@@ -193,8 +193,8 @@ def _support(report: Report) -> Iterator[Measurement]:
     for kind in support.resembles:
         name = f"{kind.damage} {kind.severity:g}"
         yield Measurement("resembling_share", kind.share, n=n, by="damage", slice=name)
-    if support.unexplained is not None:
-        yield Measurement("unexplained_share", support.unexplained, n=n)
+    if support.explanation is not None:
+        yield Measurement("unexplained_share", support.explanation.unexplained, n=n)
 
 
 def _tests(report: Report) -> Iterator[Measurement]:

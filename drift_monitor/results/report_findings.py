@@ -48,42 +48,69 @@ class Resemblance(ReportModel):
     share: float = Field(ge=0, le=1, description="of the batch")
 
 
+class LikelyExplanation(ReportModel):
+    """Calibration rows that the batch may be a sample of, and what they say of its accuracy."""
+
+    name: Literal["normal", "classes", "damage", "selection"] = Field(
+        description="normal rows; with their classes in other shares; damaged ones among them; or "
+        "normal ones selected by what they look like"
+    )
+    unexplained: float = Field(
+        ge=0, le=1, description="share of the batch that is like none of these rows"
+    )
+    novel: float = Field(
+        ge=0, le=1, description="share of novel rows among these, beyond that of normal rows"
+    )
+    correction: float = Field(
+        description="what the true classes of these rows add to the estimated accuracy"
+    )
+    correction_error: float = Field(description="standard error of the correction")
+
+
 class Support(ReportModel):
     """How far the batch's rows are like those the detector was calibrated on.
 
     Nothing is known without labels of rows that are like none of them.
     """
 
-    missing: str | None = Field(description="why nothing can be said, or null")
-    novel: Rate | None = Field(description="rows farther from all calibration rows than normal")
-    novel_reference: Rate | None = Field(description="the same of held-out normal rows")
+    missing: str | None = Field(default=None, description="why nothing can be said, or null")
+    novel: Rate | None = Field(
+        default=None, description="rows farther from all calibration rows than normal"
+    )
+    novel_reference: Rate | None = Field(
+        default=None, description="the same of held-out normal rows"
+    )
     distance: float | None = Field(
+        default=None,
         ge=0,
         le=1,
         description="D of a learner's scores between the batch and normal rows, on rows that it "
         "was not fitted on",
     )
     by_chance: float | None = Field(
-        description="what D exceeds once in a thousand samples of normal rows"
+        default=None, description="what D exceeds once in a thousand samples of normal rows"
     )
-    explanation: Literal["normal", "classes", "damage"] | None = Field(
-        description="the calibration rows that the batch looks like a sample of: normal ones, "
-        "normal ones with their classes in other shares, or damaged ones among them"
+    explanation: LikelyExplanation | None = Field(
+        default=None, description="the simplest that leaves nothing, else the one that leaves least"
     )
-    resembles: list[Resemblance] = Field(description="the largest share first")
-    unexplained: float | None = Field(
-        ge=0, le=1, description="share of the batch that is like no mixture of calibration rows"
+    alternatives: list[LikelyExplanation] = Field(
+        default=[], description="what the batch may be as well: they leave no more, but for chance"
     )
-    correction: float | None = Field(
-        description="what the true classes of the rows it resembles add to the estimated accuracy"
+    resembles: list[Resemblance] = Field(
+        default=[], description="kinds of damage in the explanation, the largest share first"
     )
-    correction_error: float | None = Field(description="standard error of the correction")
 
-    def moved(self, min_effect: float) -> bool:
-        """Say whether the batch differs from normal rows beyond chance and a smallest effect."""
+    @property
+    def explanations(self) -> list[LikelyExplanation]:
+        """All that the batch may be."""
+        return [*([self.explanation] if self.explanation else []), *self.alternatives]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the batch differs from normal rows beyond chance."""
         if self.distance is None or self.by_chance is None:
             return False
-        return self.distance >= max(min_effect, self.by_chance)
+        return self.distance >= self.by_chance
 
 
 class AccuracyBounds(ReportModel):
@@ -105,6 +132,9 @@ class EstimatedAccuracy(ReportModel):
     current: EstimatedShare
     reference: EstimatedShare
     difference: Estimate
+    largest_drop: float = Field(
+        ge=-1, le=1, description="estimated under the explanation that is worst for the accuracy"
+    )
     p_value: float = Field(ge=0, le=1, description="one-sided: accuracy has not fallen")
     bounds: AccuracyBounds
     decides: bool = Field(

@@ -79,12 +79,12 @@ def _without_harm_shown(
     evidence: Evidence, estimated: EstimatedAccuracy | None, both: str, policy: Policy
 ) -> tuple[VerdictName, str, str]:
     """Return verdict, rule and reason where harm is not shown; `both` says what is known of it."""
-    if moved := _moved(evidence, policy):
+    excluded = labels_exclude_harm(evidence.harm) or (
+        evidence.harm.by == "detector" and estimate_excludes_harm(evidence.harm, estimated)
+    )
+    if moved := _moved(evidence, estimated, policy):
         what = " ".join([*moved, both])
-        by_estimate = evidence.harm.by == "detector" and estimate_excludes_harm(
-            evidence.harm, estimated
-        )
-        if not (labels_exclude_harm(evidence.harm) or by_estimate):
+        if not excluded:
             rule = "something moved, and harm beyond the margin is not excluded"
             return "drift_harm_unknown", rule, what
         rule = "something moved by the minimum effect or more; harm beyond the margin is excluded"
@@ -102,8 +102,12 @@ def _without_harm_shown(
     return "no_drift", rule, f"No test finds a difference from the reference. {both}"
 
 
-def _moved(evidence: Evidence, policy: Policy) -> list[str]:
-    """Return a sentence for each thing that moved beyond chance by as much as matters."""
+def _moved(evidence: Evidence, estimated: EstimatedAccuracy | None, policy: Policy) -> list[str]:
+    """Return a sentence for each thing that moved beyond chance by as much as matters.
+
+    A small change in how inputs and outputs hang together matters where what the batch may be does
+    harm: a shuffled column leaves hardly another trace.
+    """
     counts, support, inputs = evidence.counts, evidence.support, evidence.inputs
     sentences = []
     if drifted := [test for test in evidence.tests if test.drift_detected]:
@@ -119,7 +123,8 @@ def _moved(evidence: Evidence, policy: Policy) -> list[str]:
         not sentences
         and support
         and support.distance is not None
-        and support.moved(policy.min_effect)
+        and support.differs
+        and (support.distance >= policy.min_effect or _may_harm(estimated, policy))
     ):
         sentences.append(
             f"Inputs and outputs hang together in another way (D = {fixed(support.distance)} for a "
@@ -133,6 +138,10 @@ def _moved(evidence: Evidence, policy: Policy) -> list[str]:
     if counts.rejected and counts.rejected >= policy.harm_margin * counts.read:
         sentences.append(f"{counts.rejected:,} of {counts.read:,} rows could not be scored.")
     return sentences
+
+
+def _may_harm(estimated: EstimatedAccuracy | None, policy: Policy) -> bool:
+    return estimated is not None and _reaches(estimated.largest_drop, policy.harm_margin)
 
 
 def labels_exclude_harm(harm: Harm) -> bool:
@@ -155,7 +164,7 @@ def _accuracy_fell(estimated: EstimatedAccuracy, support: Support | None, policy
     A detector that keeps no calibration rows can say nothing of support; its estimate counts for
     what it is.
     """
-    if support is not None and support.unexplained is not None:
+    if support is not None and support.explanation is not None:
         return _reaches(-estimated.bounds.difference_high, policy.harm_margin)
     return _is_beyond(-estimated.difference.estimate, -estimated.difference.high, policy)
 

@@ -87,16 +87,16 @@ def estimates(
     novel: tuple[float, float, float],
 ) -> Numbers:
     """Return estimate and bounds, from the estimator's probabilities for batch and reference."""
-    assert support.correction is not None
-    assert support.correction_error is not None
-    assert support.unexplained is not None
+    explanation = support.explanation
+    assert explanation is not None
+    assert not support.alternatives
     there = float(q.mean())
-    drop = there - min(1, max(0, p.mean() + support.correction))
+    drop = there - min(1, max(0, p.mean() + explanation.correction))
     variance = p.var() / N + q.var() / len(q)
     reach = norm.isf(alpha / 2) * math.sqrt(
-        variance + (0.15 * drop) ** 2 + support.correction_error**2
+        variance + (0.15 * drop) ** 2 + explanation.correction_error**2
     )
-    unknown = min(1, max(4 * support.unexplained, novel[2]))
+    unknown = min(1, max(4 * explanation.unexplained, novel[2]))
     low = (1 - unknown) * max(0, there - drop - reach) - there
     high = (1 - unknown) * min(1, there - drop + reach) + unknown - there
     return {

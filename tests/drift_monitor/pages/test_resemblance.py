@@ -7,6 +7,7 @@ import pytest
 from drift_monitor.pages import resemblance
 from drift_monitor.pages.resemblance import sentence
 from drift_monitor.results.report_findings import Resemblance, Support
+from tests.support.analysis.verdicts import explanation
 from tests.support.reports.cases import CASES
 from tests.support.reports.make import make
 
@@ -15,10 +16,15 @@ BLUR = Resemblance(damage="gaussian_blur", severity=3, share=0.124)
 TRACE = Resemblance(damage="black", severity=1, share=0.004)
 
 
-def support(*resembles: Resemblance, **fields: object) -> Support:
+def support(
+    *resembles: Resemblance, name: str = "damage", unexplained: float = 0.0, **fields: object
+) -> Support:
     whole = make(CASES["unknown"])[0].support
     assert whole
-    found = {"explanation": "damage", "resembles": list(resembles), "unexplained": 0.0}
+    found = {
+        "explanation": explanation(name, unexplained=unexplained),
+        "resembles": list(resembles),
+    }
     return whole.model_copy(update=found | fields)
 
 
@@ -36,11 +42,15 @@ def support(*resembles: Resemblance, **fields: object) -> Support:
             "98% of rows look like nothing that the detector was calibrated on.",
         ),
         (
-            support(explanation="classes"),
+            support(name="classes"),
             "The rows look like normal ones with their classes in other shares.",
         ),
+        (
+            support(name="selection"),
+            "The rows look like a selection of normal ones, by something other than their class.",
+        ),
         (support(TRACE, unexplained=0.001), None),
-        (support(explanation="normal"), None),
+        (support(name="normal"), None),
         (support(UNIT, missing="the detector knows no calibration rows"), None),
         (None, None),
     ],
@@ -52,6 +62,11 @@ def test_what_rows_look_like_is_one_sentence(found: Support | None, text: str | 
 @pytest.mark.parametrize(
     ("damage", "severity", "words"),
     [
+        ("mapped-0", 1, "column income on another scale"),
+        ("mapped-0+1+2+3", 1, "columns income, a {b} -c, 2 and 1 more on other scales"),
+        ("redrawn-1+0", 1, "columns a {b} -c and income with values that other rows should have"),
+        ("set-0", 1, "column income with one value in every row"),
+        ("permuted-0+1", 1, "columns income and a {b} -c in one another's place"),
         ("imputed_mean-1", 1, "column a {b} -c lost and filled with the mean"),
         ("unit-7", 0.01, "column 7 in another unit (× 0.01)"),
         ("sentinel-all", -999, "all columns filled with −999"),

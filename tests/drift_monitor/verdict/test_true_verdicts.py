@@ -165,7 +165,8 @@ def test_classes_in_other_shares_are_harmless_where_the_bounds_say_so(
     kept = np.flatnonzero(y == 0)[:4000]
     report = judged(detector, x[kept])
     assert report.support is not None
-    assert report.support.explanation == "classes"
+    assert report.support.explanation is not None
+    assert report.support.explanation.name == "classes"
     assert report.verdict.verdict in ("harmless_drift", "drift_harm_unknown")
     accuracy = float((detector.predict(x[kept]).prediction == 0).mean())
     assert report.accuracy.estimated is not None

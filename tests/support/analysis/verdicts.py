@@ -4,7 +4,13 @@ from typing import Any
 
 from drift_monitor.config import Policy
 from drift_monitor.results.report import Counts
-from drift_monitor.results.report_findings import Accuracy, Harm, Support, TwoSampleTest
+from drift_monitor.results.report_findings import (
+    Accuracy,
+    Harm,
+    LikelyExplanation,
+    Support,
+    TwoSampleTest,
+)
 from drift_monitor.stats.estimates import Estimate, Rate
 
 POLICY = Policy(alpha=0.05, min_effect=0.1, harm_margin=0.01, min_rows=100, max_rejected=0.1)
@@ -66,6 +72,7 @@ def accuracy(
                 "difference_high": (bounds or (low - 2 * drop, -low))[1],
                 "unknown": 0.0,
             },
+            "largest_drop": drop,
             "p_value": 0.1,
             "decides": decides,
         }
@@ -78,17 +85,18 @@ def accuracy(
 def support(novel: float = 0.01, distance: float = 0.01, unexplained: float = 0.0) -> Support:
     """Return what is known of 1,000 rows, this share of which are novel."""
     return Support(
-        missing=None,
         novel=rate(novel),
         novel_reference=rate(0.01),
         distance=distance,
         by_chance=0.05,
-        explanation="normal",
-        resembles=[],
-        unexplained=unexplained,
-        correction=0.0,
-        correction_error=0.001,
+        explanation=explanation(unexplained=unexplained),
     )
+
+
+def explanation(name: str = "normal", **changes: float) -> LikelyExplanation:
+    """Return rows that a batch is like, which add nothing to its estimated accuracy."""
+    nothing = {"unexplained": 0.0, "novel": 0.0, "correction": 0.0, "correction_error": 0.001}
+    return LikelyExplanation.model_validate({"name": name} | nothing | changes)
 
 
 def ks(

@@ -18,6 +18,7 @@ from drift_monitor.results.report_findings import (
     EstimatedAccuracy,
     Example,
     FeatureValue,
+    LikelyExplanation,
     RealisedAccuracy,
     Resemblance,
     Slice,
@@ -135,6 +136,7 @@ def make_accuracy(
             ),
             reference=EstimatedShare(estimate=0.913, low=0.905, high=0.92, n=REFERENCE_ROWS),
             difference=Estimate(estimate=-fall, low=-fall - 0.02, high=-fall + 0.018),
+            largest_drop=fall,
             p_value=0.0003 if fall > 0.03 else 0.4,
             bounds=AccuracyBounds(
                 low=(1 - unknown) * (0.893 - fall),
@@ -160,18 +162,7 @@ def make_support(case: Case) -> Support | None:
     if not case.accuracy_estimator:
         return None
     if not case.rows:
-        return Support(
-            missing="no row was scored",
-            novel=None,
-            novel_reference=None,
-            distance=None,
-            by_chance=None,
-            explanation=None,
-            resembles=[],
-            unexplained=None,
-            correction=None,
-            correction_error=None,
-        )
+        return Support(missing="no row was scored")
     unknown = case.verdict == "drift_harm_unknown"
     flat = case.input == "flat"
     like = [
@@ -179,16 +170,18 @@ def make_support(case: Case) -> Support | None:
         Resemblance(damage="sentinel-some" if flat else "dark", severity=0.5, share=0.12),
     ]
     return Support(
-        missing=None,
         novel=rate(round((0.976 if unknown else 0.01) * case.rows), case.rows),
         novel_reference=rate(50, REFERENCE_ROWS),
         distance=0.874 if unknown else 0.021,
         by_chance=0.058,
-        explanation="damage" if unknown else "normal",
+        explanation=LikelyExplanation(
+            name="damage" if unknown else "normal",
+            unexplained=0.26 if unknown else 0.0,
+            novel=0.12 if unknown else 0.0,
+            correction=-0.02 if unknown else 0.0,
+            correction_error=0.01 if unknown else 0.0,
+        ),
         resembles=like if unknown else [],
-        unexplained=0.26 if unknown else 0.0,
-        correction=-0.02 if unknown else 0.0,
-        correction_error=0.01 if unknown else 0.0,
     )
 
 
