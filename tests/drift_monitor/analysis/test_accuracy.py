@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from drift_monitor.analysis.accuracy import estimated_accuracy, realised_accuracy
+from drift_monitor.analysis.accuracy import (
+    Unlabelled,
+    estimated_accuracy,
+    realised_accuracy,
+)
+from drift_monitor.results.report_findings import LikelyExplanation, Support
 from drift_monitor.scoring.scored_rows import ScoredRows
 from tests.support.analysis.estimates import ends
 from tests.support.analysis.score_tables import CLASSES, scores
+from tests.support.analysis.verdicts import explanation
 
 
 class Exact:
@@ -95,3 +101,43 @@ def test_equal_certain_rows_are_no_fall() -> None:
     found = estimated_accuracy(np.ones(5), np.ones(5), Exact())
     assert found.p_value == 1
     assert (*ends(found.current), found.current.n) == (1, 1, 1, 5)
+
+
+def seen(
+    *likely: LikelyExplanation, novel_excess: float = 0.0, rejected: float = 0.0
+) -> Unlabelled:
+    found = Support(explanation=likely[0], alternatives=list(likely[1:]))
+    return Unlabelled(found, novel_excess, rejected)
+
+
+def test_what_the_batch_may_be_as_well_widens_interval_and_bounds() -> None:
+    p = np.full(400, 0.9)
+    damage, selection = explanation("damage", correction=-0.2), explanation("selection")
+    alone, either = (
+        estimated_accuracy(p, p, Exact(), seen(*likely))
+        for likely in ([damage], [damage, selection])
+    )
+    assert either.current.estimate == alone.current.estimate == pytest.approx(0.7)
+    assert alone.bounds.high < 0.85
+    assert either.bounds.high == pytest.approx(0.9, abs=0.01)
+    assert either.bounds.low == alone.bounds.low
+    assert either.difference.high > -0.01 > alone.difference.high
+    assert alone.p_value < 1e-3 < either.p_value
+    assert alone.largest_drop == either.largest_drop == pytest.approx(0.2)
+
+
+def test_each_explanation_brings_what_it_leaves_unknown() -> None:
+    p = np.full(400, 0.9)
+    likely = [explanation("damage", unexplained=0.1), explanation("selection")]
+    found = estimated_accuracy(p, p, Exact(), seen(*likely)).bounds
+    assert found.unknown == pytest.approx(0.4)
+    assert found.low == pytest.approx(0.6 * 0.9, abs=0.01)
+
+
+@pytest.mark.parametrize(("explained", "unknown"), [(0.0, 0.3), (0.25, 0.05), (0.4, 0.0)])
+def test_novel_rows_are_known_where_the_explanation_has_as_many(
+    explained: float, unknown: float
+) -> None:
+    p = np.full(400, 0.9)
+    rows = seen(explanation("damage", novel=explained), novel_excess=0.3)
+    assert estimated_accuracy(p, p, Exact(), rows).bounds.unknown == pytest.approx(unknown)

@@ -159,6 +159,9 @@ def test_estimated_accuracy_that_falls_is_harm_where_no_labels_decide(
         # columns that hang together otherwise, each like the reference's
         (accuracy(0.0, bounds=(-0.2, 0.1)), support(distance=0.2), [NOTHING], "drift_harm_unknown"),
         (accuracy(0.0, bounds=(-0.02, 0.02)), support(distance=0.09), [NOTHING], "no_drift"),
+        # less than the minimum effect, beyond chance, and what it may be does harm
+        (accuracy(0.02, bounds=(-0.1, 0.1)), support(0.01, 0.06), [NOTHING], "drift_harm_unknown"),
+        (accuracy(0.02, bounds=(-0.1, 0.1)), support(0.01, 0.04), [NOTHING], "no_drift"),
     ],
 )
 def test_no_word_of_comfort_without_a_bound(

@@ -137,6 +137,47 @@ def test_no_comfort_on_a_fault_that_scores_do_not_show(
         assert "label" in report.verdict.next_action
 
 
+UNTHOUGHT_OF: dict[str, Change] = {
+    "minutes for hours": times(1, 60),
+    "logarithm": lambda x: np.column_stack([np.log1p(x[:, 0]), x[:, 1:]]).astype(np.float32),
+    "another sentinel": lambda x: np.column_stack(
+        [np.where(np.arange(len(x)) % 4 == 0, 77777, x[:, 0]), x[:, 1:]]
+    ).astype(np.float32),
+    "three columns rotated": lambda x: x[:, [1, 4, 2, 3, 0, 5]],
+    "three columns in other units": lambda x: x * np.float32([0.37, 1, 30, 1, 1, 5]),
+}
+"""Faults that no calibration row has."""
+
+
+@pytest.mark.parametrize("fault", UNTHOUGHT_OF)
+def test_what_a_fault_costs_is_told_though_no_calibration_row_has_it(
+    detector: AdversarialDetector, fault: str
+) -> None:
+    x, y = customers(4000, seed=13)
+    broken = UNTHOUGHT_OF[fault](x.copy())
+    accuracy = float((detector.predict(broken).prediction == y).mean())
+    report = judged(detector, broken)
+    assert report.verdict.verdict == "harmful_drift"
+    estimated = report.accuracy.estimated
+    assert estimated is not None
+    assert estimated.bounds.low - 0.02 <= accuracy <= estimated.bounds.high + 0.02
+    assert estimated.current.estimate == pytest.approx(accuracy, abs=0.06)
+    assert estimated.bounds.unknown < 0.2
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_customers_of_another_kind_are_no_fault(detector: AdversarialDetector, column: int) -> None:
+    """A selection of rows moves a column as a fault does, and the rows stay right."""
+    x, y = customers(12_000, seed=14)
+    kept = np.flatnonzero(x[:, column] > np.median(x[:, column]))[:4000]
+    report = judged(detector, x[kept])
+    assert report.verdict.verdict in ("harmless_drift", "drift_harm_unknown")
+    accuracy = float((detector.predict(x[kept]).prediction == y[kept]).mean())
+    assert report.accuracy.estimated is not None
+    bounds = report.accuracy.estimated.bounds
+    assert bounds.low - 0.01 <= accuracy <= bounds.high + 0.01
+
+
 def test_rows_that_could_not_be_scored_were_served_all_the_same(
     detector: AdversarialDetector,
 ) -> None:
