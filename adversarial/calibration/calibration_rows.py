@@ -24,7 +24,8 @@ from adversarial.corruptions import CORRUPTIONS, corrupt
 from adversarial.corruptions.image_faults import Fault as ImageFault
 from adversarial.corruptions.image_faults import image_faults
 from adversarial.descriptors import is_image
-from adversarial.detector.detector import AdversarialDetector, Prediction
+from adversarial.detector.detector import AdversarialDetector
+from adversarial.detector.scorer import Prediction
 from adversarial.detector.unit_range import UnitRange
 from adversarial.support.novelty import RowDescription
 from adversarial.support.sample import with_description

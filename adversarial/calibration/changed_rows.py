@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from adversarial.detector.detector import AdversarialDetector, Prediction
+    from adversarial.detector.scorer import Prediction, Scorer
 
 Rows = NDArray[np.float32]
 Classes = NDArray[np.int64]
@@ -40,7 +40,7 @@ class Changed(NamedTuple):
 
 
 def predict_changed(
-    detector: AdversarialDetector, changed: Changed, describe: Describe | None = None
+    detector: Scorer, changed: Changed, describe: Describe | None = None
 ) -> pa.Table:
     """Score changed rows.
 

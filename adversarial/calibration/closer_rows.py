@@ -21,7 +21,7 @@ from adversarial.support.fitted_damage import fit_damage
 from adversarial.support.sample import INPUTS, NOVEL, OUTPUTS, numbers, with_description
 
 if TYPE_CHECKING:
-    from adversarial.detector.detector import AdversarialDetector, Prediction
+    from adversarial.detector.scorer import Prediction, Scorer
 
 Rows = NDArray[np.float32]
 MAX_ROWS = 5_000
@@ -29,7 +29,7 @@ MAX_ROWS = 5_000
 
 
 def closer_rows(
-    detector: AdversarialDetector,
+    detector: Scorer,
     batch: pa.Table,
     kinds: Collection[tuple[str, float]],
     seed: int = 0,
@@ -38,7 +38,7 @@ def closer_rows(
 
     Parameters
     ----------
-    detector : AdversarialDetector
+    detector : Scorer
         With a calibration sample and an index of novelty.
     batch : pyarrow.Table
         Rows of the batch with what describes them (`drift_monitor.scoring.row_sample`).

@@ -11,12 +11,8 @@ from numpy.typing import NDArray
 from adversarial import AdversarialDetector, InputSpec
 from adversarial.attacks import FGSM
 from adversarial.bundle.accuracy_estimator import ATTACKS
-from adversarial.calibration.calibration_rows import (
-    Changed,
-    _attacked,
-    _damaged,
-    calibration_rows,
-)
+from adversarial.calibration.calibration_rows import _attacked, _damaged, calibration_rows
+from adversarial.calibration.changed_rows import Changed
 from adversarial.corruptions import CORRUPTIONS, corrupt
 from adversarial.corruptions.flat_faults import Columns, gross_faults, strike_columns
 from adversarial.corruptions.image_faults import image_faults

@@ -43,7 +43,7 @@ def table(x: Floats, label: NDArray[np.bool_], family: str = "", severity: float
 
 
 def shifted(x: Floats, by: float) -> Floats:
-    return x + np.float32([by, 0, 0])
+    return x + np.array([by, 0, 0], np.float32)
 
 
 @pytest.fixture(scope="module")

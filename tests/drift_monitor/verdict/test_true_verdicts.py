@@ -144,7 +144,7 @@ UNTHOUGHT_OF: dict[str, Change] = {
         [np.where(np.arange(len(x)) % 4 == 0, 77777, x[:, 0]), x[:, 1:]]
     ).astype(np.float32),
     "three columns rotated": lambda x: x[:, [1, 4, 2, 3, 0, 5]],
-    "three columns in other units": lambda x: x * np.float32([0.37, 1, 30, 1, 1, 5]),
+    "three columns in other units": lambda x: x * np.array([0.37, 1, 30, 1, 1, 5], np.float32),
 }
 """Faults that no calibration row has."""
 
