@@ -88,14 +88,14 @@ def liken(
         weights = np.zeros(len(known))
         weights[: int(normal.sum())] = simple.weights[normal]
         simple = replace(simple, weights=weights)
-    damage, selection = explainer.damaged(), None
+    (damage, *as_good), selection = explainer.damaged(), None
     best = damage if explainer.is_clearly_better(damage, simple) else simple
     # Weights for single rows explain much, damage of other columns among it: they come last.
     if moved_columns(numbers(rows, INPUTS), numbers(known, INPUTS)[explainer.normal]):
         selection = explainer.selected()
         if selection is not None and explainer.is_clearly_better(selection, best):
             best = selection
-    others = [simple, damage, selection] if as_normal.distance > by_chance else []
+    others = [simple, damage, *as_good, selection] if as_normal.distance > by_chance else []
     alternatives = [
         other
         for other in others

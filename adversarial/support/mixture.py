@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.support.learner import Comparison, compare, ks_by_chance
-from adversarial.support.shares import LARGEST_ODDS, Shares, most_different, rake
+from adversarial.support.shares import Shares, most_different, rake
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
@@ -26,13 +26,13 @@ BLUR = 0.05
 """Noise that numbers get, in their own unit: a learner is not to tell constants apart by less."""
 REFINEMENTS = 2
 """Times that a learner sets the shares of a mixture right."""
-SELECTIONS = 4
-"""Times that it sets the weights of rows right."""
+RAKED_BINS = (50, 20)
+"""Of each number, by which a selection of rows is weighted: fine, and robust."""
 HOPELESS = 0.3
 """What a mixture leaves where setting it right is not worth the time."""
 FEWEST_SELECTED = 100
 """Effective number of normal rows of which a batch may be a selection."""
-KINDS_TRIED = 3
+KINDS_TRIED = 4
 """Kinds of damage that are tried alone."""
 KINDS_LIKELY = 8
 """Kinds of damage that a batch may be of, by its histograms."""
@@ -110,34 +110,38 @@ class Explainer:
         kinds = np.union1d(mixed, alone)
         return kinds[kinds >= self.shares.n_normal]
 
-    def damaged(self) -> Explanation:
-        """Return normal rows and rows with one kind of damage, or with several if need be."""
+    def damaged(self) -> list[Explanation]:
+        """Return normal rows and rows with one kind of damage, or with several if need be.
+
+        The best comes first; after it, other kinds that explain the batch as well, but for chance.
+        """
         several = self.shares.of_damage()
         tried = [
             self._explanation("damage", weights)
             for weights in self.shares.of_one_kind(KINDS_TRIED).values()
         ] or [self._explanation("damage", several)]
-        nearest = min(tried, key=lambda found: found[0].distance)
-        best = self._refined(*nearest, normal_as_one=True)
+        tried.sort(key=lambda found: found[0].distance)
+        best = self._refined(*tried[0], normal_as_one=True)
         if best.unexplained:
             found = self._refined(*self._explanation("damage", several))
             best = found if self.is_clearly_better(found, best) else best
-        return best
+        most = best.distance + self.chance / 2
+        return [best, *(other for other, _ in tried[1:] if other.distance < most)]
 
     def selected(self) -> Explanation | None:
         """Return the normal rows weighted one by one, so that they come nearest to the batch.
 
         None where that leaves next to none of them, or there are none for a part of the batch.
         """
-        raked = rake(self.batch_as_is, self.rows_as_is[self.normal], self.chance)
-        if raked is None:
-            return None
-        weights = np.zeros(len(self.rows))
-        weights[self.normal] = raked
-        found = self._refined(
-            *self._explanation("selection", weights), rows_alone=True, times=SELECTIONS
-        )
-        return found if (found.weights**2).sum() * FEWEST_SELECTED <= 1 else None
+        found = []
+        for n_bins in RAKED_BINS:
+            raked = rake(self.batch_as_is, self.rows_as_is[self.normal], n_bins, self.chance)
+            if raked is None or (raked**2).sum() * FEWEST_SELECTED > 1:
+                continue
+            weights = np.zeros(len(self.rows))
+            weights[self.normal] = raked
+            found.append(self._explanation("selection", weights)[0])
+        return min(found, key=lambda one: one.unexplained, default=None)
 
     def is_clearly_better(self, other: Explanation, simple: Explanation) -> bool:
         """Say whether another explanation leaves less than a simpler one, beyond chance."""
@@ -151,26 +155,16 @@ class Explainer:
         return Explanation(name, weights, found.distance, unexplained), found
 
     def _refined(
-        self,
-        best: Explanation,
-        found: Comparison,
-        *,
-        normal_as_one: bool = False,
-        rows_alone: bool = False,
-        times: int = REFINEMENTS,
+        self, best: Explanation, found: Comparison, *, normal_as_one: bool = False
     ) -> Explanation:
         """Return the best of a mixture and of those that a learner makes of it."""
         current = best
-        for _ in range(times):
+        for _ in range(REFINEMENTS):
             if not 0 < best.unexplained < HOPELESS:
                 break
-            if rows_alone:
-                odds = np.exp(np.clip(found.scores, -LARGEST_ODDS, LARGEST_ODDS))
-                weights = current.weights * odds / (current.weights @ odds)
-            else:
-                weights = self.shares.adjusted(
-                    current.weights, found.scores, normal_as_one=normal_as_one
-                )
+            weights = self.shares.adjusted(
+                current.weights, found.scores, normal_as_one=normal_as_one
+            )
             current, found = self._explanation(best.name, weights)
             if current.unexplained < best.unexplained:
                 best = current

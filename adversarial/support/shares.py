@@ -18,7 +18,6 @@ MAX_NUMBERS = 64
 """Numbers of a row that are looked at, at most."""
 SMALLEST_SHARE = 0.02
 """A kind of damage with less is dropped from a mixture."""
-RAKED_BINS = 50
 SWEEPS = 10
 LARGEST_ODDS = 3.0
 """Log-odds beyond which a learner's score of one row counts no more when it does."""
@@ -104,21 +103,21 @@ class Shares:
         return result
 
 
-def rake(batch: Matrix, rows: Matrix, most_lacking: float) -> Floats | None:
+def rake(batch: Matrix, rows: Matrix, n_bins: int, most_lacking: float) -> Floats | None:
     """Return weights of rows, (m,), by which each number is distributed as in a batch.
 
     Deming and Stephan, "On a Least Squares Adjustment of a Sampled Frequency Table When the
     Expected Marginal Totals Are Known" (1940). Values that a batch repeats often count as bins of
-    their own. None where there are no rows for more than a share of the batch.
+    their own. None where there are no rows for more than `most_lacking` of the batch.
     """
-    edges = np.quantile(batch, np.linspace(0, 1, RAKED_BINS + 1)[1:-1], axis=0, method="nearest").T
+    edges = np.quantile(batch, np.linspace(0, 1, n_bins + 1)[1:-1], axis=0, method="nearest").T
     bins = []
     for j, edge in enumerate(edges):
         here, there = (
             np.searchsorted(edge, part[:, j]) + np.searchsorted(edge, part[:, j], side="right")
             for part in (batch, rows)
         )
-        wanted = np.bincount(here, minlength=2 * RAKED_BINS) / len(batch)
+        wanted = np.bincount(here, minlength=2 * n_bins) / len(batch)
         bins.append((there, wanted))
     weights = np.full(len(rows), 1 / len(rows))
     lacking = max(

@@ -144,7 +144,8 @@ def estimated_accuracy(
     variance is that of the two means, and where there is no drop, its own error vanishes.
 
     The bounds hold whatever the remaining rows are: those that look like no calibration row, and
-    those that were rejected.
+    those that were rejected; and whichever of the likely explanations is true. The bounds of the
+    accuracy itself, not of the difference, also allow for the sampling error of the reference.
 
     Parameters
     ----------
@@ -178,6 +179,8 @@ def estimated_accuracy(
     )
     bounds = [_bounds(one.low, one.high, there, one.unknown) for one in found]
     low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
+    # The labels of the reference, by which the estimator was fitted, might have been luckier.
+    luck = z * _sampling_error(reference)
     return EstimatedAccuracy(
         current=_share(current, there - best.drop, best.error, z),
         reference=_share(reference, there, 0.0, z),
@@ -185,8 +188,8 @@ def estimated_accuracy(
         largest_drop=max(one.drop for one in found),
         p_value=max(one.p_value for one in found),
         bounds=AccuracyBounds(
-            low=min(1.0, max(0.0, low + there)),
-            high=min(1.0, max(0.0, high + there)),
+            low=max(0.0, there - best.drop - math.hypot(low + best.drop, luck)),
+            high=min(1.0, there - best.drop + math.hypot(high + best.drop, luck)),
             difference_low=low,
             difference_high=high,
             unknown=max(one.unknown for one in found),
@@ -243,7 +246,11 @@ def _bounds(low: float, high: float, reference: float, unknown: float) -> tuple[
 def _share(
     probabilities: NDArray[np.float64], estimate: float, own_error: float, z: float
 ) -> EstimatedShare:
-    n = len(probabilities)
-    error = math.hypot(math.sqrt(float((probabilities * (1 - probabilities)).sum())) / n, own_error)
+    error = math.hypot(_sampling_error(probabilities), own_error)
     low, high = max(0.0, estimate - z * error), min(1.0, estimate + z * error)
-    return EstimatedShare(estimate=estimate, low=low, high=high, n=n)
+    return EstimatedShare(estimate=estimate, low=low, high=high, n=len(probabilities))
+
+
+def _sampling_error(probabilities: NDArray[np.float64]) -> float:
+    """Return the standard error of the share of right predictions among so many rows."""
+    return math.sqrt(float((probabilities * (1 - probabilities)).sum())) / len(probabilities)

@@ -99,14 +99,15 @@ def estimates(
     unknown = min(1, max(4 * explanation.unexplained, novel[2]))
     low = (1 - unknown) * max(0, there - drop - reach) - there
     high = (1 - unknown) * min(1, there - drop + reach) + unknown - there
+    luck = norm.isf(alpha / 2) * math.sqrt((q * (1 - q)).sum()) / len(q)
     return {
         "estimated-current": there - drop,
         "estimated-reference": there,
         "estimated-difference": -drop,
         "estimated-difference-low": max(-1, -drop - reach),
         "estimated-difference-high": min(1, -drop + reach),
-        "bounds-low": low + there,
-        "bounds-high": high + there,
+        "bounds-low": max(0, there - drop - math.hypot(low + drop, luck)),
+        "bounds-high": min(1, there - drop + math.hypot(high + drop, luck)),
         "bounds-difference-low": low,
         "bounds-difference-high": high,
         "novel-current": novel[0],

@@ -89,7 +89,7 @@ def test_a_batch_with_a_known_fault_is_likened_to_the_rows_that_have_it(
     known: Known, number: int
 ) -> None:
     asked = explainer(damaged(normal(N, 8)[0], FAULTS[number]), known)
-    found = asked.damaged()
+    found = asked.damaged()[0]
     assert found.name == "damage"
     assert found.unexplained < 0.1
     assert shares(found.weights, known)[2 + number] > 0.8
@@ -99,7 +99,7 @@ def test_a_batch_with_a_known_fault_is_likened_to_the_rows_that_have_it(
 def test_a_fault_in_a_part_of_the_rows_is_told_in_that_part(known: Known) -> None:
     x = normal(N, 9)[0]
     x[: N // 5] = damaged(x[: N // 5], "second is 9")
-    found = explainer(x, known).damaged()
+    found = explainer(x, known).damaged()[0]
     assert shares(found.weights, known)[3] == pytest.approx(0.2, abs=0.05)
     assert found.unexplained < 0.1
 
@@ -108,7 +108,7 @@ def test_two_faults_in_parts_of_the_rows_are_told_apart(known: Known) -> None:
     x = normal(N, 10)[0]
     x[: N // 4] = damaged(x[: N // 4], "second is 9")
     x[N // 2 :] = damaged(x[N // 2 :], "first times 10")
-    found = shares(explainer(x, known).damaged().weights, known)
+    found = shares(explainer(x, known).damaged()[0].weights, known)
     assert found[3] == pytest.approx(0.25, abs=0.05)
     assert found[2] == pytest.approx(0.5, abs=0.1)
 
@@ -120,7 +120,7 @@ def test_what_no_calibration_row_shows_stays_unexplained(
     """A shuffled column is like the reference's in itself, and tells by the other columns."""
     asked = explainer(damaged(normal(N, 11)[0], fault), known)
     assert asked.classes(asked.as_normal()).unexplained > least
-    assert asked.damaged().unexplained > least
+    assert asked.damaged()[0].unexplained > least
 
 
 def test_normal_rows_selected_by_a_column_are_told_and_weighted(known: Known) -> None:
@@ -146,7 +146,7 @@ def test_only_the_numbers_that_differ_are_looked_at_where_there_are_very_many() 
 
 def test_the_same_rows_give_the_same_explanation(known: Known) -> None:
     x = damaged(normal(800, 12)[0], "noise")
-    first, second = (explainer(x, known).damaged() for _ in range(2))
+    first, second = (explainer(x, known).damaged()[0] for _ in range(2))
     assert first.unexplained == second.unexplained
     np.testing.assert_array_equal(first.weights, second.weights)
 

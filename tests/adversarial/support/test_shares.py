@@ -10,7 +10,7 @@ def test_raked_rows_have_the_marginal_distributions_of_a_batch() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(5000, 3)).astype(np.float32)
     batch = rng.normal([0.5, 0, -0.3], 1, size=(4000, 3)).astype(np.float32)
-    weights = rake(batch, rows, 0.05)
+    weights = rake(batch, rows, 50, 0.05)
     assert weights is not None
     assert weights.sum() == pytest.approx(1)
     np.testing.assert_allclose(weights @ rows, batch.mean(axis=0), atol=0.03)
@@ -22,5 +22,5 @@ def test_a_value_that_a_batch_repeats_takes_rows_of_its_own() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(5000, 1)).astype(np.float32)
     batch = np.minimum(rng.normal(size=(5000, 1)), 0.5).astype(np.float32)
-    assert rake(batch, rows, 0.05) is None
-    assert rake(batch, rows, 0.4) is not None
+    assert rake(batch, rows, 50, 0.05) is None
+    assert rake(batch, rows, 50, 0.4) is not None
