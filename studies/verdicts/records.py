@@ -15,6 +15,8 @@ from drift_monitor.results.report import Report
 
 Record = dict[str, Any]
 
+PEERS = Path(__file__).parent / "peers.parquet"
+"""What Evidently and NannyML say of the batches."""
 KEPT = (
     *("classifier", "drift", "family", "calibrated", "mild", "n", "n_reference"),
     *("accuracy", "reference_accuracy", "verdict", "estimated", "bounds", "novel", "peers"),

@@ -10,68 +10,45 @@ into `verdicts.md`.
 
 import argparse
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from drift_monitor.stats.proportions import rate
 
 from .cbpe import with_cbpe
-from .changes.drift import CLASS_MIX, NATURAL, NULL
+from .changes.drift import NATURAL, NULL
 from .classifiers import SCRATCH
-from .records import Record, keep, kept, read_records
+from .questions import (
+    HARMFUL,
+    LARGE,
+    LOUD,
+    MARGIN,
+    QUESTIONS,
+    Records,
+    Test,
+    bounded,
+    comforted,
+    fall,
+    fell,
+    harmless_move,
+)
+from .records import PEERS, Record, keep, kept, read_records
 
 HERE = Path(__file__).parent
 PAGE = HERE / "verdicts.md"
 RECORD = HERE / "records.parquet"
 FILES = {"before": "records_before.jsonl", "now": "records.jsonl"}
 """Records in the scratch directory, by the name of their column."""
-MARGIN = 0.01
-"""The default policy's `harm_margin`."""
-ONE_SIDED_95 = 1.645
-COMFORT = ("harmless_drift", "statistical_only", "no_drift")
-"""Verdicts after which nobody does anything."""
-LARGE = 0.1
 OURS = "drift-monitor"
 
-Records = Sequence[Record]
-Test = Callable[[Record], bool]
 
-
-def fall(record: Record) -> float:
-    """Return by how much true accuracy is below the reference's."""
-    return float(record["reference_accuracy"] - record["accuracy"])
-
-
-def fell(record: Record) -> bool:
-    """Tell whether true accuracy fell by more than the margin, beyond chance (one-sided 95 %)."""
-    parts = (
-        (record["accuracy"], record["n"]),
-        (record["reference_accuracy"], record["n_reference"]),
-    )
-    error = np.sqrt(sum(p * (1 - p) / n for p, n in parts))
-    return fall(record) > MARGIN + ONE_SIDED_95 * float(error)
-
-
-def comforted(record: Record) -> bool:
-    """Tell whether the verdict says that nothing need be done."""
-    return record["verdict"] in COMFORT
-
-
-def inside(record: Record, field: str) -> bool:
-    """Tell whether an interval holds the true accuracy; one that does not exist does not."""
-    interval = record.get(field)
-    if not interval:
-        return False
-    low, high = (interval["low"], interval["high"]) if isinstance(interval, dict) else interval[:2]
-    return bool(low <= record["accuracy"] <= high)
-
-
-def harmless_move(record: Record) -> bool:
-    """Tell whether a class mix or a mild change did no harm."""
-    moved = record["family"] == CLASS_MIX or (record["mild"] and record["family"] != NULL)
-    return moved and fall(record) <= MARGIN
+def width(records: Records) -> str:
+    """Return the mean width of the bounds in points."""
+    widths = [r["bounds"]["high"] - r["bounds"]["low"] for r in records if r.get("bounds")]
+    return f"{100 * np.mean(widths):.1f}" if widths else "–"
 
 
 def share(records: Records, of: Test, that: Test) -> str:
@@ -85,66 +62,16 @@ def share(records: Records, of: Test, that: Test) -> str:
     )
 
 
+def fraction(records: Records, of: Test, that: Test) -> str:
+    """Return how many of some records are such, as text."""
+    chosen = [record for record in records if of(record)]
+    return f"{sum(map(that, chosen))} of {len(chosen)}" if chosen else "–"
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return a table in Markdown and an empty line."""
     lines = [header, ["---"] * len(header), *rows]
     return [*("| " + " | ".join(line) + " |" for line in lines), ""]
-
-
-QUESTIONS: tuple[tuple[str, Test, Test], ...] = (
-    ("false comfort: accuracy fell, and nothing is said", fell, comforted),
-    (
-        "… in families of the calibration",
-        lambda r: fell(r) and r["calibrated"],
-        comforted,
-    ),
-    ("… in other families", lambda r: fell(r) and not r["calibrated"], comforted),
-    (
-        "… where accuracy fell by 10 points or more",
-        lambda r: fell(r) and fall(r) >= LARGE,
-        comforted,
-    ),
-    (
-        "no drift, and another verdict than `no_drift`",
-        lambda r: r["family"] == NULL,
-        lambda r: r["verdict"] != "no_drift",
-    ),
-    (
-        "accuracy fell by 10 points or more, and `harmful_drift`",
-        lambda r: fall(r) >= LARGE,
-        lambda r: r["verdict"] == "harmful_drift",
-    ),
-    (
-        "harmless move, and a verdict that says so",
-        harmless_move,
-        comforted,
-    ),
-    (
-        "harmless move, and `harmful_drift`",
-        harmless_move,
-        lambda r: r["verdict"] == "harmful_drift",
-    ),
-    (
-        "accuracy did not fall beyond the margin, and `harmful_drift`",
-        lambda r: fall(r) <= MARGIN,
-        lambda r: r["verdict"] == "harmful_drift",
-    ),
-    (
-        "estimate's interval holds the true accuracy",
-        lambda r: bool(r["estimated"]),
-        lambda r: inside(r, "estimated"),
-    ),
-    (
-        "… in other families than the calibration's",
-        lambda r: bool(r["estimated"]) and not r["calibrated"],
-        lambda r: inside(r, "estimated"),
-    ),
-    (
-        "bounds hold the true accuracy",
-        lambda r: bool(r.get("bounds")),
-        lambda r: inside(r, "bounds"),
-    ),
-)
 
 
 def summary(runs: Mapping[str, Records]) -> list[str]:
@@ -156,28 +83,104 @@ def summary(runs: Mapping[str, Records]) -> list[str]:
     return table(["batches", *runs], rows)
 
 
-def by(field: str, runs: Mapping[str, Records]) -> list[str]:
-    """Return false comfort by classifier or family, and what became of the rest."""
-    newest = list(runs.values())[-1]
+def by_classifier(records: Records) -> list[str]:
+    """Return by classifier what the verdicts and bounds were."""
     rows = []
-    for value in dict.fromkeys(record[field] for record in newest):
-        chosen = {
-            name: [record for record in records if record[field] == value]
-            for name, records in runs.items()
-        }
-        last = list(chosen.values())[-1]
-        if field == "family" and not any(map(fell, last)):
-            continue
-        seen = "yes" if last[0]["calibrated"] else "no"
+    for name in dict.fromkeys(record["classifier"] for record in records):
+        own = [record for record in records if record["classifier"] == name]
         rows.append(
             [
-                f"`{value}`",
-                *([seen] if field == "family" else [f"{last[0]['reference_accuracy']:.3f}"]),
-                *(share(records, fell, comforted) for records in chosen.values()),
+                f"`{name}`",
+                f"{own[0]['reference_accuracy']:.3f}",
+                fraction(own, fell, comforted),
+                fraction(own, lambda r: fall(r) >= LARGE, lambda r: r["verdict"] == HARMFUL),
+                fraction(own, harmless_move, comforted),
+                fraction(own, lambda r: fall(r) <= MARGIN, lambda r: r["verdict"] == HARMFUL),
+                fraction(own, lambda r: bool(r.get("bounds")), bounded),
+                width([r for r in own if r["family"] == NULL]),
             ]
         )
-    header = "in calibration" if field == "family" else "accuracy"
-    return table([field, header, *(f"false comfort, {name}" for name in runs)], rows)
+    header = ["classifier", "accuracy", "false comfort", "falls of 10 points called harmful"]
+    header += ["harmless moves called so", "no fall, called harmful", "bounds hold"]
+    return table([*header, "their width without drift, points"], rows)
+
+
+def by_family(records: Records) -> list[str]:
+    """Return by family of drift how often accuracy fell, and what was said of it."""
+    rows = []
+    for name in dict.fromkeys(record["family"] for record in records):
+        own = [record for record in records if record["family"] == name]
+        verdicts = [sum(r["verdict"] == verdict for r in own if fell(r)) for verdict in LOUD]
+        rows.append(
+            [
+                f"`{name}`",
+                "yes" if own[0]["calibrated"] else "no",
+                str(len(own)),
+                str(sum(map(fell, own))),
+                *map(str, verdicts),
+                fraction(own, fell, comforted),
+                fraction(own, lambda r: bool(r.get("bounds")), bounded),
+            ]
+        )
+    header = ["family", "in calibration", "batches", "accuracy fell", "harmful", "unknown"]
+    return table([*header, "false comfort", "bounds hold"], rows)
+
+
+def natural_days(records: Records) -> list[str]:
+    """Return what was said of what really came after the reference."""
+    rows = []
+    for name in dict.fromkeys(r["classifier"] for r in records if r["family"] == NATURAL):
+        own = [r for r in records if r["classifier"] == name and r["family"] == NATURAL]
+        quiet = [r for r in own if not fell(r)]
+        fallen = [r for r in own if fell(r)]
+        rows.append(
+            [
+                f"`{name}`",
+                str(len(quiet)),
+                str(sum(r["verdict"] == "drift_harm_unknown" for r in quiet)),
+                str(sum(r["verdict"] == HARMFUL for r in quiet)),
+                width(quiet),
+                fraction(own, lambda r: bool(r.get("bounds")), bounded),
+                ", ".join(f"{r['accuracy']:.3f}: `{r['verdict']}`" for r in fallen) or "–",
+            ]
+        )
+    header = ["classifier", "quiet days", "called unknown", "called harmful"]
+    header += ["mean width of bounds, points", "bounds hold", "days on which accuracy fell"]
+    return table(header, rows)
+
+
+def peers_say(records: Records, said: Sequence[Record]) -> list[str]:
+    """Return what each tool tells its user, by what became of the accuracy."""
+    words = {(one["classifier"], one["drift"]): one for one in said}
+    both = [r | words[r["classifier"], r["drift"]] for r in records if _key(r) in words]
+    groups: tuple[tuple[str, Test], ...] = (
+        ("accuracy fell by 10 points or more", lambda r: fall(r) >= LARGE),
+        ("accuracy fell by less", lambda r: fell(r) and fall(r) < LARGE),
+        ("moved, accuracy did not fall", lambda r: fall(r) <= MARGIN and r["family"] != NULL),
+        ("nothing moved", lambda r: r["family"] == NULL),
+    )
+    tools: tuple[tuple[str, Test], ...] = (
+        ("drift-monitor: harmful", lambda r: r["verdict"] == HARMFUL),
+        ("drift-monitor: harm not known", lambda r: r["verdict"] == "drift_harm_unknown"),
+        ("Evidently: data set drifted", lambda r: r["evidently_data_set"]),
+        ("Evidently: a column drifted", lambda r: r["evidently_columns"] > 0),
+        ("NannyML: CBPE alerts", lambda r: r["nannyml_performance"]),
+        ("NannyML: a column alerts", lambda r: r["nannyml_columns"] > 0),
+    )
+    rows = []
+    for name, of in groups:
+        own = [r for r in both if of(r)]
+        rows.append([name, str(len(own)), *(fraction(own, of, that) for _, that in tools)])
+    return table(["batches", "", *(name for name, _ in tools)], rows)
+
+
+def what_peers_say() -> list[Record]:
+    """Return what Evidently and NannyML said, as far as they were asked."""
+    return pq.read_table(PEERS).to_pylist() if PEERS.exists() else []
+
+
+def _key(record: Record) -> tuple[str, str]:
+    return record["classifier"], record["drift"]
 
 
 def errors(records: Records) -> list[str]:
@@ -213,13 +216,26 @@ def worst(records: Records, most: int = 25) -> list[str]:
     return table(["classifier", "drift", "accuracy", "estimated", "verdict"], rows)
 
 
-def page(runs: Mapping[str, Records]) -> str:
+PEERS_INTRODUCED = [
+    *textwrap.wrap(
+        "`python -m studies.verdicts.side_by_side` asked Evidently 0.7 (data drift preset) and "
+        "NannyML 0.13 (univariate drift and CBPE) about the batches of tables of up to 60 columns, "
+        "each with its defaults.",
+        100,
+    ),
+    "",
+]
+
+
+def page(runs: Mapping[str, Records], said: Sequence[Record] = ()) -> str:
     """Return the page.
 
     Parameters
     ----------
     runs : dict of str to sequence of dict
         Records by what the column is called, the newest last.
+    said : sequence of dict
+        What Evidently and NannyML say of the batches.
     """
     newest = list(runs.values())[-1]
     classifiers = len({record["classifier"] for record in newest})
@@ -243,10 +259,15 @@ def page(runs: Mapping[str, Records]) -> str:
         *summary(runs),
         "## By classifier",
         "",
-        *by("classifier", runs),
+        *by_classifier(newest),
+        "## What really came",
+        "",
+        *natural_days(newest),
+        *(["## The same batches by Evidently and NannyML", "", *PEERS_INTRODUCED] if said else []),
+        *(peers_say(newest, said) if said else []),
         "## By family of drift",
         "",
-        *by("family", runs),
+        *by_family(newest),
         "## Error of the estimated accuracy",
         "",
         *textwrap.wrap(
@@ -286,7 +307,7 @@ def main() -> None:
         if not runs:
             raise SystemExit(f"no records in {', '.join(files.values())}: run studies.verdicts.run")
         keep(RECORD, runs)
-    PAGE.write_text(page(kept(RECORD)), encoding="utf-8")
+    PAGE.write_text(page(kept(RECORD), what_peers_say()), encoding="utf-8")
 
 
 if __name__ == "__main__":
