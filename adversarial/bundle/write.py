@@ -34,6 +34,7 @@ from adversarial.files import (
     write_json,
 )
 from adversarial.locks import exchange_directories
+from adversarial.storage.opening import is_collapsed_url
 
 
 def autoencoder_files(n: int) -> list[str]:
@@ -123,7 +124,12 @@ def write_bundle(
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise BundleError if `path` holds something that is not a bundle, or lies inside a bundle."""
+    """Raise BundleError if `path` is a URL, something that is no bundle, or inside a bundle."""
+    if is_collapsed_url(path):
+        raise BundleError(
+            f"{path} is a URL, but detectors are made on disk: name a directory, and put the "
+            "detector in its place with 'drift-monitor promote'"
+        )
     for parent in path.resolve().parents:
         if (parent / MANIFEST).exists():
             raise BundleError(

@@ -1,6 +1,7 @@
 """From a path or URL to the folder that is there."""
 
 import os
+import re
 from pathlib import Path
 
 from adversarial.storage.folder import Folder
@@ -22,6 +23,17 @@ def open_folder(location: Location) -> Folder:
 def is_url(location: Location) -> bool:
     """Whether a location is on an object store."""
     return "://" in os.fspath(location)
+
+
+def is_collapsed_url(path: Path) -> bool:
+    """Whether a path was a URL before `Path` made one slash of two; as a path it is a mistake.
+
+    Examples
+    --------
+    >>> is_collapsed_url(Path("s3://bucket/detector")), is_collapsed_url(Path("models/a:b"))
+    (True, False)
+    """
+    return re.search(r"(^|/)[a-z][a-z0-9]+:/", str(path)) is not None
 
 
 def join(location: Location, *names: str) -> str:

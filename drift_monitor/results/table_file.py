@@ -9,6 +9,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from adversarial.files import replace_file
+from adversarial.storage.opening import is_collapsed_url
 from drift_monitor.errors import ConfigError
 
 SUFFIXES = (".parquet", ".csv")
@@ -25,8 +26,10 @@ def check_suffix(path: Path) -> None:
     Raises
     ------
     ConfigError
-        If it is neither `.parquet` nor `.csv`.
+        If it is neither `.parquet` nor `.csv`, or a URL.
     """
+    if is_collapsed_url(path):
+        raise ConfigError(f"{path} is a URL, but tables are written to disk: name a local file")
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{path} ends in neither {' nor '.join(SUFFIXES)}: use one of these")
 

@@ -2,13 +2,15 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from drift_monitor.results.table_file import as_written, to_csv
+from drift_monitor.errors import ConfigError
+from drift_monitor.results.table_file import as_written, check_suffix, to_csv
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), min_size=1)
 
@@ -31,3 +33,8 @@ def test_numbers_and_other_texts_stay_as_they_are(text: str) -> None:
 def test_ids_that_were_written_are_read_back(texts: list[str]) -> None:
     cells = [row[0] for row in csv.reader(io.StringIO(to_csv(pa.table({"x": texts}))))][1:]
     assert as_written(pa.chunked_array([cells], pa.string())).to_pylist() == texts
+
+
+def test_a_url_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(ConfigError, match="is a URL, but tables are written to disk"):
+        check_suffix(Path("s3://bucket/rows.csv"))
