@@ -45,8 +45,13 @@ def unwrapped(values: Values) -> Values:
 def value_text(values: Values) -> Values:
     """Return values as text: bytes as a UUID where there are 16 of them, else in hexadecimal.
 
-    Nothing has no text: what Arrow cannot write, Python does, and bytes of a text that are no
-    UTF-8 become the replacement character.
+    What Arrow cannot write, Python does, and bytes of a text that are no UTF-8 become the
+    replacement character.
+
+    Raises
+    ------
+    pyarrow.ArrowNotImplementedError
+        Of lists, structs and maps, which name no row.
 
     Examples
     --------
@@ -62,6 +67,8 @@ def value_text(values: Values) -> Values:
     try:
         return values.cast(pa.string())
     except pa.ArrowNotImplementedError:  # of intervals of months, days and nanoseconds
+        if pa.types.is_nested(kind):
+            raise
         return _mapped(values, str)
 
 

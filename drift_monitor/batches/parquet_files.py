@@ -83,10 +83,11 @@ def _stored(url: str, suffixes: tuple[str, ...]) -> list[str]:
     is_http = url.startswith(("http://", "https://"))  # there, `?` begins a query
     patterns = [inner]
     if not any(wildcard in inner for wildcard in ("*[" if is_http else "*?[")):
-        # A web server has no directories, and listing one that it has not fetches the whole file.
-        if filesystem.info(inner)["type"] != "directory":
+        # A web server does not say what is a directory, and to list a file would fetch it whole.
+        is_listing = is_http and inner.endswith("/")
+        if not is_listing and filesystem.info(inner)["type"] != "directory":
             return [url]
-        patterns = [f"{inner}/*{suffix}" for suffix in suffixes]
+        patterns = [f"{inner.rstrip('/')}/*{suffix}" for suffix in suffixes]
     found = sorted(f for pattern in patterns for f in filesystem.glob(pattern))
     if url.endswith(inner):  # keeps what belongs to the address but not to the path: user, host
         return [url.removesuffix(inner) + f for f in found]

@@ -45,6 +45,11 @@ def test_every_value_has_a_text(values: pa.Array, expected: list[str | None]) ->
             assert text == wanted or (wanted and text.startswith(wanted))
 
 
+def test_lists_name_no_row() -> None:
+    with pytest.raises(pa.ArrowNotImplementedError):
+        value_text(pa.array([[1], [2]]))
+
+
 def test_bytes_of_a_text_that_are_no_utf8_are_replaced() -> None:
     broken = pa.Array.from_buffers(
         pa.string(),

@@ -74,6 +74,9 @@ def serve() -> Iterator[FaultServer]:
                 self.send_error(int(state.fault or 0))
                 return
             content = state.files.get(self.path.partition("?")[0])
+            if self.path.endswith("/"):
+                links = (f'<a href="{name}">{name}</a>' for name in state.files)
+                content = "".join(links).encode()
             if content is None:
                 self.send_error(404)
                 return

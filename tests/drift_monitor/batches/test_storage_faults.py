@@ -73,6 +73,15 @@ def test_nobody_at_the_address_is_a_fault_that_may_pass() -> None:
         read("http://127.0.0.1:9/a.parquet", seconds=0)
 
 
+def test_a_directory_of_a_web_server_is_listed_and_a_file_is_not_fetched_for_that(
+    server: FaultServer,
+) -> None:
+    assert find_files(f"{server.url}/") == [f"{server.url}/a.parquet"]
+    server.asked.clear()
+    assert find_files(f"{server.url}/a.parquet?x=1") == [f"{server.url}/a.parquet?x=1"]
+    assert server.asked == ["/a.parquet?x=1"]  # HEAD
+
+
 @pytest.mark.parametrize(("fault", "kind"), [("403", NotReadyError), ("404", MissingBatchError)])
 def test_what_asking_again_cannot_help_is_not_asked_again(
     server: FaultServer, fault: Fault, kind: type[BatchError]
