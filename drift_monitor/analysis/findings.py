@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drift_monitor.analysis.accuracy import DropErrorModel, Unlabelled, compare_accuracy
+from drift_monitor.analysis.class_accuracy import class_accuracy
 from drift_monitor.analysis.corrections import corrected_classes, correction_gain, correction_pairs
 from drift_monitor.analysis.drift_tests import drift_tests
 from drift_monitor.analysis.harm import Outcomes, compare_harm, judge_rows
@@ -93,14 +94,15 @@ def analyse(
     decides = estimated and harm_by == "detector"
     alpha = policy.alpha / (2 if decides else 1)
     tests = drift_tests(here, there, class_names, harm_by, policy)
+    accuracy = compare_accuracy(
+        current, reference, accuracy_estimator, unlabelled, alpha, decides=decides
+    )
     return Findings(
         outcome=here.outcome,
         corrected=corrected_classes(current),
         labels_selected=labels_selected,
         harm=compare_harm(here.outcome, there.outcome, harm_by, policy.harm_margin, alpha),
-        accuracy=compare_accuracy(
-            current, reference, accuracy_estimator, unlabelled, alpha, decides=decides
-        ),
+        accuracy=accuracy.model_copy(update={"by_class": class_accuracy(unlabelled, alpha)}),
         tests=tests,
         slices=find_slices(here, there, class_names, tests[0].location, alpha),
         corrections=correction_pairs(current, class_names),

@@ -3,13 +3,15 @@
 import math
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from adversarial.bundle.calibration import Calibration
 from adversarial.support.likeness import CloserRows, Likeness, liken
 from adversarial.support.mixture import Explanation
 from adversarial.support.sample import NOVEL
+from drift_monitor.analysis.class_accuracy import class_shares
 from drift_monitor.results.report_findings import LikelyExplanation, Resemblance, Support
 from drift_monitor.scoring.row_sample import RowSample
 from drift_monitor.scoring.scored_rows import ScoredRows
@@ -61,32 +63,48 @@ def find_support(
     if rows is None or not len(rows):
         return Support(missing="no row can be described")
     likeness = liken(rows, known, class_names, closer_rows)
-    known, best = likeness.known, likeness.best
-    residual = (
-        np.asarray(pc.equal(known["prediction"], known["label"])) - estimator.predict(known)[0]
-    )
-    novel = np.asarray(known[NOVEL]) if NOVEL in known.column_names else np.zeros(len(known))
+    found = _Known(likeness.known, estimator, class_names)
+    normal = np.asarray(pc.equal(likeness.known["family"], ""))
     return Support(
         distance=likeness.distance,
         by_chance=likeness.by_chance,
-        explanation=_explanation(best, residual, novel),
-        alternatives=[_explanation(other, residual, novel) for other in likeness.alternatives],
+        explanation=found.explained(likeness.best),
+        alternatives=[found.explained(other) for other in likeness.alternatives],
+        normal_classes=class_shares(
+            found.label, found.prediction, normal / normal.sum(), class_names
+        ),
         resembles=_resemblances(likeness),
     )
 
 
-def _explanation(
-    found: Explanation, residual: NDArray[np.float64], novel: NDArray[np.float64]
-) -> LikelyExplanation:
-    correction = float(found.weights @ residual)
-    spread = float((found.weights**2) @ (residual - correction) ** 2)
-    return LikelyExplanation(
-        name=found.name,
-        unexplained=found.unexplained,
-        novel=min(1.0, float(found.weights @ novel)),
-        correction=correction,
-        correction_error=math.sqrt(spread),
-    )
+class _Known:
+    """The rows that a batch is likened to, and what their true classes say."""
+
+    def __init__(
+        self, known: pa.Table, estimator: AccuracyEstimator, class_names: tuple[str, ...]
+    ) -> None:
+        names = pa.array(class_names, pa.string())
+        self.class_names = class_names
+        self.label, self.prediction = (
+            np.asarray(pc.index_in(known[column], names), np.int64)
+            for column in ("label", "prediction")
+        )
+        self.residual = (self.label == self.prediction) - estimator.predict(known)[0]
+        no_novel = np.zeros(len(known))
+        self.novel = np.asarray(known[NOVEL]) if NOVEL in known.column_names else no_novel
+
+    def explained(self, found: Explanation) -> LikelyExplanation:
+        """Return what weighted rows say of accuracy."""
+        correction = float(found.weights @ self.residual)
+        spread = float((found.weights**2) @ (self.residual - correction) ** 2)
+        return LikelyExplanation(
+            name=found.name,
+            unexplained=found.unexplained,
+            novel=min(1.0, float(found.weights @ self.novel)),
+            correction=correction,
+            correction_error=math.sqrt(spread),
+            classes=class_shares(self.label, self.prediction, found.weights, self.class_names),
+        )
 
 
 def with_novel_rows(

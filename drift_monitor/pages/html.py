@@ -12,7 +12,7 @@ import yaml
 from adversarial.reporting.style import HEAT, mixed_css
 from adversarial.reporting.templating import make_environment
 from drift_monitor import formatting
-from drift_monitor.pages import confusion, corrections, inputs, resemblance, slices
+from drift_monitor.pages import classes, confusion, corrections, inputs, resemblance, slices
 from drift_monitor.pages.ecdf import distribution_charts
 from drift_monitor.pages.index import history_charts
 from drift_monitor.pages.index.calendar import blocks
@@ -70,6 +70,7 @@ def render_report(report: Report, scores: pa.Table, digest: str | None = None) -
             moved=inputs.summarise(report.inputs),
             looks_like=_looks_like(report),
             confusion=confusion.summarise(scores, report.detector.class_names),
+            classes=classes.summarise(report.accuracy.by_class),
             config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
             alpha=report.config["policy"]["alpha"],
         )

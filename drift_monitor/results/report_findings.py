@@ -48,6 +48,17 @@ class Resemblance(ReportModel):
     share: float = Field(ge=0, le=1, description="of the batch")
 
 
+class ClassShares(ReportModel):
+    """One class among weighted labelled rows."""
+
+    name: str
+    true: float = Field(ge=0, le=1, description="share of the rows that are of this class")
+    predicted: float = Field(ge=0, le=1, description="share of the rows taken for it")
+    right: float = Field(ge=0, le=1, description="share of the rows of it and taken for it")
+    rows_true: float = Field(ge=0, description="effective number of rows of it")
+    rows_predicted: float = Field(ge=0, description="effective number of rows taken for it")
+
+
 class LikelyExplanation(ReportModel):
     """Calibration rows that the batch may be a sample of, and what they say of its accuracy."""
 
@@ -65,6 +76,9 @@ class LikelyExplanation(ReportModel):
         description="what the true classes of these rows add to the estimated accuracy"
     )
     correction_error: float = Field(description="standard error of the correction")
+    classes: list[ClassShares] = Field(
+        default=[], description="what the true classes of these rows say of each class"
+    )
 
 
 class Support(ReportModel):
@@ -96,6 +110,9 @@ class Support(ReportModel):
     alternatives: list[LikelyExplanation] = Field(
         default=[], description="what the batch may be as well: they leave no more, but for chance"
     )
+    normal_classes: list[ClassShares] = Field(
+        default=[], description="the same of the normal rows as they are"
+    )
     resembles: list[Resemblance] = Field(
         default=[], description="kinds of damage in the explanation, the largest share first"
     )
@@ -126,6 +143,23 @@ class AccuracyBounds(ReportModel):
     unknown: float = Field(ge=0, le=1, description="share of the rows that may be anything")
 
 
+class BoundedShare(ReportModel):
+    """A share estimated without labels, its bounds, and the same share of the reference rows."""
+
+    estimate: float = Field(ge=0, le=1)
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+    reference: float = Field(ge=0, le=1)
+
+
+class ClassAccuracy(ReportModel):
+    """Recall and precision of one class; null where there are too few rows to say."""
+
+    name: str
+    recall: BoundedShare | None
+    precision: BoundedShare | None
+
+
 class EstimatedAccuracy(ReportModel):
     """Accuracy estimated from scores, without labels, by the detector's accuracy estimator."""
 
@@ -148,6 +182,9 @@ class Accuracy(ReportModel):
     realised: RealisedAccuracy
     estimated: EstimatedAccuracy | None
     estimated_missing: str | None = Field(description="why there is no estimate, or null")
+    by_class: list[ClassAccuracy] = Field(
+        default=[], description="estimated without labels, with bounds"
+    )
 
 
 class TwoSampleTest(ReportModel):

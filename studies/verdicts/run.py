@@ -1,6 +1,6 @@
 """Judge every batch of every classifier without labels, and record verdict and truth.
 
-    python -m studies.verdicts.run --data-dir DIR [--classifier NAME …] [--drift NAME …]
+    python -m studies.verdicts.run --data-dir DIR [--classifier NAME …] [--drift NAME …] [--sample N]
 
 Classifiers that are missing are trained first. Records are appended to build/verdicts/records.jsonl
 and batches that are there are skipped; `--fresh` starts over. M(x) of each batch is kept in
@@ -50,12 +50,18 @@ def record_drift(
     }
 
 
-def run(prepared: Prepared, records: Path, only: list[str] | None = None) -> None:
-    """Record all drifts of a classifier that are not recorded yet."""
+def run(
+    prepared: Prepared, records: Path, only: list[str] | None = None, sample: int | None = None
+) -> None:
+    """Record the drifts of a classifier that are not recorded yet: all, some, or a sample."""
     done = {(record["classifier"], record["drift"]) for record in read_records(records)}
+    drifts = drifts_for(prepared)
+    if sample is not None and sample < len(drifts):
+        drawn = np.random.default_rng(0).permutation(len(drifts))[:sample]
+        drifts = [drifts[number] for number in np.sort(drawn)]
     drifts = [
         drift
-        for drift in drifts_for(prepared)
+        for drift in drifts
         if (prepared.name, drift.name) not in done and (only is None or drift.name in only)
     ]
     if not drifts:
@@ -83,13 +89,14 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--classifier", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--drift", nargs="+", help="only these drifts")
+    parser.add_argument("--sample", type=int, help="so many drifts of each, drawn at random")
     parser.add_argument("--records", type=Path, default=SCRATCH / "records.jsonl")
     parser.add_argument("--fresh", action="store_true", help="forget the records first")
     arguments = parser.parse_args()
     if arguments.fresh:
         arguments.records.unlink(missing_ok=True)
     for name in arguments.classifier:
-        run(load(name, arguments.data_dir), arguments.records, arguments.drift)
+        run(load(name, arguments.data_dir), arguments.records, arguments.drift, arguments.sample)
 
 
 if __name__ == "__main__":

@@ -163,6 +163,11 @@ def test_what_a_fault_costs_is_told_though_no_calibration_row_has_it(
     assert estimated.bounds.low - 0.02 <= accuracy <= estimated.bounds.high + 0.02
     assert estimated.current.estimate == pytest.approx(accuracy, abs=0.1)
     assert estimated.bounds.unknown < 0.2
+    says = detector.predict(broken).prediction
+    for number, found in enumerate(report.accuracy.by_class):
+        assert found.recall is not None
+        recall = float((says[y == number] == number).mean())
+        assert found.recall.low - 0.03 <= recall <= found.recall.high + 0.03
 
 
 @pytest.mark.parametrize("column", [0, 1])
