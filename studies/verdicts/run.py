@@ -1,6 +1,6 @@
 """Judge every batch of every classifier without labels, and record verdict and truth.
 
-    python -m studies.verdicts.run --data-dir DIR [--classifier NAME …] [--drift NAME …] [--sample N]
+    python -m studies.verdicts.run --data-dir DIR [--classifier NAME …] [--sample N]
 
 Classifiers that are missing are trained first. Records are appended to build/verdicts/records.jsonl
 and batches that are there are skipped; `--fresh` starts over. M(x) of each batch is kept in
