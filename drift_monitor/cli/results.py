@@ -11,7 +11,6 @@ import typer
 
 from adversarial.cli.echo import echo
 from adversarial.errors import DriftMonitorError
-from adversarial.storage.opening import join
 from drift_monitor.cli.options import DATE_FORMATS, EndOption, MonitorFile, StartOption
 
 if TYPE_CHECKING:
@@ -136,6 +135,7 @@ def rows(
     ] = None,
 ) -> None:
     """List the rows of a committed interval by descending score, or a random sample of them."""
+    from adversarial.storage.opening import join
     from drift_monitor.config import load_monitor
     from drift_monitor.errors import ConfigError
     from drift_monitor.results.read import read_result

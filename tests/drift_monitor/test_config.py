@@ -132,7 +132,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"data": {"segments": "channel"}}, "data.segments"),
     ({"data": {"labels": "y"}}, "data.labels"),
     ({"reports": ""}, "reports"),
-    ({"reports": "s3://bucket/reports"}, "reports"),
+    ({"reports": "ftp://host/reports"}, "reports"),
     ({"every": "month"}, "every"),
     ({"timezone": "Mars/Olympus"}, "timezone"),
     ({"timezone": "Europe"}, "timezone"),
@@ -218,7 +218,7 @@ def test_an_evaluation_has_cheap_and_strong_attacks_once_a_week_unless_told_othe
     [
         {"examples": -1, "policy": {"alpha": 2, "min_rows": 0}, "data": {"shpae": [1]}},
         {"examples": -1, "timezone": "Mars/Olympus"},
-        {"examples": -1, "reports": "s3://bucket"},
+        {"examples": -1, "reports": "ftp://host"},
     ],
     ids=["fields", "timezone", "reports"],
 )

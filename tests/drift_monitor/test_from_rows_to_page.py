@@ -87,25 +87,30 @@ def estimates(
     novel: tuple[float, float, float],
 ) -> Numbers:
     """Return estimate and bounds, from the estimator's probabilities for batch and reference."""
-    explanation = support.explanation
-    assert explanation is not None
-    assert not support.alternatives
     there = float(q.mean())
-    drop = there - min(1, max(0, p.mean() + explanation.correction))
-    variance = p.var() / N + q.var() / len(q)
-    reach = norm.isf(alpha / 2) * math.sqrt(
-        variance + (0.15 * drop) ** 2 + explanation.correction_error**2
-    )
-    unknown = min(1, max(4 * explanation.unexplained, novel[2]))
-    low = (1 - unknown) * max(0, there - drop - reach) - there
-    high = (1 - unknown) * min(1, there - drop + reach) + unknown - there
+    drops, ends, bounds, unknowns = [], [], [], []
+    for explanation in support.explanations:
+        drop = there - min(1, max(0, p.mean() + explanation.correction))
+        variance = p.var() / N + q.var() / len(q)
+        reach = norm.isf(alpha / 2) * math.sqrt(
+            variance + (0.15 * drop) ** 2 + explanation.correction_error**2
+        )
+        unknown = min(1, max(4 * explanation.unexplained, novel[2] - explanation.novel))
+        low = (1 - unknown) * max(0, there - drop - reach) - there
+        high = (1 - unknown) * min(1, there - drop + reach) + unknown - there
+        drops.append(drop)
+        ends.append((max(-1, -drop - reach), min(1, -drop + reach)))
+        bounds.append((low, high))
+        unknowns.append(unknown)
+    drop, unknown = drops[0], max(unknowns)
+    low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
     luck = norm.isf(alpha / 2) * math.sqrt((q * (1 - q)).sum()) / len(q)
     return {
         "estimated-current": there - drop,
         "estimated-reference": there,
         "estimated-difference": -drop,
-        "estimated-difference-low": max(-1, -drop - reach),
-        "estimated-difference-high": min(1, -drop + reach),
+        "estimated-difference-low": min(low for low, _ in ends),
+        "estimated-difference-high": max(high for _, high in ends),
         "bounds-low": max(0, there - drop - math.hypot(low + drop, luck)),
         "bounds-high": min(1, there - drop + math.hypot(high + drop, luck)),
         "bounds-difference-low": low,

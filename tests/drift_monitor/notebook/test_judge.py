@@ -48,7 +48,7 @@ def test_a_frame_is_scored_and_judged_as_the_job_does(
 
     report = judge(detector, frame, when=DAY, name="animals", **columns)
     assert report.data == []
-    own = {"data", "config"}
+    own = {"data", "config", "files"}
     commands = {"verdict": {"commands"}}
     assert report.model_dump(exclude=own | commands.keys()) == expected.model_dump(
         exclude=own | commands.keys()
