@@ -243,14 +243,17 @@ def page(runs: Mapping[str, Records], said: Sequence[Record] = ()) -> str:
     lines = [
         "# Is the verdict true?",
         "",
-        "    python -m studies.verdicts.run --data-dir DIR",
+        "    python -m studies.verdicts.run --data-dir DIR --classifier tabular_6 car_loan census",
+        "    python -m studies.verdicts.run --data-dir DIR --sample 34",
+        "    python -m studies.verdicts.side_by_side --data-dir DIR",
         "    python -m studies.verdicts.tables collect",
         "",
         *textwrap.wrap(
             f"{len(newest):,} batches of {classifiers} classifiers were judged without labels, "
             f"and then compared with the labels; {natural} of them are what really came after the "
             "reference. Accuracy *fell* where it is below the reference's by more than the margin "
-            "of one point and the sampling error of the difference (one-sided, 95 %). A *harmless "
+            "of one point and the sampling error of the difference (one-sided, 95 %). All drifts "
+            "of three classifiers are here, and a random sample of 34 of each other's. A *harmless "
             "move* is a class mix or a mild change after which it is not below by more than the "
             "margin. Intervals are Wilson's, 95 %.",
             100,
