@@ -76,7 +76,7 @@ def placements(scores: Scores, among: Scores) -> Scores:
     return shares
 
 
-def ks_distance(one: Scores, other: Scores) -> float:
+def ks_distance(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     """Return D, the greatest distance between the distribution functions of two samples.
 
     Examples

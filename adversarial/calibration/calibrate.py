@@ -12,12 +12,10 @@ from adversarial.bundle.accuracy_estimator import ATTACKS, AccuracyEstimator
 from adversarial.calibration.calibration_rows import ESTIMATOR_FAMILIES, calibration_rows
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.support.novelty import Described, NoveltyIndex, RowDescription
-from adversarial.support.sample import FEATURES, INPUTS, numbers, with_description
+from adversarial.support.sample import FEATURES, INPUTS, NORMAL, numbers, with_description
 
 MAX_VALUES = 1 << 22
 """Values that a calibration sample keeps, at most: of wide rows, fewer of them."""
-NORMAL = ""
-"""Stands for a family where rows are normal."""
 
 
 @dataclass(frozen=True)

@@ -118,14 +118,13 @@ def _damaged(
         cells = _image_cells(_unit_range(detector, x), x.shape[1:])
     else:
         cells = flat_cells(x)
-    for number, (family, severity, n, change) in enumerate(cells):
-        if families is not None and family not in families:
+    for number, cell in enumerate(cells):
+        if families is not None and cell.family not in families:
             continue
         rng = np.random.default_rng([seed, number])
-        drawn = rng.permutation(len(x))[:n]
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is left out
-            changed = np.asarray(change(x[drawn], rng, seed), np.float32)
-        yield Changed(family, severity, changed, y[drawn])
+        drawn = rng.permutation(len(x))[: cell.n]
+        damaged = cell.damage(x[drawn], rng, seed)
+        yield Changed(cell.family, cell.severity, damaged, y[drawn])
 
 
 def _image_cells(units: UnitRange, shape: tuple[int, ...]) -> Iterator[Cell]:

@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from adversarial.calibration.changed_rows import Changed, predict_changed
 from adversarial.calibration.flat_cells import flat_cells
 from adversarial.support.fitted_damage import fit_damage
-from adversarial.support.sample import INPUTS, NOVEL, OUTPUTS, numbers, with_description
+from adversarial.support.sample import (
+    INPUTS,
+    NOVEL,
+    OUTPUTS,
+    classes_of,
+    is_normal,
+    numbers,
+    with_description,
+)
 
 if TYPE_CHECKING:
     from adversarial.detector.scorer import Prediction, Scorer
@@ -56,10 +63,9 @@ def closer_rows(
     if known is None or index is None or len(index.description.representation.shape) != 1:
         return None
     scaling = index.description.representation.scaling
-    known = known.filter(pc.equal(known["family"], ""))
+    known = known.filter(pa.array(is_normal(known)))
     x = scaling.inverse(numbers(known.slice(0, MAX_ROWS), INPUTS))
-    names = pa.array(detector.class_names, pa.string())
-    y = pc.index_in(known["label"].slice(0, MAX_ROWS), names).to_numpy().astype(np.int64)
+    y = classes_of(known.slice(0, MAX_ROWS), "label", detector.class_names)
 
     def describe(table: pa.Table, rows: Rows, prediction: Prediction) -> pa.Table:
         described = index.description(rows, prediction.features)
@@ -71,9 +77,7 @@ def closer_rows(
     for number, cell in enumerate(flat_cells(x)):
         if (cell.family, cell.severity) in wanted:
             rng = np.random.default_rng([seed, number])
-            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is left out
-                rows = np.asarray(cell.change(x, rng, seed), np.float32)
-            changed.append(Changed(cell.family, cell.severity, rows, y))
+            changed.append(Changed(cell.family, cell.severity, cell.damage(x, rng, seed), y))
     for damage in fit_damage(scaling.inverse(numbers(batch, INPUTS)), x, seed):
         family = f"{damage.family}-{'+'.join(map(str, damage.columns))}"
         changed.append(Changed(family, 1.0, damage.rows, y))

@@ -51,6 +51,11 @@ class Cell(NamedTuple):
     n: int
     change: Change
 
+    def damage(self, rows: Rows, rng: np.random.Generator, seed: int) -> Rows:
+        """Return rows with the damage, as float32; some may not be finite."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(self.change(rows, rng, seed), np.float32)
+
 
 def flat_cells(x: Rows) -> Iterator[Cell]:
     """Yield the cells of flat rows.

@@ -14,6 +14,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from adversarial.statistics import ks_distance
 from adversarial.support.learner import ONCE_IN_1000, ks_by_chance
 
 Floats = NDArray[np.float32]
@@ -22,6 +23,8 @@ Columns = tuple[int, ...]
 MAPPED, REDRAWN, SET, PERMUTED = "mapped", "redrawn", "set", "permuted"
 MAX_SET = 5
 """Columns of which a single frequent value is tried."""
+MAX_VALUES = 5
+"""The most frequent values of a column, among which that one is."""
 SMALLEST_EXCESS = 0.02
 """Share of rows by which a value must be more frequent in the batch to be tried."""
 MAX_PERMUTED = 40
@@ -87,8 +90,8 @@ def fit_damage(batch: Floats, normal: Floats, seed: int = 0) -> list[FittedDamag
 
 def moved_columns(batch: Floats, normal: Floats) -> Columns:
     """Return the columns whose distribution moved beyond chance, the one that did most first."""
-    pairs = zip(np.sort(batch, axis=0).T, np.sort(normal, axis=0).T, strict=True)
-    distances = np.array([_ks(here, there) for here, there in pairs])
+    pairs = zip(batch.T, normal.T, strict=True)
+    distances = np.array([ks_distance(here, there) for here, there in pairs])
     order = np.argsort(-distances, kind="stable")
     least = ks_by_chance(len(batch), len(normal), ONCE_IN_1000)
     return tuple(int(j) for j in order if distances[j] > least)
@@ -130,8 +133,8 @@ def _set(batch: Floats, normal: Floats, moved: Columns) -> list[FittedDamage]:
     together: list[int] = []
     for j in moved:
         values, counts = np.unique(batch[:, j], return_counts=True)
-        before = (normal[:, j, None] == values[np.argsort(-counts)[:MAX_SET]]).mean(axis=0)
-        top = np.argsort(-counts)[:MAX_SET]
+        top = np.argsort(-counts)[:MAX_VALUES]
+        before = (normal[:, j, None] == values[top]).mean(axis=0)
         excess = counts[top] / len(batch) - before
         best = int(np.argmax(excess))
         if excess[best] < SMALLEST_EXCESS:
@@ -151,8 +154,8 @@ def _set(batch: Floats, normal: Floats, moved: Columns) -> list[FittedDamage]:
 def _permuted(batch: Floats, normal: Floats, moved: Columns) -> FittedDamage | None:
     """Return rows with the moved columns in the order in which they are most like the batch's."""
     columns = list(moved[:MAX_PERMUTED])
-    here, there = (np.sort(rows[:VALUES][:, columns], axis=0) for rows in (batch, normal))
-    cost = np.array([[_ks(column, other) for other in there.T] for column in here.T])
+    here, there = (rows[:VALUES][:, columns].T for rows in (batch, normal))
+    cost = np.array([[ks_distance(column, other) for other in there] for column in here])
     _, source = scipy.optimize.linear_sum_assignment(cost)
     changed = [place for place in range(len(columns)) if source[place] != place]
     if not changed:
@@ -160,10 +163,3 @@ def _permuted(batch: Floats, normal: Floats, moved: Columns) -> FittedDamage | N
     rows = normal.copy()
     rows[:, columns] = normal[:, [columns[place] for place in source]]
     return FittedDamage(PERMUTED, tuple(columns[place] for place in changed), rows)
-
-
-def _ks(a: Floats, b: Floats) -> float:
-    """Return the KS distance of two ascending samples."""
-    every = np.concatenate([a, b])
-    shares = (np.searchsorted(part, every, side="right") / len(part) for part in (a, b))
-    return float(np.abs(np.subtract(*shares)).max())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from adversarial.support.fitted_damage import moved_columns
 from adversarial.support.learner import ONCE_IN_1000, ks_by_chance
 from adversarial.support.mixture import Explainer, Explanation
-from adversarial.support.sample import INPUTS, matrix, numbers
+from adversarial.support.sample import INPUTS, classes_of, is_normal, matrix, numbers
 
 CloserRows = Callable[[pa.Table, Collection[tuple[str, float]]], pa.Table | None]
 """Makes more rows of some kinds of damage, and of kinds fitted to a batch; normal rows first
@@ -105,8 +105,7 @@ def liken(
 
 
 def _cells(known: pa.Table, class_names: Sequence[str]) -> NDArray[np.int64]:
-    classes = np.asarray(pc.index_in(known["label"], pa.array(class_names, pa.string())), np.int64)
     damage = pc.binary_join_element_wise(known["family"], known["severity"].cast(pa.string()), " ")
     kinds = np.asarray(damage.combine_chunks().dictionary_encode().indices, np.int64)
-    normal = np.asarray(pc.equal(known["family"], ""))
-    return np.where(normal, classes, len(class_names) + kinds)
+    classes = classes_of(known, "label", class_names)
+    return np.where(is_normal(known), classes, len(class_names) + kinds)

@@ -104,8 +104,7 @@ class Explainer:
 
     def likely_kinds(self) -> Indices:
         """Return the damaged cells that the batch's histograms speak for, in any order."""
-        weights = self.shares.of_damage()
-        mixed = np.unique(self.shares.cells[weights > 0])
+        mixed = np.unique(self.shares.cells[self.shares.of_damage > 0])
         alone = np.array([*self.shares.of_one_kind(KINDS_LIKELY)], np.int64)
         kinds = np.union1d(mixed, alone)
         return kinds[kinds >= self.shares.n_normal]
@@ -115,15 +114,14 @@ class Explainer:
 
         The best comes first; after it, other kinds that explain the batch as well, but for chance.
         """
-        several = self.shares.of_damage()
         tried = [
             self._explanation("damage", weights)
             for weights in self.shares.of_one_kind(KINDS_TRIED).values()
-        ] or [self._explanation("damage", several)]
+        ] or [self._explanation("damage", self.shares.of_damage)]
         tried.sort(key=lambda found: found[0].distance)
         best = self._refined(*tried[0], normal_as_one=True)
         if best.unexplained:
-            found = self._refined(*self._explanation("damage", several))
+            found = self._refined(*self._explanation("damage", self.shares.of_damage))
             best = found if self.is_clearly_better(found, best) else best
         most = best.distance + self.chance / 2
         return [best, *(other for other, _ in tried[1:] if other.distance < most)]

@@ -18,6 +18,8 @@ INPUTS, FEATURES = "inputs", "features"
 """Columns of lists: what a representation gives of the input, and the penultimate layer."""
 NOVEL = "novel"
 """Column of damaged rows made for one batch: 1 where a row is novel beyond normal, else 0."""
+NORMAL = ""
+"""Stands for a family where rows are normal."""
 OUTPUTS = (
     "prediction",
     "confidence",
@@ -61,15 +63,25 @@ def log_score(table: pa.Table) -> NDArray[np.float64]:
     return logarithm
 
 
+def is_normal(table: pa.Table) -> NDArray[np.bool_]:
+    """Return which rows of a sample are normal, (n,)."""
+    return np.asarray(pc.equal(table["family"], NORMAL))
+
+
+def classes_of(table: pa.Table, column: str, class_names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the numbers of the classes in a column, (n,)."""
+    names = pa.array(class_names, pa.string())
+    return np.asarray(pc.index_in(table[column], names), np.int64)
+
+
 def matrix(table: pa.Table, class_names: Sequence[str]) -> Floats:
     """Return a sample's rows as a learner takes them, (n, m) float32.
 
     Class of M(x), whether that of M(AE(x)) is the same, log-odds of both confidences, ln of the
     score; then the inputs and the features.
     """
-    names = pa.array(class_names, pa.string())
     prediction, other = (
-        pc.index_in(table[name], names).to_numpy().astype(np.float32)
+        classes_of(table, name, class_names).astype(np.float32)
         for name in ("prediction", "reconstruction_prediction")
     )
 

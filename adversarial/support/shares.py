@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,9 @@ class Shares:
         some = np.flatnonzero(self.sizes[: self.n_normal])
         return self._weights(some, self._fit(some))
 
+    @cached_property
     def of_damage(self) -> Floats:
-        """Return the rows' weights in a mixture of all cells."""
+        """The rows' weights in a mixture of all cells."""
         some = np.flatnonzero(self.sizes)
         shares = self._fit(some)
         some = some[shares >= min(SMALLEST_SHARE, shares.max())]

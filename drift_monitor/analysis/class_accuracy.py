@@ -90,22 +90,21 @@ def _bounded(
     z: float,
 ) -> BoundedShare | None:
     """Return the share of right rows among those of a class (or taken for it), under all."""
-    reference = _share(normal, of)
+    reference, best = (_share(one, of) for one in (normal, explanations[0].classes[place]))
+    if reference is None or best is None:
+        return None
     ends = []
     for explanation in explanations:
         one = explanation.classes[place]
-        share, n = _share(one, of), float(getattr(one, f"rows_{of}"))
-        if share is None or reference is None:
+        share = _share(one, of)
+        if share is None:
             return None
-        low, high = _wilson(share, n, z)
+        low, high = _wilson(share, float(getattr(one, f"rows_{of}")), z)
         own = z * OWN_ERROR * abs(share - reference)
         unknown = rows.unknown(explanation)
         known = (1 - unknown) * float(getattr(one, of))
         low, high = max(0.0, low - own), min(1.0, high + own)
         ends.append((low * known / (known + unknown), (high * known + unknown) / (known + unknown)))
-    best = _share(explanations[0].classes[place], of)
-    if best is None or reference is None:
-        return None
     return BoundedShare(
         estimate=best,
         low=min(low for low, _ in ends),

@@ -10,7 +10,7 @@ from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from adversarial.bundle.calibration import Calibration
 from adversarial.support.likeness import CloserRows, Likeness, liken
 from adversarial.support.mixture import Explanation
-from adversarial.support.sample import NOVEL
+from adversarial.support.sample import NOVEL, classes_of, is_normal
 from drift_monitor.analysis.class_accuracy import class_shares
 from drift_monitor.results.report_findings import LikelyExplanation, Resemblance, Support
 from drift_monitor.scoring.row_sample import RowSample
@@ -64,7 +64,7 @@ def find_support(
         return Support(missing="no row can be described")
     likeness = liken(rows, known, class_names, closer_rows)
     found = _Known(likeness.known, estimator, class_names)
-    normal = np.asarray(pc.equal(likeness.known["family"], ""))
+    normal = is_normal(likeness.known)
     return Support(
         distance=likeness.distance,
         by_chance=likeness.by_chance,
@@ -83,11 +83,9 @@ class _Known:
     def __init__(
         self, known: pa.Table, estimator: AccuracyEstimator, class_names: tuple[str, ...]
     ) -> None:
-        names = pa.array(class_names, pa.string())
         self.class_names = class_names
         self.label, self.prediction = (
-            np.asarray(pc.index_in(known[column], names), np.int64)
-            for column in ("label", "prediction")
+            classes_of(known, column, class_names) for column in ("label", "prediction")
         )
         self.residual = (self.label == self.prediction) - estimator.predict(known)[0]
         no_novel = np.zeros(len(known))
@@ -133,7 +131,7 @@ def novel_excess(support: Support | None) -> float:
 def _resemblances(likeness: Likeness) -> list[Resemblance]:
     known, cells, best = likeness.known, likeness.cells, likeness.best
     shares = np.bincount(cells, (1 - best.unexplained) * best.weights)
-    damaged = np.asarray(pc.not_equal(known["family"], ""))
+    damaged = ~is_normal(known)
     result: list[Resemblance] = []
     for cell in np.argsort(-shares, kind="stable"):
         row = int(np.argmax(cells == cell))
