@@ -94,12 +94,14 @@ def _convolutional_classifier(
     return keras.Model(inputs, x, name=name)
 
 
-def cifar10_resnet(n_classes: int = 10, depth: int = 56) -> keras.Model:
+def cifar10_resnet(
+    n_classes: int = 10, depth: int = 56, weight_decay: float = 2.5e-4
+) -> keras.Model:
     """Return the residual network for CIFAR-10 (the paper's is ResNet-56), untrained.
 
     He et al., "Deep Residual Learning for Image Recognition" (2016), section 4.2: a 3×3
     convolution, then three stages of (depth − 2) / 6 blocks with 16, 32 and 64 filters; batch
-    normalisation, weight decay 1e-4, shortcuts of 1×1 convolutions where the size changes.
+    normalisation, shortcuts of 1×1 convolutions where the size changes.
 
     Parameters
     ----------
@@ -107,6 +109,8 @@ def cifar10_resnet(n_classes: int = 10, depth: int = 56) -> keras.Model:
         Number of classes.
     depth : int
         Number of weighted layers, 6 · k + 2.
+    weight_decay : float
+        Factor of the squared weights of the convolutions in the loss.
 
     Returns
     -------
@@ -125,7 +129,7 @@ def cifar10_resnet(n_classes: int = 10, depth: int = 56) -> keras.Model:
             padding="same",
             use_bias=False,
             kernel_initializer="he_normal",
-            kernel_regularizer=keras.regularizers.L2(1e-4),
+            kernel_regularizer=keras.regularizers.L2(weight_decay),
             name=f"{name}_conv",
         )(x)
         return layers.BatchNormalization(name=f"{name}_normalization")(x)

@@ -101,9 +101,9 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
     ("cifar10", "resnet56"): Recipe(
         networks.cifar10_resnet,
         "cifar10",
-        epochs=50,
+        epochs=70,
         detector_epochs=50,
-        learning_rate=0.2,
+        learning_rate=0.1,
         sgd=True,
         baseline_learning_rate=1e-3,
         hidden_layers=RESNET56_HIDDEN_LAYERS,

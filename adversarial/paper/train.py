@@ -146,7 +146,7 @@ def train_classifier(
     classifier.set_weights(trained.get_weights())
 
     def accuracy(x: NDArray[np.float32], y: NDArray[np.int64]) -> float:
-        predicted = classifier.predict(x, batch_size=512, verbose=0).argmax(axis=1)
+        predicted = classifier.predict(x, batch_size=500, verbose=0).argmax(axis=1)
         return float(np.mean(predicted == y))
 
     summary = settings | {

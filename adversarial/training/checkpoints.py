@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from adversarial.errors import DriftMonitorError
 from adversarial.files import describe_changes, replace_file, write_json
+from adversarial.models.compilation import compiles_with_xla
 
 logger = logging.getLogger(__name__)
 
@@ -174,6 +175,9 @@ class Checkpoints:
 class Batches:
     """Training rows in reproducible batches: the seed and an epoch's number give its order.
 
+    Where XLA compiles the step, which it would do anew for another size, the last batch of an epoch
+    is filled up with rows from its start.
+
     Parameters
     ----------
     x : (n, …) array
@@ -204,7 +208,9 @@ class Batches:
         for epoch in itertools.count(first):
             rng = np.random.default_rng([self.seed, epoch])
             order = rng.permutation(len(self.x))
-            for start in range(0, len(self.x), self.batch_size):
+            if compiles_with_xla():
+                order = np.resize(order, self.steps * min(self.batch_size, len(order)))
+            for start in range(0, len(order), self.batch_size):
                 rows = order[start : start + self.batch_size]
                 part = self.augment(self.x[rows], rng) if self.augment else self.x[rows]
                 if self.y is None:
@@ -306,7 +312,7 @@ def fit(
             initial_epoch=done,
             epochs=epochs,
             validation_data=validation,
-            validation_batch_size=batches.batch_size,
+            validation_batch_size=validation and even_size(len(validation[0]), batches.batch_size),
             shuffle=False,  # the batches come shuffled
             callbacks=[_EachEpoch(checkpoints, batches.seed)],
             verbose=verbose,
@@ -314,6 +320,17 @@ def fit(
     if checkpoints.patience is not None:
         checkpoints.load(model, checkpoints.chosen()[0])
     return checkpoints.history
+
+
+def even_size(n: int, largest: int) -> int:
+    """Return the size of the fewest batches of `largest` rows or less that are as equal as can be.
+
+    Examples
+    --------
+    >>> even_size(5000, 128), even_size(3, 128)
+    (125, 3)
+    """
+    return math.ceil(n / math.ceil(n / largest))
 
 
 def describe_time(seconds: float) -> str:

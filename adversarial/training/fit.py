@@ -66,6 +66,7 @@ def fit_autoencoder(
     x: NDArray[np.float32],
     settings: TrainingSettings | None = None,
     *,
+    origin: str | None = None,
     checkpoint_dir: Path | None = None,
     resume: bool = False,
     verbose: int | str = "auto",
@@ -82,6 +83,10 @@ def fit_autoencoder(
         Normal rows; no labels are needed.
     settings : TrainingSettings, optional
         What to train for, and how: 10 epochs that match the predictions when not given.
+    origin : str, optional
+        What the initial weights are, such as an architecture's name, for `resume` to recognise
+        them by; their digest when not given, but a seed gives other weights on another of Keras's
+        backends.
     checkpoint_dir : Path, optional
         Where a checkpoint is put after every epoch; a temporary directory when not given.
     resume : bool
@@ -124,7 +129,9 @@ def fit_autoencoder(
     monitored = fold_batch_normalization(monitored)
     targets_of = Targets(monitored, rows, objective, seed)
     if augmentation:  # an error is clearer here than from inside Keras's loop
-        targets_of(augmentation(rows[:1], np.random.default_rng(seed)))
+        augmentation(rows[:1], np.random.default_rng(seed))
+        if not n_validation:
+            targets_of(rows[:1])
     # Without augmentation the rows, and so their targets, are the same in every epoch.
     fixed = None if augmentation else targets_of(rows)
     validation = (held_out, targets_of(held_out)) if n_validation else None
@@ -132,7 +139,7 @@ def fit_autoencoder(
     # Not the targets: their last bits may differ from one process to the next.
     digests = {
         "rows and classifier": arrays_digest(x, *classifier.get_weights()),
-        "initial weights": arrays_digest(*initial),
+        "initial weights": origin or arrays_digest(*initial),
     }
 
     def train(precision: Precision, directory: Path, resume: bool) -> Training:
@@ -151,7 +158,7 @@ def fit_autoencoder(
         if settings.schedule == "cosine":
             rate = keras.optimizers.schedules.CosineDecay(rate, settings.epochs * batches.steps)
         matcher.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=compiles_with_xla())
-        matcher(x[:1])
+        matcher(keras.Input(x.shape[1:]))
         keras.utils.set_random_seed(seed)
         checkpoints = Checkpoints(
             directory,

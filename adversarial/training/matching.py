@@ -14,10 +14,11 @@ from adversarial.losses import kl_divergence, project, scale_temperature, square
 from adversarial.models.autoencoders import image_standardization, standardizes
 from adversarial.models.checks import check_probabilities
 from adversarial.models.compilation import compiles_with_xla
+from adversarial.training.checkpoints import even_size
 from adversarial.training.objective import Objective
 
 TARGET_ROWS = 1024
-"""Rows per pass when targets are computed."""
+"""Rows per pass, at most, when targets are computed."""
 
 
 class PredictionMatcher(keras.Model):  # type: ignore[misc]  # keras is untyped
@@ -217,8 +218,9 @@ class Targets:
         if not self._objective.asks_classifier:
             return {}
         parts: list[dict[str, NDArray[np.float32]]] = []
-        for start in range(0, len(x), TARGET_ROWS):
-            outputs = self._monitored.predict_on_batch(x[start : start + TARGET_ROWS])
+        size = even_size(len(x), TARGET_ROWS)
+        for start in range(0, len(x), size):
+            outputs = self._monitored.predict_on_batch(x[start : start + size])
             check_probabilities(outputs["probabilities"])
             parts.append(
                 {name: ops.convert_to_numpy(y) for name, y in self._matched(outputs).items()}

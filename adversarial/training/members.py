@@ -124,6 +124,7 @@ def train_members(
             autoencoder,
             x,
             settings,
+            origin=None if name.endswith(".keras") else name,
             checkpoint_dir=checkpoint_dir / str(number),
             resume=resume,
             verbose=verbose,
