@@ -57,6 +57,8 @@ def compare(batch: Matrix, rows: Matrix, weights: Floats, seed: int = 0) -> Comp
             train = [batch[folds[0] != fold], other[folds[1] != fold]]
             weight = share[folds[1] != fold]
             n = len(train[0])
+            weights = np.concatenate([np.ones(n), weight / weight.sum() * n])
+            bins = _Bins(np.concatenate(train), weights)
             learner = HistGradientBoostingClassifier(
                 max_iter=TREES,
                 max_bins=SPLITS,
@@ -65,16 +67,35 @@ def compare(batch: Matrix, rows: Matrix, weights: Floats, seed: int = 0) -> Comp
                 l2_regularization=1.0,
                 early_stopping=False,
                 random_state=seed,
-            ).fit(
-                np.concatenate(train),
-                np.repeat([1, 0], [n, len(train[1])]),
-                np.concatenate([np.ones(n), weight / weight.sum() * n]),
-            )
+            ).fit(bins(np.concatenate(train)), np.repeat([1, 0], [n, len(train[1])]), weights)
             for part, mask, out in zip((batch, other), folds, scores, strict=True):
-                out[mask == fold] = learner.decision_function(part[mask == fold])
+                out[mask == fold] = learner.decision_function(bins(part[mask == fold]))
     every = np.zeros(len(rows))
     every[used] = scores[1]
     return Comparison(_ks(scores[0], scores[1], share), every)
+
+
+class _Bins:
+    """The bins of each number, equally full by weight.
+
+    The learner makes such bins itself, but takes twenty times as long for it as for all its trees.
+    """
+
+    def __init__(self, rows: Matrix, weights: Floats) -> None:
+        levels = np.arange(1, SPLITS) / SPLITS * weights.sum()
+        order = np.argsort(rows, axis=0)
+        self._edges = [
+            np.unique(column[places][np.searchsorted(np.cumsum(weights[places]), levels)])
+            for column, places in zip(rows.T, order.T, strict=True)
+        ]
+
+    def __call__(self, rows: Matrix) -> Matrix:
+        """Return the number of the bin that each number of a row is in, (n, k)."""
+        columns = [
+            np.searchsorted(edges, column)
+            for column, edges in zip(rows.T, self._edges, strict=True)
+        ]
+        return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _drawn(weights: Floats, rng: np.random.Generator) -> tuple[Indices, Floats]:
