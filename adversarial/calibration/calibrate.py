@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from adversarial.bundle.accuracy_estimator import ATTACKS, AccuracyEstimator
-from adversarial.calibration.calibration_rows import ESTIMATOR_FAMILIES, calibration_rows
+from adversarial.calibration.calibration_rows import ESTIMATOR_FAMILIES, Progress, calibration_rows
 from adversarial.detector.detector import AdversarialDetector
 from adversarial.support.novelty import Described, NoveltyIndex, RowDescription
 from adversarial.support.sample import FEATURES, INPUTS, NORMAL, numbers, with_description
@@ -39,7 +39,11 @@ class Calibrated:
 
 
 def calibrate_support(
-    detector: AdversarialDetector, x: NDArray[np.float32], y: NDArray[np.int64], seed: int = 0
+    detector: AdversarialDetector,
+    x: NDArray[np.float32],
+    y: NDArray[np.int64],
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> Calibrated:
     """Score labelled normal rows and damaged copies of them, and make of them what judges others.
 
@@ -54,6 +58,8 @@ def calibrate_support(
         Their true classes.
     seed : int
         Draws the damage, and which rows are held out.
+    progress : callable, optional
+        Called with the changed rows that are made and scored, and how many there will be.
 
     Raises
     ------
@@ -69,7 +75,12 @@ def calibrate_support(
     held_out = np.zeros(len(x), bool)
     held_out[np.random.default_rng(seed).permutation(len(x))[: len(x) // 2]] = True
     changed = calibration_rows(
-        detector, x[~held_out], y[~held_out], seed=seed, description=description
+        detector,
+        x[~held_out],
+        y[~held_out],
+        seed=seed,
+        description=description,
+        progress=progress,
     )
     estimator = AccuracyEstimator.fit(
         outputs,

@@ -9,8 +9,9 @@ none there, and are told by the input; they are in the calibration sample
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from itertools import chain
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +33,8 @@ from adversarial.support.sample import with_description
 
 Rows = NDArray[np.float32]
 Classes = NDArray[np.int64]
+Progress = Callable[[int, int], None]
+"""Told how many rows are made and scored, and how many there will be."""
 
 MAX_CLEAN = 2_000
 """At most this many normal rows are copied and changed."""
@@ -40,6 +43,8 @@ ATTACKED_ROWS = 200
 IMAGE_SEVERITIES = (1, 3, 5)
 FGSM_RADII = (0.01, 0.02, 0.05, 0.1, 0.2)
 PGD_RADII = (0.02, 0.1)
+PGD_STEPS = 10
+DDN_STEPS = 20
 
 ESTIMATOR_FAMILIES = frozenset({*CORRUPTIONS, *ATTACKS, "noise", "shift", "swap", "lose"})
 """Families whose harm shows in the outputs."""
@@ -53,6 +58,7 @@ def calibration_rows(
     seed: int = 0,
     families: Collection[str] | None = None,
     description: RowDescription | None = None,
+    progress: Progress | None = None,
 ) -> pa.Table:
     """Score damaged and attacked copies of labelled normal rows.
 
@@ -70,6 +76,9 @@ def calibration_rows(
         Only these; all when not given.
     description : RowDescription, optional
         Adds the columns of `adversarial.support.sample.with_description`.
+    progress : callable, optional
+        Called after each kind of damage and each attack. An attack makes its rows anew in every
+        step, and each counts.
 
     Returns
     -------
@@ -90,11 +99,24 @@ def calibration_rows(
         def describe(table: pa.Table, x: Rows, prediction: Prediction) -> pa.Table:
             return with_description(table, description(x, prediction.features))
 
-    damaged = _damaged(detector, rows, right, seed, families)
-    attacked = _attacked(detector, rows, right, families)
-    return pa.concat_tables(
-        [predict_changed(detector, changed, describe) for changed in chain(damaged, attacked)]
-    )
+    works = [
+        *_damages(detector, rows, right, seed, families),
+        *_attacks(detector, rows, right, families),
+    ]
+    tables, done, total = [], 0, sum(work.n_rows for work in works)
+    for work in works:
+        tables += [predict_changed(detector, changed, describe) for changed in work.changed()]
+        done += work.n_rows
+        if progress:
+            progress(done, total)
+    return pa.concat_tables(tables)
+
+
+class _Work(NamedTuple):
+    """Rows to make and score, and how many there are."""
+
+    n_rows: int
+    changed: Callable[[], Iterator[Changed]]
 
 
 def _unit_range(detector: AdversarialDetector, x: Rows) -> UnitRange:
@@ -106,25 +128,27 @@ def _unit_range(detector: AdversarialDetector, x: Rows) -> UnitRange:
     return UnitRange(min(low, float(x.min())), max(high, float(x.max())))
 
 
-def _damaged(
+def _damages(
     detector: AdversarialDetector,
     x: Rows,
     y: Classes,
     seed: int,
     families: Collection[str] | None,
-) -> Iterator[Changed]:
-    """Yield damaged rows, each cell made of rows of its own drawing."""
+) -> Iterator[_Work]:
+    """Yield the kinds of damage, each of rows of its own drawing."""
+
+    def damaged(number: int, cell: Cell) -> Iterator[Changed]:
+        rng = np.random.default_rng([seed, number])
+        drawn = rng.permutation(len(x))[: cell.n]
+        yield Changed(cell.family, cell.severity, cell.damage(x[drawn], rng, seed), y[drawn])
+
     if is_image(x.shape[1:]):
         cells = _image_cells(_unit_range(detector, x), x.shape[1:])
     else:
         cells = flat_cells(x)
     for number, cell in enumerate(cells):
-        if families is not None and cell.family not in families:
-            continue
-        rng = np.random.default_rng([seed, number])
-        drawn = rng.permutation(len(x))[: cell.n]
-        damaged = cell.damage(x[drawn], rng, seed)
-        yield Changed(cell.family, cell.severity, damaged, y[drawn])
+        if families is None or cell.family in families:
+            yield _Work(min(cell.n, len(x)), partial(damaged, number, cell))
 
 
 def _image_cells(units: UnitRange, shape: tuple[int, ...]) -> Iterator[Cell]:
@@ -146,25 +170,34 @@ def _image_cells(units: UnitRange, shape: tuple[int, ...]) -> Iterator[Cell]:
         yield Cell(family, severity, GROSS_ROWS, in_units(faulty(fault)))
 
 
-def _attacked(
+def _attacks(
     detector: AdversarialDetector, x: Rows, y: Classes, families: Collection[str] | None
-) -> Iterator[Changed]:
-    wanted = set(ATTACKS if families is None else families)
+) -> Iterator[_Work]:
     units = _unit_range(detector, x)
     model = units.wrap(detector).classifier
     few, right = units.scale(x[:ROWS]), y[:ROWS]
-    if "fgsm" in wanted:
+    fewer, their = few[:ATTACKED_ROWS], right[:ATTACKED_ROWS]
+
+    def fgsm() -> Iterator[Changed]:
         step = FGSM(epsilon=max(FGSM_RADII)).run(model, few, right).x_adv - few
         for radius in FGSM_RADII:
             # The full step, cut off, is the step of the smaller radius: one gradient does for all.
             attacked = few + np.clip(step, -radius, radius)
             yield Changed("fgsm", radius, units.restore(attacked), right)
-    few, right = few[:ATTACKED_ROWS], right[:ATTACKED_ROWS]
-    if "pgd" in wanted:
+
+    def pgd() -> Iterator[Changed]:
         for radius in PGD_RADII:
-            attack = PGD(epsilon=radius, steps=10, restarts=1)
-            attacked = attack.run(model, few, right).x_adv
-            yield Changed("pgd", radius, units.restore(attacked), right)
-    if "ddn" in wanted:
-        attacked = DDN(steps=20).run(model, few, right).x_adv
-        yield Changed("ddn", 1.0, units.restore(attacked), right)
+            attack = PGD(epsilon=radius, steps=PGD_STEPS, restarts=1)
+            attacked = attack.run(model, fewer, their).x_adv
+            yield Changed("pgd", radius, units.restore(attacked), their)
+
+    def ddn() -> Iterator[Changed]:
+        attacked = DDN(steps=DDN_STEPS).run(model, fewer, their).x_adv
+        yield Changed("ddn", 1.0, units.restore(attacked), their)
+
+    attacks = {
+        "fgsm": _Work(len(few) * (1 + len(FGSM_RADII)), fgsm),
+        "pgd": _Work(len(fewer) * (1 + PGD_STEPS) * len(PGD_RADII), pgd),
+        "ddn": _Work(len(fewer) * (1 + DDN_STEPS), ddn),
+    }
+    yield from (work for name, work in attacks.items() if families is None or name in families)

@@ -130,6 +130,7 @@ def estimated_accuracy(
     unlabelled: Unlabelled | None = None,
     alpha: float = 0.05,
     *,
+    n_effective: float | None = None,
     decides: bool = True,
 ) -> EstimatedAccuracy:
     """Estimate accuracy without labels, and bound it.
@@ -157,12 +158,15 @@ def estimated_accuracy(
         What is known of the batch's support.
     alpha : float
         1 − confidence of the intervals (normal).
+    n_effective : float, optional
+        Independent rows that those of the batch count as; n when not given.
     decides : bool
         Whether the verdict counts the estimate.
     """
     z = float(scipy.stats.norm.isf(alpha / 2))
     there = float(reference.mean())
-    spread = math.sqrt(current.var() / len(current) + reference.var() / len(reference))
+    n = n_effective or len(current)
+    spread = math.sqrt(current.var() / n + reference.var() / len(reference))
     rows = unlabelled or Unlabelled(None, 0.0, 0.0)
     explanations: list[LikelyExplanation | None] = [
         *(rows.support.explanations if rows.support else [])
@@ -182,8 +186,8 @@ def estimated_accuracy(
     # The labels of the reference, by which the estimator was fitted, might have been luckier.
     luck = z * _sampling_error(reference)
     return EstimatedAccuracy(
-        current=_share(current, there - best.drop, best.error, z),
-        reference=_share(reference, there, 0.0, z),
+        current=_share(current, n, there - best.drop, best.error, z),
+        reference=_share(reference, len(reference), there, 0.0, z),
         difference=difference,
         largest_drop=max(one.drop for one in found),
         p_value=max(one.p_value for one in found),
@@ -244,9 +248,10 @@ def _bounds(low: float, high: float, reference: float, unknown: float) -> tuple[
 
 
 def _share(
-    probabilities: NDArray[np.float64], estimate: float, own_error: float, z: float
+    probabilities: NDArray[np.float64], n: float, estimate: float, own_error: float, z: float
 ) -> EstimatedShare:
-    error = math.hypot(_sampling_error(probabilities), own_error)
+    repeated = math.sqrt(len(probabilities) / n)
+    error = math.hypot(repeated * _sampling_error(probabilities), own_error)
     low, high = max(0.0, estimate - z * error), min(1.0, estimate + z * error)
     return EstimatedShare(estimate=estimate, low=low, high=high, n=len(probabilities))
 

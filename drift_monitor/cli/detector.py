@@ -1,5 +1,6 @@
 """The commands of `drift-monitor` that calibrate a detector bundle: `threshold`, `reference`."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from drift_monitor.cli.options import (
     check_fpr,
     parse_data_config,
 )
+from drift_monitor.cli.progress import CHANGED_ROWS, show_progress
 
 if TYPE_CHECKING:
     from adversarial.bundle.read import Bundle
@@ -62,7 +64,11 @@ def reference(  # noqa: PLR0913  # a parameter is an option of the command
     from drift_monitor.detectors.reference import CalibrationSettings, renew_reference
 
     settings = CalibrationSettings(
-        fpr=fpr, accuracy=not no_accuracy, seed=seed, runtime_sample=not no_runtime_sample
+        fpr=fpr,
+        accuracy=not no_accuracy,
+        seed=seed,
+        runtime_sample=not no_runtime_sample,
+        progress=partial(show_progress, CHANGED_ROWS),
     )
     path = renew_reference(bundle, rows, settings, output=output, trust=trust or ())
     print_bundle(path)

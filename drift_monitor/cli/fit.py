@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,6 +25,7 @@ from drift_monitor.cli.options import (
     parse_data_config,
     parse_names,
 )
+from drift_monitor.cli.progress import CHANGED_ROWS, show_progress
 
 TRAINING = "Training"
 """Panel in the help."""
@@ -242,7 +244,11 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
             reference_data=reference_data,
             plan=plan,
             calibration=CalibrationSettings(
-                fpr=fpr, accuracy=not no_accuracy, seed=seed, runtime_sample=not no_runtime_sample
+                fpr=fpr,
+                accuracy=not no_accuracy,
+                seed=seed,
+                runtime_sample=not no_runtime_sample,
+                progress=partial(show_progress, CHANGED_ROWS),
             ),
             resume=resume,
             verbose=1 if sys.stdout.isatty() else 2,

@@ -1,8 +1,5 @@
 """The commands `run`, `backfill` and `validate`."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -20,16 +17,15 @@ from drift_monitor.cli.options import (
     StartOption,
     load_monitor_with,
 )
+from drift_monitor.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from drift_monitor.config import Monitor
     from drift_monitor.intervals import Interval
     from drift_monitor.job.backfill import Run
-    from drift_monitor.job.run import Progress
     from drift_monitor.results.report import Report
 
 FAIL_ON_EXIT_CODE = 3
-PROGRESS_LINE_SECONDS = 10
 DateOption = Annotated[
     datetime, typer.Option(formats=DATE_FORMATS, help="Date (or hour) of the interval.")
 ]
@@ -70,7 +66,7 @@ def run(
 
     config = load_monitor_with(monitor, runtime, precision)
     interval = config.interval(date)
-    with _progress(interval) as progress:
+    with show_progress(interval.id) as progress:
         report = run_interval(config, interval, progress=progress)
     _print_verdict(config, report)
     if fail_on and fail_on.holds(report):
@@ -103,7 +99,14 @@ def backfill(
         else:
             echo(f"{interval.id}: Error: {run}", fg="red", err=True)
 
-    result = run_backfill(config, start, end, overwrite=overwrite, progress=_progress, on_done=say)
+    result = run_backfill(
+        config,
+        start,
+        end,
+        overwrite=overwrite,
+        progress=lambda interval: show_progress(interval.id),
+        on_done=say,
+    )
     if result.failed:
         n_tried = len(result.reports) + len(result.failed)
         raise DriftMonitorError(
@@ -177,35 +180,3 @@ def _print_verdict(monitor: "Monitor", report: "Report") -> None:
     if looks_like := sentence(report.support, monitor.data.input_columns):
         echo(f"  {looks_like}")
     echo(f"  {join(monitor.location, report.interval, 'report.html')}")
-
-
-@contextmanager
-def _progress(interval: "Interval") -> Iterator["Progress"]:
-    """Show how many rows are done: a bar on a terminal, otherwise a line every few seconds."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        with Progress(
-            *Progress.get_default_columns()[:2],
-            MofNCompleteColumn(),
-            TextColumn("rows"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        ) as bar:
-            task = bar.add_task(interval.id, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-        return
-
-    from time import monotonic
-
-    last = monotonic()
-
-    def line(done: int, total: int) -> None:
-        nonlocal last
-        if monotonic() - last >= PROGRESS_LINE_SECONDS:
-            last = monotonic()
-            echo(f"{interval.id}: {done:,} of {total:,} rows", err=True)
-
-    yield line

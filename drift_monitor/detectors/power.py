@@ -3,18 +3,26 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from drift_monitor.analysis.accuracy import Unlabelled
+from drift_monitor.analysis.support import find_support, novel_excess, with_novel_rows
 from drift_monitor.config import Policy
+from drift_monitor.detectors.harm_power import Estimated, HarmPower
 from drift_monitor.detectors.value_range import predict
 from drift_monitor.formatting import percent
+from drift_monitor.results.score_columns import ScoreColumn
+from drift_monitor.scoring.row_sample import RowSample
+from drift_monitor.scoring.scored_rows import ScoredRows
 
 if TYPE_CHECKING:
     from adversarial.detector.detector import AdversarialDetector
+    from adversarial.detector.scorer import Prediction
 
 Rows = NDArray[np.float32]
 
@@ -53,8 +61,10 @@ class Power:
     harm_rate, harm_rate_normal : float
         Share of harmful rows by the detector, with noise and without.
     power : float
-        Chance that a batch of 5,000 rows with this noise is called harmful by the detector's rate
-        alone, at the default policy.
+        Chance that a batch of 5,000 rows with this noise is called harmful without labels, at the
+        default policy: by the detector's rate, or by the upper bound of the estimated accuracy.
+    power_of_rate : float
+        The same by the detector's rate alone.
     rows_needed : int or None
         Rows that a batch must have for a chance of 80 %; None where no number is enough.
     """
@@ -65,6 +75,7 @@ class Power:
     harm_rate: float
     harm_rate_normal: float
     power: float
+    power_of_rate: float
     rows_needed: int | None
 
     def describe(self) -> str:
@@ -77,9 +88,9 @@ class Power:
         )
         return (
             f"Noise that {what.format(percent(self.lost))} brings the detector's harm rate from "
-            f"{percent(self.harm_rate_normal)} to {percent(self.harm_rate)}. Without labels, this "
-            f"rate alone calls a batch of {BATCH_ROWS:,} such rows harmful in {self.power:.0%} of "
-            f"cases; {needed}."
+            f"{percent(self.harm_rate_normal)} to {percent(self.harm_rate)}. Without labels, a "
+            f"batch of {BATCH_ROWS:,} such rows is called harmful in {self.power:.0%} of cases (by "
+            f"this rate alone in {self.power_of_rate:.0%}); {needed}."
         )
 
     def summary(self) -> dict[str, Any]:
@@ -142,9 +153,21 @@ def measure_power(
         middle = sum(strengths) / 2
         strengths[int(lost(middle, ROWS_TRIED) >= LOSS)] = middle
     strength = strengths[1]
-    rates = [_harm_rate(detector, rows) for rows in (x, noisy(strength))]
-    power, needed = _power(rates[0], rates[1], n_reference)
-    return Power(strength, lost(strength), labelled, rates[1], rates[0], power, needed)
+    normal_rate = float(_harmful(detector.predict(x)).mean())
+    moved = noisy(strength)
+    found = detector.predict(moved)
+    harmful = _harmful(found)
+    power = HarmPower(harmful, normal_rate, n_reference, _estimated(detector, moved, found))
+    return Power(
+        strength,
+        lost(strength),
+        labelled,
+        float(harmful.mean()),
+        normal_rate,
+        power.at(BATCH_ROWS),
+        power.of_rate(BATCH_ROWS),
+        power.rows_needed(TARGET),
+    )
 
 
 def advice(power: Power, summary: Mapping[str, Any]) -> str | None:
@@ -177,19 +200,35 @@ def advice(power: Power, summary: Mapping[str, Any]) -> str | None:
     return "a wider bottleneck (--latent-dim), or sharper targets (--temperature auto)"
 
 
-def _harm_rate(detector: "AdversarialDetector", x: Rows) -> float:
-    found = detector.predict(x)
-    harmful = found.flagged & (found.prediction != found.reconstruction_prediction)
-    return float(harmful.mean())
+def _harmful(found: "Prediction") -> NDArray[np.bool_]:
+    result: NDArray[np.bool_] = found.flagged & (
+        found.prediction != found.reconstruction_prediction
+    )
+    return result
 
 
-def _power(normal: float, noisy: float, n_reference: int) -> tuple[float, int | None]:
-    """Return the power of a batch, and the rows for a power of 80 %, by normal approximation."""
-    z = float(scipy.stats.norm.ppf(1 - Policy().alpha / 4))  # half of alpha, over two rules
-    rise = noisy - normal - MARGIN
-    there = normal * (1 - normal) / n_reference
-    here = noisy * (1 - noisy)
-    power = float(scipy.stats.norm.cdf(rise / math.sqrt(there + here / BATCH_ROWS + 1e-12) - z))
-    wanted = rise / (z + float(scipy.stats.norm.ppf(TARGET))) if rise > 0 else 0.0
-    left = wanted**2 - there
-    return power, math.ceil(here / left) if left > 0 else None
+def _estimated(detector: "AdversarialDetector", x: Rows, found: "Prediction") -> Estimated | None:
+    """Return what a verdict would say of rows by the estimate of accuracy, if there is one."""
+    from adversarial.calibration.closer_rows import closer_rows
+
+    given, names = detector.calibration, detector.class_names
+    estimator, index, reference = given.accuracy_estimator, given.novelty, given.reference
+    if estimator is None or index is None or reference is None:
+        return None
+    described = index.description(x, found.features)
+    table = found.to_table(names)
+    table = table.append_column(ScoreColumn.NOVEL, pa.array(index.novelty(described) > 1))
+    sample = RowSample()
+    sample.add(0, table, index.principal(described))
+    support = with_novel_rows(
+        find_support(sample, given, names, partial(closer_rows, detector)),
+        ScoredRows.of(table, names, ()),
+        (index.n_novel, index.n_held_out),
+        Policy().alpha,
+    )
+    return Estimated(
+        estimator.predict(table)[0],
+        estimator.predict(reference)[0],
+        estimator,
+        Unlabelled(support, novel_excess(support), 0.0),
+    )

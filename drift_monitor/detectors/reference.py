@@ -1,7 +1,8 @@
 """The reference window of a detector bundle: score it, set a threshold by it, replace it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -39,6 +40,7 @@ from drift_monitor.scoring.input_columns import reference_inputs
 from drift_monitor.scoring.score_table import score_chunk
 
 if TYPE_CHECKING:
+    from adversarial.calibration.calibration_rows import Progress
     from adversarial.detector.detector import AdversarialDetector
 
 logger = logging.getLogger(__name__)
@@ -70,12 +72,16 @@ class CalibrationSettings:
     runtime_sample : bool
         Keep some of the rows in the bundle, by which the job judges what it scores with. Without
         them, batches are scored in float32 and nothing is checked.
+    progress : callable, optional
+        Called before rows are changed for the estimator. Returns a context manager that gives what
+        is told of the rows that are made and scored; it is left when all are.
     """
 
     fpr: float | None = None
     accuracy: bool = True
     seed: int = 0
     runtime_sample: bool = True
+    progress: "Callable[[], AbstractContextManager[Progress]] | None" = None
 
     def fpr_or(self, present: float | None) -> float:
         """Return the ε_FPR asked for, else a detector's present one, else 0.05."""
@@ -135,7 +141,7 @@ def calibrate(
     x = np.concatenate([chunk.x for chunk in chunks])
     if settings.accuracy:
         y = true_classes(chunks, data, detector.class_names)
-        calibration = _with_support(calibration, detector, x, y, settings.seed)
+        calibration = _with_support(calibration, detector, x, y, settings)
     return replace(
         calibration,
         runtime_sample=take_sample(detector, x) if settings.runtime_sample else None,
@@ -150,7 +156,7 @@ def _with_support(
     detector: "AdversarialDetector",
     x: NDArray[np.float32],
     y: NDArray[np.int64],
-    seed: int,
+    settings: CalibrationSettings,
 ) -> Calibration:
     """Add what tells accuracy, and how far it can be told, where there are labels enough."""
     from adversarial.bundle.accuracy_estimator import MIN_ROWS
@@ -166,7 +172,8 @@ def _with_support(
             n_clean,
         )
         return calibration
-    support = calibrate_support(detector, x[labelled], y[labelled], seed)
+    with settings.progress() if settings.progress else nullcontext() as progress:
+        support = calibrate_support(detector, x[labelled], y[labelled], settings.seed, progress)
     logger.info(
         "Accuracy estimator: fitted on %d normal rows and %d changed ones",
         n_clean,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from adversarial import AdversarialDetector, InputSpec
 from adversarial.attacks import FGSM
 from adversarial.bundle.accuracy_estimator import ATTACKS
-from adversarial.calibration.calibration_rows import _attacked, _damaged, calibration_rows
+from adversarial.calibration.calibration_rows import _attacks, _damages, calibration_rows
 from adversarial.calibration.changed_rows import Changed
 from adversarial.corruptions import CORRUPTIONS, corrupt
 from adversarial.corruptions.flat_faults import Columns, gross_faults, strike_columns
@@ -71,11 +71,27 @@ def test_the_same_seed_makes_the_same_rows_and_another_others(
     assert rows(1) != rows(2)
 
 
+def test_progress_counts_every_row_and_every_step_of_an_attack(
+    detector: AdversarialDetector, images: tuple[NDArray[np.float32], NDArray[np.int64]]
+) -> None:
+    told: list[tuple[int, int]] = []
+    calibration_rows(
+        detector,
+        *images,
+        families=("gaussian_noise", "ddn"),
+        progress=lambda done, total: told.append((done, total)),
+    )
+    total = 3 * N + 21 * N
+    assert told == [(N, total), (2 * N, total), (3 * N, total), (total, total)]
+
+
 def test_labels_stay_with_their_rows(
     detector: AdversarialDetector, images: tuple[NDArray[np.float32], NDArray[np.int64]]
 ) -> None:
     x, y = images
-    cells = list(_damaged(detector, x, y, 0, ("brightness",)))
+    cells = [
+        cell for work in _damages(detector, x, y, 0, ("brightness",)) for cell in work.changed()
+    ]
     assert len(cells) == 3
     for changed in cells:
         # Brightening keeps the order of an image's values, so that each can be found again.
@@ -89,8 +105,10 @@ def test_labels_stay_with_their_rows(
 @pytest.mark.parametrize("family", ["noise", "shift", "swap", "lose"])
 def test_flat_rows_change_more_with_severity_and_may_leave_their_range(family: str) -> None:
     rng = np.random.default_rng(3)
-    x = rng.random((500, 3), np.float32)
-    cells: list[Changed] = list(_damaged(flat_detector(), x, np.zeros(500, np.int64), 0, (family,)))
+    x, y = rng.random((500, 3), np.float32), np.zeros(500, np.int64)
+    cells: list[Changed] = [
+        cell for work in _damages(flat_detector(), x, y, 0, (family,)) for cell in work.changed()
+    ]
     assert len(cells) == {"noise": 7, "shift": 7, "swap": 4, "lose": 4}[family]
     assert all(cell.x.dtype == np.float32 for cell in cells)
     moved = [float(np.abs(np.sort(cell.x, axis=0) - np.sort(x, axis=0)).mean()) for cell in cells]
@@ -135,6 +153,6 @@ def test_a_smaller_fgsm_step_is_the_larger_one_cut_off(
     detector: AdversarialDetector, images: tuple[NDArray[np.float32], NDArray[np.int64]]
 ) -> None:
     x, y = images
-    for cell in _attacked(detector, x, y, ("fgsm",)):
+    for cell in next(_attacks(detector, x, y, ("fgsm",))).changed():
         own = FGSM(epsilon=cell.severity).run(detector.classifier, x, y).x_adv
         np.testing.assert_allclose(cell.x, own, atol=1e-6)

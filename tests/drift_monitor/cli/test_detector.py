@@ -16,8 +16,13 @@ DAY = "2026-11-20"
 
 
 def test_fit_writes_a_bundle_that_run_can_use(
-    invoke: Invoke, make_monitor: MakeMonitor, classifier_file: Path, tmp_path: Path
+    invoke: Invoke,
+    make_monitor: MakeMonitor,
+    classifier_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("drift_monitor.cli.progress.SECONDS_PER_LINE", 0)
     train = write_batch(tmp_path / "train.parquet", *make_images(400, seed=1))
     reference = write_batch(tmp_path / "reference.parquet", *make_images(200, seed=2))
     code, out, err = invoke(
@@ -28,6 +33,13 @@ def test_fit_writes_a_bundle_that_run_can_use(
         *("--precision", "float32"),
     )
     assert code == 0, err
+    told = re.findall(
+        r"^Changed rows for the estimate of accuracy: ([\d,]+) of ([\d,]+) rows, about .+ left$",
+        err,
+        re.MULTILINE,
+    )
+    assert len(told) > 50
+    assert told[-1][0] == told[-1][1]
     assert str(tmp_path / "detector") in out
     assert "ε_FPR 0.1: flags 20 of 200 normal rows; 6.62% to 15.02% of new ones" in out
     from adversarial import read_bundle
