@@ -54,8 +54,12 @@ class Unlabelled(NamedTuple):
         if explanation is None:
             return 1.0
         novel = max(0.0, self.novel_excess - explanation.novel)
-        missed = max(MISSED_BY_LEARNER * explanation.unexplained, novel)
+        missed = max(self.missed(explanation), novel)
         return 1 - (1 - min(1.0, missed)) * (1 - self.rejected)
+
+    def missed(self, explanation: LikelyExplanation) -> float:
+        """Return the share of the scored rows that a learner tells from an explanation's."""
+        return min(1.0, MISSED_BY_LEARNER * explanation.unexplained)
 
 
 class DropErrorModel(Protocol):

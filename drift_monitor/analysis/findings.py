@@ -7,7 +7,12 @@ import numpy as np
 
 from drift_monitor.analysis.accuracy import DropErrorModel, Unlabelled, compare_accuracy
 from drift_monitor.analysis.class_accuracy import class_accuracy
-from drift_monitor.analysis.corrections import corrected_classes, correction_gain, correction_pairs
+from drift_monitor.analysis.corrections import (
+    corrected_classes,
+    correction_gain,
+    correction_pairs,
+    offered,
+)
 from drift_monitor.analysis.drift_tests import drift_tests
 from drift_monitor.analysis.harm import Outcomes, compare_harm, judge_rows
 from drift_monitor.analysis.slices import find_slices
@@ -97,16 +102,18 @@ def analyse(
     accuracy = compare_accuracy(
         current, reference, accuracy_estimator, unlabelled, alpha, decides=decides
     )
+    gain = correction_gain(current, unlabelled, alpha)
+    given = offered(current, gain)
     return Findings(
         outcome=here.outcome,
-        corrected=corrected_classes(current),
+        corrected=corrected_classes(current, given),
         labels_selected=labels_selected,
         harm=compare_harm(here.outcome, there.outcome, harm_by, policy.harm_margin, alpha),
         accuracy=accuracy.model_copy(update={"by_class": class_accuracy(unlabelled, alpha)}),
         tests=tests,
         slices=find_slices(here, there, class_names, tests[0].location, alpha),
-        corrections=correction_pairs(current, class_names),
-        correction_gain=correction_gain(current, alpha),
+        corrections=correction_pairs(current, given, class_names),
+        correction_gain=gain,
     )
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from adversarial.bundle.accuracy_estimator import AccuracyEstimator
 from adversarial.bundle.calibration import Calibration
@@ -63,7 +64,7 @@ def find_support(
     if rows is None or not len(rows):
         return Support(missing="no row can be described")
     likeness = liken(rows, known, class_names, closer_rows)
-    found = _Known(likeness.known, estimator, class_names)
+    found = _Known(likeness.known, estimator, calibration.threshold, class_names)
     normal = is_normal(likeness.known)
     return Support(
         distance=likeness.distance,
@@ -81,28 +82,47 @@ class _Known:
     """The rows that a batch is likened to, and what their true classes say."""
 
     def __init__(
-        self, known: pa.Table, estimator: AccuracyEstimator, class_names: tuple[str, ...]
+        self,
+        known: pa.Table,
+        estimator: AccuracyEstimator,
+        threshold: float,
+        class_names: tuple[str, ...],
     ) -> None:
         self.class_names = class_names
-        self.label, self.prediction = (
-            classes_of(known, column, class_names) for column in ("label", "prediction")
+        self.label, self.prediction, reconstruction = (
+            classes_of(known, column, class_names)
+            for column in ("label", "prediction", "reconstruction_prediction")
         )
-        self.residual = (self.label == self.prediction) - estimator.predict(known)[0]
         no_novel = np.zeros(len(known))
         self.novel = np.asarray(known[NOVEL]) if NOVEL in known.column_names else no_novel
+        before, after = estimator.predict(known)
+        self.residual = (self.label == self.prediction) - before
+        flagged = known["adversarial_score"].to_numpy() > threshold
+        # As `corrections.likelier`; where the classes are the same, so are the probabilities.
+        corrected = flagged & (after > before) & (self.novel == 0)
+        right_after = self.label == reconstruction
+        self.gain_residual = corrected * (right_after - after - self.residual)
 
     def explained(self, found: Explanation) -> LikelyExplanation:
         """Return what weighted rows say of accuracy."""
-        correction = float(found.weights @ self.residual)
-        spread = float((found.weights**2) @ (self.residual - correction) ** 2)
+        correction, correction_error = _mean(self.residual, found.weights)
+        gain, gain_error = _mean(self.gain_residual, found.weights)
         return LikelyExplanation(
             name=found.name,
             unexplained=found.unexplained,
             novel=min(1.0, float(found.weights @ self.novel)),
             correction=correction,
-            correction_error=math.sqrt(spread),
+            correction_error=correction_error,
+            gain=gain,
+            gain_error=gain_error,
             classes=class_shares(self.label, self.prediction, found.weights, self.class_names),
         )
+
+
+def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
+    """Return a weighted mean and its standard error; the weights' sum is 1."""
+    mean = float(weights @ values)
+    return mean, math.sqrt(float((weights**2) @ (values - mean) ** 2))
 
 
 def with_novel_rows(

@@ -15,7 +15,7 @@ from adversarial.bundle.manifest import InputSpec
 from adversarial.bundle.read import read_bundle
 from adversarial.calibration.closer_rows import closer_rows
 from adversarial.errors import ModelError, validation_reasons
-from drift_monitor.analysis.corrections import corrected_classes
+from drift_monitor.analysis.corrections import corrected_classes, likelier
 from drift_monitor.analysis.input_tests import find_moved_inputs
 from drift_monitor.analysis.support import find_support
 from drift_monitor.batches.batch import Batch
@@ -85,7 +85,8 @@ def score(
         One row for each row given, with the index of the DataFrame; rows of files are named by the
         columns `file` and `row`. The columns are those of `scores.parquet` but for `outcome`, and
         `rejected`: why a row could not be scored, null where it was. What was not scored has no
-        other values.
+        other values. `corrected_prediction` differs from `prediction` where a row by itself allows
+        it; what such corrections gain over a batch, and whether it is bounded, `judge` tells.
 
     Raises
     ------
@@ -97,7 +98,8 @@ def score(
     data = _data(loaded.input_spec, rows, columns)
     scored = _score(loaded, rows, data)
     table = with_estimates(scored.table, loaded.calibration.accuracy_estimator)
-    corrected = corrected_classes(ScoredRows.of(table, loaded.class_names, ()))
+    each = ScoredRows.of(table, loaded.class_names, ())
+    corrected = corrected_classes(each, likelier(each))
     return _frame(rows, scored, with_corrections(table, corrected, loaded.class_names))
 
 

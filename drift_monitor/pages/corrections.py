@@ -74,33 +74,44 @@ def _matrix(report: Report) -> Matrix | None:
 
 
 def _gain(report: Report) -> list[str]:
-    gain, scored = report.correction_gain, report.counts.scored
+    gain = report.correction_gain
     if not gain.proposed:
         return ["No flagged row has another class after reconstruction: there is nothing to offer."]
+    novel = 0 if gain.within_support is None else gain.proposed - gain.within_support
     sentences = [
-        f"{count(gain.proposed)} flagged rows have another class after reconstruction; for "
-        f"{count(gain.offered)} of them it is offered as the corrected prediction."
+        f"{count(gain.proposed)} flagged rows have another class after reconstruction"
+        + (f"; {count(novel)} of them are novel, so nothing is known of them." if novel else ".")
     ]
-    if gain.expected is None:
+    if gain.likelier is None:
         sentences.append(
-            "Without an accuracy estimator, it is not known what the corrections gain."
+            f"It was offered for {count(gain.offered)} of them by an older version, which did not "
+            "bound what they gain: run the interval again."
         )
+    elif gain.withheld is not None:
+        sentences.append(f"It is not offered as the corrected prediction: {gain.withheld}.")
     else:
-        change = gain.expected
-        effect = "gain" if change.estimate >= 0 else "lose"
         sentences.append(
-            f"Taking the offered corrections is expected to {effect} "
-            f"{abs(change.estimate) * scored:,.0f} right predictions: {points(change.estimate)} "
-            f"points of accuracy ({percent(report.harm.confidence).replace('.0', '')} interval "
-            f"{points(change.low)} to {points(change.high)})."
+            f"For {count(gain.offered)} of them it is offered as the corrected prediction."
         )
-    if gain.expected_of_all is not None:
+    if gain.likelier:
+        sentences += _change(report, gain.likelier)
+    return sentences
+
+
+def _change(report: Report, n: int) -> list[str]:
+    """Say what is expected of the n corrections, and what came true."""
+    gain, sentences = report.correction_gain, []
+    if change := gain.expected:
+        effect = "gain" if change.estimate >= 0 else "lose"
+        confidence = percent(report.harm.confidence).replace(".0", "")
         sentences.append(
-            f"Taking every proposal instead: {points(gain.expected_of_all)} points expected."
+            f"The {count(n)} where it is the likelier class are expected to {effect} "
+            f"{abs(change.estimate) * report.counts.scored:,.0f} right predictions: "
+            f"{points(change.estimate)} points of accuracy ({confidence} bounds "
+            f"{points(change.low)} to {points(change.high)})."
         )
     if gain.realised is not None:
         sentences.append(
-            f"By the labels, the offered corrections changed accuracy by {points(gain.realised)} "
-            "points."
+            f"By the labels, correcting these changes accuracy by {points(gain.realised)} points."
         )
     return sentences

@@ -73,8 +73,10 @@ METRICS = {
     "score_quantile": "Quantile of the adversarial scores, in nats.",
     "corrections_proposed": "Flagged rows with a different class after reconstruction.",
     "corrections_offered": "Rows whose corrected prediction is that other class.",
-    "correction_gain_expected": "Change in accuracy expected from the corrections offered.",
-    "correction_gain_realised": "Change in accuracy from the corrections offered, by the labels.",
+    "correction_gain_expected": (
+        "Change in accuracy expected from the corrections within support, offered or withheld."
+    ),
+    "correction_gain_realised": "Change in accuracy from these corrections, by the labels.",
 }
 """What the values of the column `metric` mean."""
 

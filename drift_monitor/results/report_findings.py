@@ -76,6 +76,12 @@ class LikelyExplanation(ReportModel):
         description="what the true classes of these rows add to the estimated accuracy"
     )
     correction_error: float = Field(description="standard error of the correction")
+    gain: float | None = Field(
+        default=None,
+        description="what the true classes of these rows add to the expected gain of corrected "
+        "predictions; null in reports of versions that did not bound it",
+    )
+    gain_error: float | None = Field(default=None, description="standard error of the gain")
     classes: list[ClassShares] = Field(
         default=[], description="what the true classes of these rows say of each class"
     )
@@ -308,10 +314,7 @@ class Correction(ReportModel):
     prediction: str
     reconstruction_prediction: str
     n: int
-    offered: int = Field(
-        description="rows whose corrected prediction is that class, because it is the likelier of "
-        "the two; all of them if there is no accuracy estimator"
-    )
+    offered: int = Field(description="rows whose corrected prediction is that class")
     probability_before: float | None = Field(
         description="mean estimate that the prediction is right"
     )
@@ -321,15 +324,28 @@ class Correction(ReportModel):
 
 
 class CorrectionGain(ReportModel):
-    """Right predictions that the offered corrections are expected to gain, or lose."""
+    """Right predictions that corrections are expected to gain, or lose."""
+
+    # Reports of older versions also say what every proposal gains, which nothing bounds.
+    model_config = ConfigDict(extra="ignore")
 
     proposed: int = Field(description="flagged rows with another class after reconstruction")
-    offered: int
-    expected: Estimate | None = Field(
-        description="change in the batch's accuracy from the offered corrections"
+    within_support: int | None = Field(
+        default=None,
+        description="proposed rows that are not novel; null where the detector cannot tell",
     )
-    expected_of_all: float | None = Field(
-        description="the same if every proposed correction were made"
+    likelier: int | None = Field(
+        default=None,
+        description="rows within support whose class after reconstruction is the likelier to be "
+        "right; null in reports of versions that did not look at support",
+    )
+    offered: int = Field(description="the same rows, or none where they are withheld")
+    withheld: str | None = Field(
+        default=None, description="why no correction is offered although there are proposals"
+    )
+    expected: Estimate | None = Field(
+        description="change in the batch's accuracy if these rows were corrected; its ends hold "
+        "whatever the rows are of which nothing is known"
     )
     realised: float | None = Field(description="the same by labels, if there are any")
 

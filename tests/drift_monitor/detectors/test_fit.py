@@ -165,8 +165,8 @@ def test_a_batch_is_scored_and_voted_on_by_an_ensemble(
     scores = pq.read_table(monitor.directory / "2026-11-20" / "scores.parquet")
     found = detector.predict((images[..., None] / 255).astype(np.float32))
     np.testing.assert_allclose(scores["adversarial_score"].to_numpy(), found.score, atol=1e-6)
-    expected = [CLASSES[c] for c in found.defended_prediction]
-    assert scores["corrected_prediction"].to_pylist() == expected
+    expected = [CLASSES[c] for c in found.reconstruction_prediction]
+    assert scores["reconstruction_prediction"].to_pylist() == expected
 
 
 def test_every_objective_is_within_reach(

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from drift_monitor import formatting
+from drift_monitor.analysis.corrections import MAY_LOSE
 from drift_monitor.pages import chart
 from drift_monitor.pages.html import (
     MEANINGS,
@@ -19,8 +20,9 @@ from drift_monitor.pages.html import (
     render_report,
 )
 from drift_monitor.pages.inputs import headline, what_moved
-from drift_monitor.results.report import VerdictName
+from drift_monitor.results.report import Report, VerdictName
 from drift_monitor.results.report_findings import InputTest
+from drift_monitor.stats.estimates import Estimate
 from tests.support.reports.cases import CASES, MARKUP
 from tests.support.reports.make import make
 from tests.support.reports.page import assert_self_contained, section
@@ -206,27 +208,42 @@ def test_the_gain_of_the_corrections_is_said_in_words() -> None:
     report, scores = make(CASES["harmful, labels"])
     text = section(render_report(report, scores), "corrections")
     gain = report.correction_gain
+    assert gain.within_support is not None
     for words in (
         f"{gain.proposed} flagged rows",
-        f"for {gain.offered} of them",
-        "gain 13 right predictions: +0.9 points of accuracy (95% interval +0.4 to +1.4)",
-        "every proposal instead: −0.2 points",
-        "By the labels, the offered corrections changed accuracy by +0.7 points",
+        f"{gain.proposed - gain.within_support} of them are novel",
+        f"For {gain.offered} of them it is offered",
+        f"The {gain.offered} where it is the likelier class are expected to gain 13 right "
+        "predictions: +0.9 points of accuracy (95% bounds +0.4 to +1.4)",
+        "By the labels, correcting these changes accuracy by +0.7 points",
     ):
         assert words in text
-    assert "Without an accuracy estimator" in section(
-        page_of("no accuracy estimator"), "corrections"
-    )
+    text = section(page_of("no accuracy estimator"), "corrections")
+    assert "It is not offered as the corrected prediction: the detector has no accuracy" in text
+    assert "expected" not in text
 
 
-def test_a_loss_is_called_one() -> None:
+def test_a_gain_that_may_be_a_loss_is_not_promised() -> None:
     report, scores = make(CASES["harmful"])
-    expected = report.correction_gain.expected
-    assert expected
-    worse = expected.model_copy(update={"estimate": -0.01, "low": -0.02, "high": -0.001})
-    gain = report.correction_gain.model_copy(update={"expected": worse})
+    bounds = {"estimate": -0.01, "low": -0.02, "high": 0.001}
+    withheld = {"offered": 0, "withheld": MAY_LOSE, "expected": Estimate.model_validate(bounds)}
+    gain = report.correction_gain.model_copy(update=withheld)
     page = render_report(report.model_copy(update={"correction_gain": gain}), scores)
-    assert "lose 14 right predictions: −1.0 points" in page
+    text = section(page, "corrections")
+    assert f"not offered as the corrected prediction: {MAY_LOSE}." in text
+    assert "lose 14 right predictions: −1.0 points of accuracy (95% bounds −2.0 to +0.1)" in text
+    assert "it is offered" not in text
+
+
+def test_a_gain_that_an_older_version_promised_is_not_repeated() -> None:
+    report, scores = make(CASES["harmful"])
+    written = report.model_dump(mode="json")
+    promised = {"estimate": 0.86, "low": 0.85, "high": 0.87}
+    written["correction_gain"] = {"proposed": 90, "offered": 80, "expected": promised}
+    written["correction_gain"] |= {"expected_of_all": 0.9, "realised": -0.08}
+    text = section(render_report(Report.model_validate(written), scores), "corrections")
+    assert "offered for 80 of them by an older version" in text
+    assert "+86" not in text
 
 
 def test_the_parts_are_ranked_by_both_contributions() -> None:

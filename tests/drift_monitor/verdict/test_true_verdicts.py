@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
@@ -202,6 +203,27 @@ def test_a_day_like_the_reference_is_no_drift(detector: AdversarialDetector, see
     assert report.accuracy.estimated is not None
     bounds = report.accuracy.estimated.bounds
     assert bounds.difference_high - bounds.difference_low < 0.06
+
+
+def test_the_gain_of_corrections_is_set_right_by_the_rows_that_a_batch_is_like(
+    detector: AdversarialDetector,
+) -> None:
+    report = judged(detector, customers(2000, seed=21)[0])
+    assert report.support is not None
+    assert report.support.explanation is not None
+    assert report.support.explanation.name == "normal"
+    known, estimator = detector.calibration.sample, detector.calibration.accuracy_estimator
+    assert known is not None
+    assert estimator is not None
+    normal = known.filter(pc.equal(known["family"], "")).to_pandas()
+    before, after = estimator.predict(pa.Table.from_pandas(normal))
+    corrected = (normal.adversarial_score > detector.threshold) & (after > before)
+    gained = (normal.reconstruction_prediction == normal.label).astype(float)
+    gained -= normal.prediction == normal.label
+    off = np.where(corrected, gained - (after - before), 0)
+    assert report.support.explanation.gain == pytest.approx(off.mean())
+    error = off.std() / np.sqrt(len(off))
+    assert report.support.explanation.gain_error == pytest.approx(error)
 
 
 def test_classes_in_other_shares_are_harmless_where_the_bounds_say_so(

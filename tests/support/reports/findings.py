@@ -264,12 +264,19 @@ def make_corrections(case: Case, scores: pa.Table) -> list[Correction]:
 
 def make_gain(case: Case, scores: pa.Table) -> CorrectionGain:
     corrections = make_corrections(case, scores)
-    known = case.accuracy_estimator and bool(corrections)
+    proposed, likelier = sum(c.n for c in corrections), sum(c.offered for c in corrections)
+    expected = withheld = None
+    if not case.accuracy_estimator:
+        withheld = "the detector has no accuracy estimator"
+    elif likelier:
+        expected = Estimate(estimate=0.0093, low=0.0041, high=0.0138)
     return CorrectionGain(
-        proposed=sum(c.n for c in corrections),
-        offered=sum(c.offered for c in corrections),
-        expected=Estimate(estimate=0.0093, low=0.0041, high=0.0138) if known else None,
-        expected_of_all=-0.0021 if known else None,
+        proposed=proposed,
+        within_support=proposed - proposed // 5 if case.accuracy_estimator else None,
+        likelier=likelier,
+        offered=likelier,
+        withheld=withheld if proposed else None,
+        expected=expected,
         realised=0.0071 if case.labels and corrections else None,
     )
 

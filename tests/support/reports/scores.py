@@ -26,10 +26,11 @@ def make_scores(case: Case, rng: np.random.Generator) -> pa.Table:
     changes = flagged & (rng.random(n) < (0.8 if case.verdict == "harmful_drift" else 0.25))
     reconstruction = np.where(changes, other, prediction)
     right = np.clip(rng.beta(9, 1, n) - 0.5 * changes, 0.01, 0.99)
-    offered = changes & (right < 0.5) if case.accuracy_estimator else changes
+    likelier = changes & (right < 0.5) if case.accuracy_estimator else changes
+    offered = likelier & case.accuracy_estimator
     wrong = rng.random(n) < np.where(changes, 0.6, 0.05)
     label = np.where(wrong, other, prediction)
-    harmful = wrong if case.labels else offered
+    harmful = wrong if case.labels else likelier
     text = np.array(names, dtype=object)
     columns: dict[str, Any] = (
         {"row_id": [f"{case.word}r{i:05}" for i in range(n)]}
