@@ -19,7 +19,7 @@ setup: $(STAMP)  ## Create .venv with everything that demo, test, lint and docs 
 	python3 -m pip install --quiet --disable-pip-version-check --target .uv uv
 
 $(STAMP): pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --locked --extra airflow --extra peers --extra train
+	$(UV) sync --locked --extra airflow --extra peers --extra signing --extra train
 	@touch $@
 
 demo: $(STAMP)  ## Run a week of real batches through Airflow; writes build/demo/reports/

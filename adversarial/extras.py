@@ -32,6 +32,15 @@ def require_keras(what: str) -> None:
         )
 
 
+def require_signing(what: str) -> None:
+    """Raise MissingExtraError unless signatures can be verified here; `what` as above."""
+    if find_spec("cryptography") is None:
+        raise MissingExtraError(
+            f"{what} needs the package cryptography, which is not installed here: "
+            "pip install 'drift-monitor[signing]'"
+        )
+
+
 def require_training(what: str) -> None:
     """Raise MissingExtraError unless models can be loaded here.
 

@@ -34,7 +34,7 @@ from drift_monitor.intervals import (
     interval_at,
     intervals_between,
 )
-from drift_monitor.locations import KeptIn, Pattern
+from drift_monitor.locations import KeptIn, Location, Pattern
 
 HarmBy = Literal["labels", "paired", "detector"]
 HarmByOption = Literal["auto", "labels", "paired", "detector"]
@@ -160,6 +160,9 @@ class Monitor(_Model):
         Letters, digits, `-`, `_` and `.`; the YAML file's name when not given.
     detector : str
         Directory or URL of the detector bundle.
+    detector_key : str, optional
+        File with the public key (Ed25519, PEM) that the detector, and one that is promoted, must be
+        signed with.
     trust : list of str
         Opt-ins that the detector's classifier needs: `Lambda`, `SavedModel`, or a custom class or
         function as `package.module:Name`, which is imported.
@@ -199,6 +202,7 @@ class Monitor(_Model):
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     detector: KeptIn
+    detector_key: Location | None = None
     trust: list[Annotated[str, AfterValidator(check_opt_in)]] = []
     data: DataConfig
     reports: KeptIn = Field(default="reports", validate_default=True)

@@ -15,6 +15,7 @@ from adversarial.errors import DriftMonitorError
 from adversarial.files import to_json
 
 MANIFEST = "detector.json"
+SIGNATURE = "detector.json.sig"
 CLASSIFIER = "classifier.keras"
 
 SAVED_CLASSIFIER = "classifier"

@@ -32,12 +32,14 @@ from adversarial.bundle.manifest import (
     RUNTIME_SAMPLE,
     SAMPLE,
     SCORING_GRAPH,
+    SIGNATURE,
     BundleError,
     Manifest,
     parse_manifest,
 )
-from adversarial.bundle.remote import fetch_bundle
+from adversarial.bundle.remote import fetch_bundle, find_signature
 from adversarial.bundle.runtime_sample import RuntimeSample
+from adversarial.bundle.signature import require_signature
 from adversarial.bundle.threshold import describe_threshold
 from adversarial.errors import validation_reasons
 from adversarial.files import sha256
@@ -94,6 +96,15 @@ class Bundle:
         except OSError:
             return False
         return hashlib.sha256(text).hexdigest() == self.fingerprint
+
+    def signature(self) -> bytes | None:
+        """Return the signature beside its `detector.json`; None where there is none."""
+        if self.url:
+            return find_signature(self.url, self.fingerprint)
+        try:
+            return (self.path / SIGNATURE).read_bytes()
+        except FileNotFoundError:
+            return None
 
     def reference(self) -> pa.Table:
         """Return the reference window: scores and outputs of rows known to be good."""
@@ -241,7 +252,7 @@ class Bundle:
             ) from None
 
 
-def read_bundle(source: str | Path | Bundle) -> Bundle:
+def read_bundle(source: str | Path | Bundle, key: str | Path | None = None) -> Bundle:
     """Read and verify the bundle in a directory, while nobody replaces it.
 
     Parameters
@@ -249,20 +260,29 @@ def read_bundle(source: str | Path | Bundle) -> Bundle:
     source : str, Path or Bundle
         The directory or URL. A bundle that was verified before is returned as it is, unless its
         place now holds another, which is then read and verified.
+    key : str or Path, optional
+        File with the public key that it must be signed with (`adversarial.bundle.signature`).
 
     Raises
     ------
     BundleError
-        If the directory is not a bundle, or a file in it is missing, extra or altered. The message
-        names the file.
+        If the directory is not a bundle, a file in it is missing, extra or altered, or it is not
+        signed as it must be. The message names the file.
     """
     with bundle_lock(source):
-        if isinstance(source, Bundle) and source.is_in_place():
-            return source
-        place = source.place if isinstance(source, Bundle) else str(source)
-        if is_url(place):
-            return replace(_read_bundle(fetch_bundle(place)), url=place)
-        return _read_bundle(_directory(source))
+        bundle = _find_bundle(source)
+        if key is not None:
+            require_signature(bundle, key)
+        return bundle
+
+
+def _find_bundle(source: str | Path | Bundle) -> Bundle:
+    if isinstance(source, Bundle) and source.is_in_place():
+        return source
+    place = source.place if isinstance(source, Bundle) else str(source)
+    if is_url(place):
+        return replace(_read_bundle(fetch_bundle(place)), url=place)
+    return _read_bundle(_directory(source))
 
 
 def _read_bundle(path: Path) -> Bundle:
@@ -287,7 +307,8 @@ def _read_bundle(path: Path) -> Bundle:
             f"the SHA-256 it carries; {remedy}"
         )
 
-    present = {p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()} - {MANIFEST}
+    present = {p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()}
+    present -= {MANIFEST, SIGNATURE}
     for name in sorted(manifest.sha256.keys() - present):
         raise BundleError(f"{path / name} is missing from the detector bundle; {remedy}")
     for name in sorted(present - manifest.sha256.keys()):

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from adversarial import files
-from adversarial.bundle.manifest import MANIFEST, BundleError, parse_manifest
+from adversarial.bundle.manifest import MANIFEST, SIGNATURE, BundleError, parse_manifest
 from adversarial.storage.folder import Folder, Seen
 from adversarial.storage.opening import open_folder
 
@@ -96,11 +96,21 @@ def put_bundle(bundle: "Bundle", url: str, seen: Seen) -> None:
             )
         folder.write(_place(name, sha256), content)
         kept.add(sha256)
+    if (signature := bundle.signature()) is not None:
+        folder.write(_place(SIGNATURE, bundle.fingerprint), signature)
+        kept.add(bundle.fingerprint)
     folder.replace(MANIFEST, bundle.manifest.to_json().encode(), seen)
     for path in folder.find("files/*/*"):
         _, sha256, _ = path.split("/")
         if sha256 not in kept:  # of a bundle that was here before
             (folder / "files" / sha256).sweep(set())
+
+
+def find_signature(url: str, fingerprint: str) -> bytes | None:
+    """Return the signature of the bundle with this fingerprint at a URL; None if there is none."""
+    folder = open_folder(url)
+    kept = folder.look(_place(SIGNATURE, fingerprint)).content
+    return folder.look(SIGNATURE).content if kept is None else kept
 
 
 def _fetch(folder: Folder, name: str, sha256: str) -> bytes:

@@ -19,6 +19,7 @@ from adversarial.bundle.manifest import (
     REFERENCE_INPUTS,
     RUNTIME_SAMPLE,
     SAMPLE,
+    SIGNATURE,
     BundleError,
     Manifest,
 )
@@ -75,7 +76,10 @@ def write_calibration(directory: Path, calibration: Calibration) -> None:
 
 
 def write_bundle(
-    path: str | Path, fill: Callable[[Path], None], describe: Callable[[dict[str, str]], Manifest]
+    path: str | Path,
+    fill: Callable[[Path], None],
+    describe: Callable[[dict[str, str]], Manifest],
+    signature: bytes | None = None,
 ) -> None:
     """Write a bundle to the directory `path`, whole or not at all.
 
@@ -91,6 +95,8 @@ def write_bundle(
         Given a directory, writes every file but `detector.json`.
     describe : callable
         Given the SHA-256 of those files by name, returns the manifest.
+    signature : bytes, optional
+        Signature of that manifest.
 
     Raises
     ------
@@ -108,6 +114,8 @@ def write_bundle(
         files = sorted(p for p in made.rglob("*") if p.is_file())
         manifest = describe({p.relative_to(made).as_posix(): sha256(p) for p in files})
         (made / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+        if signature is not None:
+            (made / SIGNATURE).write_bytes(signature)
         sync_tree(made)
         with bundle_lock(path, exclusive=True):
             if not path.exists():
@@ -152,6 +160,8 @@ def rewrite_bundle(
 ) -> None:
     """Write a bundle again, in place or elsewhere, with some files replaced and fields changed.
 
+    A copy keeps its signature; a bundle that has changed must be signed again.
+
     Parameters
     ----------
     bundle : Bundle
@@ -189,4 +199,6 @@ def rewrite_bundle(
                 )
         return bundle.manifest.model_copy(update=changes | {"sha256": digests})
 
-    write_bundle(Path(path).resolve(), copy_and_fill, describe)
+    is_copy = not (replaced or fill or changes)
+    signature = bundle.signature() if is_copy else None
+    write_bundle(Path(path).resolve(), copy_and_fill, describe, signature)

@@ -139,12 +139,13 @@ def validate(
             "interval into it, for instance as {date} or {start:%Y-%m-%dT%H}"
         )
     echo(f"{monitor}: monitor {config.name!r}, every {config.every}, {config.timezone}")
-    bundle = read_bundle(config.detector)
+    bundle = read_bundle(config.detector, config.detector_key)
     # The scoring graph is made of OpenVINO's own operations and runs no code of the classifier's.
     loads_models = config.runtime == "tensorflow" or bundle.scoring_graph() is None
     if loads_models and (missing := missing_from_bundle(bundle, config.trust)):
         raise ConfigError(f"{monitor}: {refusal(bundle.place, missing)}")
-    echo(f"{config.detector}: detector {bundle.fingerprint[:12]}, all files unaltered")
+    signed = f", signed with the key of {config.detector_key}" if config.detector_key else ""
+    echo(f"{config.detector}: detector {bundle.fingerprint[:12]}, all files unaltered{signed}")
     if config.evaluation:
         from drift_monitor.batches.labelled_rows import evaluation_batch
         from drift_monitor.detectors.evaluate import make_experiment

@@ -49,9 +49,9 @@ def find_bundles(monitor: Monitor, candidate: Path | str | None) -> dict[str, Bu
     if is_url(monitor.detector):
         has_detector = open_folder(monitor.detector).exists(MANIFEST)
     if candidate is None or has_detector:
-        bundles[CURRENT] = read_bundle(monitor.detector)
+        bundles[CURRENT] = read_bundle(monitor.detector, monitor.detector_key)
     if candidate is not None:
-        bundles[CANDIDATE] = read_bundle(candidate)
+        bundles[CANDIDATE] = read_bundle(candidate, monitor.detector_key)
     if len(bundles) == 2:
         _check_compatible(bundles[CURRENT], bundles[CANDIDATE])
     return bundles

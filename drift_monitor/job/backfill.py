@@ -94,7 +94,7 @@ def backfill(
     committed = [] if overwrite else committed_intervals(monitor, start, end)
     result = Backfill(skipped=[interval.id for interval in committed])
     missing = [i for i in monitor.intervals(start, end) if i.id not in result.skipped]
-    bundle = read_bundle(monitor.detector) if missing else None
+    bundle = read_bundle(monitor.detector, monitor.detector_key) if missing else None
     if bundle and detector is None:
         from adversarial.detector.loading import load_scorer
 

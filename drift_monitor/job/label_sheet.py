@@ -64,7 +64,7 @@ def label_sheet(monitor: Monitor, result: Result, rows: pa.Table, output: Path) 
     urls = {mask_secrets(url): url for url in found}
     inputs = _inputs(data, result, rows, urls)
     column = inputs.schema.field(0)
-    spec = read_bundle(monitor.detector).manifest.input
+    spec = read_bundle(monitor.detector, monitor.detector_key).manifest.input
     if len(spec.shape) == 3 and spec.shape[2] in IMAGE_MODES:
         paths = _write_images(inputs, spec, output.with_name(f"{output.stem}_images"))
         inputs = pa.table({column.name: paths})

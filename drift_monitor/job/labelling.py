@@ -146,7 +146,7 @@ def plan_labelling(
             f"{intervals[-1].id}: run them first (drift-monitor backfill), or fix the dates"
         )
     columns = _columns(monitor, id_column, label_column)
-    labels = read_labels(path, read_bundle(monitor.detector), columns)
+    labels = read_labels(path, read_bundle(monitor.detector, monitor.detector_key), columns)
     if not len(labels.rows.label):
         raise LabelError(
             f"{path}: none of its {labels.rows.unlabelled:,} rows has a label yet: fill in the "

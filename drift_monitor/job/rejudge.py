@@ -164,7 +164,7 @@ def rejudge_outdated(monitor: Monitor, bundle: Bundle | None = None) -> Outdated
         used = [file.path for file in report.files.labels] if report.files else []
         if used == labels.get(name, []) and _is_compared_with(report, window):
             continue
-        bundle = read_bundle(bundle or monitor.detector)
+        bundle = read_bundle(bundle or monitor.detector, monitor.detector_key)
         if report.detector.fingerprint != bundle.fingerprint:
             continue
         try:

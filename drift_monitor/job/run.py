@@ -86,7 +86,7 @@ def score_interval(
     """
     started = time.monotonic()
     with bundle_lock(monitor.detector):
-        bundle = read_bundle(bundle or monitor.detector)
+        bundle = read_bundle(bundle or monitor.detector, monitor.detector_key)
         # Before the models are loaded, so that a missing batch is reported at once.
         batch = Batch(
             monitor.batch_path(interval),
@@ -251,7 +251,7 @@ def run_interval(
         If the batch or the bundle is missing or broken. Nothing is left behind.
     """
     store = Store(monitor.location)
-    bundle = read_bundle(bundle or monitor.detector)
+    bundle = read_bundle(bundle or monitor.detector, monitor.detector_key)
     staging = score_interval(
         monitor, interval, token=new_token(), detector=detector, bundle=bundle, progress=progress
     )

@@ -100,7 +100,7 @@ def read_reference(
     A `bundle` that has already been verified is verified again only if it has been replaced.
     """
     with bundle_lock(monitor.detector):
-        bundle = read_bundle(bundle or monitor.detector)
+        bundle = read_bundle(bundle or monitor.detector, monitor.detector_key)
         return bundle, reference_window(monitor, bundle, interval)
 
 
