@@ -114,9 +114,7 @@ def score_interval(
             fingerprint=bundle.fingerprint,
             files=batch.files(),
             n_read=batch.n_rows,
-            rendered=render_examples(
-                detector, scores.examples, detector.calibration.feature_quantiles
-            ),
+            rendered=render_examples(detector, scores.examples),
             scored_by=detector.scored_by,
             inputs=find_moved_inputs(inputs, spec, monitor.policy),
             support=find_support(

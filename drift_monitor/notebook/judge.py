@@ -167,9 +167,7 @@ def judge(
                 fingerprint=bundle.fingerprint,
                 files=scored.batch.files(),
                 n_read=scored.batch.n_rows,
-                rendered=render_examples(
-                    loaded, scored.found.examples, loaded.calibration.feature_quantiles
-                ),
+                rendered=render_examples(loaded, scored.found.examples),
                 scored_by=loaded.scored_by,
                 inputs=find_moved_inputs(scored.found.inputs, spec, policy),
                 support=find_support(

@@ -356,6 +356,11 @@ class FeatureValue(ReportModel):
     name: str
     value: float
     reconstruction: float
+    normal: float | None = Field(
+        default=None,
+        description="of the row of the reference that looks most like this one, among those of the "
+        "same prediction; null where the detector keeps no such row",
+    )
     reference_median: float | None
     reference_quantile: float | None = Field(
         ge=0, le=1, description="share of the reference's rows with a value at or below"
@@ -376,6 +381,11 @@ class RenderedExample(ReportModel):
     position: int = Field(description="row of scores.parquet, counted from 0")
     image: str | None = Field(description="PNG as a data URL")
     reconstruction: str | None = Field(description="PNG as a data URL")
+    normal: str | None = Field(
+        default=None,
+        description="the image of the reference that looks most like this one, among those of the "
+        "same prediction: PNG as a data URL; null where the detector keeps no such row",
+    )
     probabilities: list[ClassProbability] = Field(
         description="the likeliest classes of M(x) and of M(AE(x))"
     )

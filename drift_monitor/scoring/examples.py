@@ -19,6 +19,7 @@ from drift_monitor.results.report_findings import (
 )
 from drift_monitor.results.score_columns import FILE_AND_ROW, ScoreColumn
 from drift_monitor.scoring.diverse_examples import ScoredExample
+from drift_monitor.scoring.normal_rows import nearest_normal_row
 
 if TYPE_CHECKING:
     from adversarial.detector.scorer import Scorer
@@ -29,21 +30,15 @@ CLASSES_SHOWN = 3
 """How many of the likeliest classes of M(x), and of M(AE(x)), are shown."""
 
 
-def render_examples(
-    detector: "Scorer",
-    examples: Sequence[ScoredExample],
-    feature_quantiles: Mapping[str, Sequence[float]] | None,
-) -> list[RenderedExample]:
+def render_examples(detector: "Scorer", examples: Sequence[ScoredExample]) -> list[RenderedExample]:
     """Return position, pictures or fields, and probabilities of rows, highest score first.
 
     Parameters
     ----------
     detector : Scorer
-        Reconstructs them.
+        Reconstructs them; its calibration says what is normal.
     examples : sequence of ScoredExample
         The rows.
-    feature_quantiles : mapping of str to sequence of float, optional
-        Quantiles of each field over the reference, at evenly spaced probabilities from 0 to 1.
     """
     if not examples:
         return []
@@ -56,19 +51,27 @@ def render_examples(
     spread = np.sqrt((x.var(axis=0) + reconstructions.var(axis=0)) / 2)
     moves = np.abs(reconstructions - x) / np.where(spread > 0, spread, 1)
     is_image = x[0].ndim == 3 and x[0].shape[2] in (1, 3, 4)
+    calibration = detector.calibration
+    normal = [
+        nearest_normal_row(row, int(probabilities.argmax()), calibration.runtime_sample)
+        for row, probabilities in zip(x, own, strict=True)
+    ]
     return [
         RenderedExample(
             position=-example.position,
             image=_data_url(x[i], spec) if is_image else None,
             reconstruction=_data_url(reconstructions[i], spec) if is_image else None,
+            normal=_data_url(beside, spec) if is_image and beside is not None else None,
             probabilities=_likeliest(own[i], rebuilt[i], detector.class_names),
             values=(
-                _fields(x[i], reconstructions[i], moves[i], spec, feature_quantiles)
+                _fields(
+                    x[i], reconstructions[i], moves[i], beside, spec, calibration.feature_quantiles
+                )
                 if x[i].ndim == 1
                 else []
             ),
         )
-        for i, example in enumerate(worst)
+        for i, (example, beside) in enumerate(zip(worst, normal, strict=True))
     ]
 
 
@@ -92,6 +95,7 @@ def _example(shown: RenderedExample, scores: pa.Table) -> Example:
         position=shown.position,
         image=shown.image,
         reconstruction=shown.reconstruction,
+        normal=shown.normal,
         probabilities=shown.probabilities,
         values=shown.values,
         row={name.value: "(missing)" if row[name] is None else row[name] for name in identity},
@@ -123,6 +127,7 @@ def _fields(
     row: NDArray[np.float32],
     reconstruction: NDArray[np.float32],
     moves: NDArray[np.float32],
+    normal: NDArray[np.float32] | None,
     spec: InputSpec,
     feature_quantiles: Mapping[str, Sequence[float]] | None,
 ) -> list[FeatureValue]:
@@ -146,6 +151,7 @@ def _fields(
             name=names[i],
             value=float(row[i]),
             reconstruction=float(reconstruction[i]),
+            normal=None if normal is None else float(normal[i]),
             reference_median=float(median[i]) if feature_quantiles else None,
             reference_quantile=float(quantile[i]) if feature_quantiles else None,
         )

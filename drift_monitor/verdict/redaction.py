@@ -17,7 +17,7 @@ def redacted_examples(examples: Sequence[Example], data: DataConfig) -> list[Exa
             "values": [value for value in example.values if value.name not in hidden]
         }
         if not data.show_inputs or hidden.issuperset(data.input_columns):
-            changes |= {"image": None, "reconstruction": None, "values": []}
+            changes |= {"image": None, "reconstruction": None, "normal": None, "values": []}
         if data.row_id in hidden:
             changes["row"] = {ScoreColumn.ROW_ID.value: REDACTED}
         shown.append(example.model_copy(update=changes))

@@ -273,12 +273,27 @@ def test_a_row_says_where_it_is_and_what_the_classifier_says_of_it() -> None:
     example = report.examples[0]
     card = text.split(f'<li id="row-{example.position}">')[1].split("</li>")[0]
     assert f'<a href="#row-{example.position}">{example.row["row_id"]}</a>' in card
-    assert card.count("data:image/png;base64,") == 2
+    assert card.count("data:image/png;base64,") == 3
     assert card.count('class="level') == 2 * len(example.probabilities)
     assert f"{example.probability_correct:.1%}" in card
     flat = section(page_of("flat rows"), "rows")
     for words in ("worst area", "551", "100.0%", "99.94%"):
         assert words in flat
+
+
+def test_without_normal_rows_none_are_shown_beside() -> None:
+    assert "Normal: the row that looks most like it" in section(page_of("harmful"), "rows")
+    assert "Normal: the row that looks most like it" in section(page_of("flat rows"), "rows")
+    for case in ("harmful", "flat rows"):
+        report, scores = make(CASES[case])
+        written = report.model_dump(mode="json")
+        for example in written["examples"]:  # as an older version wrote them
+            del example["normal"]
+            for value in example["values"]:
+                del value["normal"]
+        text = section(render_report(Report.model_validate(written), scores), "rows")
+        assert "ormal" not in text
+        assert 'class="level' in text
 
 
 def test_the_page_of_a_million_rows_takes_a_second() -> None:

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from adversarial import InputSpec
+from adversarial.bundle.calibration import Calibration
+from adversarial.bundle.read import read_bundle
 from adversarial.errors import DriftMonitorError
 from adversarial.training.settings import Plan, TrainingSettings
 from drift_monitor.config import Monitor
@@ -32,7 +34,10 @@ def test_the_examples_are_the_rows_of_highest_score_two_of_a_kind(
         if sum(kinds[j] == kinds[i] for j in order) < 2 and len(order) < 5:
             order.append(i)
     assert [e.row["row_id"] for e in report.examples] == [f"r{i}" for i in order]
-    assert all(e.image and e.image.startswith("data:image/png;base64,") for e in report.examples)
+    for example in report.examples:
+        for picture in (example.image, example.reconstruction, example.normal):
+            assert picture
+            assert picture.startswith("data:image/png;base64,")
 
 
 def test_features_are_ordered_by_their_change_in_units_of_their_spread() -> None:
@@ -46,9 +51,10 @@ def test_features_are_ordered_by_their_change_in_units_of_their_spread() -> None
         probabilities=lambda _: (certain, certain[:, ::-1]),
         input_spec=spec,
         class_names=("no", "yes"),
+        calibration=Calibration(),
     )
     rows = [ScoredExample(3.0 - i, -i, row) for i, row in enumerate(x)]
-    found = render_examples(detector, rows, None)
+    found = render_examples(detector, rows)
     assert [[v.name for v in e.values] for e in found] == [["age", "salary", "constant"]] * 3
     said = {p.name: (p.probability, p.reconstruction) for p in found[0].probabilities}
     assert set(said) == {"no", "yes"}
@@ -64,11 +70,12 @@ def test_features_are_ordered_by_their_distance_from_the_references_middle() -> 
         probabilities=lambda _: (np.ones((1, 1), np.float32),) * 2,
         input_spec=InputSpec(shape=(3,), feature_names=("a", "b", "c")),
         class_names=("only",),
+        calibration=Calibration(
+            feature_quantiles=dict.fromkeys("abc", np.linspace(0, 10, 101).tolist())
+        ),
     )
-    quantiles = np.linspace(0, 10, 101).tolist()
-    [found] = render_examples(
-        detector, [ScoredExample(1.0, 0, x[0])], dict.fromkeys("abc", quantiles)
-    )
+    [found] = render_examples(detector, [ScoredExample(1.0, 0, x[0])])
+    assert [v.normal for v in found.values] == [None] * 3
     assert [(v.name, v.reference_quantile, v.reference_median) for v in found.values] == [
         ("b", 1.0, 5.0),
         ("c", pytest.approx(0.9), 5.0),
@@ -107,6 +114,11 @@ def test_flat_rows_are_scored_and_their_features_shown(tmp_path: Path) -> None:
     report = run_interval(monitor, monitor.interval(DAY))
     assert report.counts.scored == 200
     assert {value.name for value in report.examples[0].values} == set(columns)
+    sample = read_bundle(tmp_path / "detector").runtime_sample()
+    assert sample
+    for example in report.examples:
+        shown = {value.name: value.normal for value in example.values}
+        assert [shown[name] for name in columns] in sample.x.tolist()
     swapped = DataConfig(path=monitor.data.path, input=columns[::-1])
     with pytest.raises(DriftMonitorError, match="same order"):
         run_interval(monitor.model_copy(update={"data": swapped}), monitor.interval(DAY))

@@ -307,6 +307,7 @@ def make_examples(case: Case, scores: pa.Table, rng: np.random.Generator) -> lis
                 label=row.get("label"),
                 image=_png(rng) if case.input == "images" else None,
                 reconstruction=_png(rng) if case.input == "images" else None,
+                normal=_png(rng) if case.input == "images" else None,
                 probabilities=[
                     ClassProbability(name=name, probability=p, reconstruction=q)
                     for name, p, q in zip(likeliest, *shares, strict=True)
@@ -316,6 +317,7 @@ def make_examples(case: Case, scores: pa.Table, rng: np.random.Generator) -> lis
                         name=f"{case.word}{name}",
                         value=float(rng.normal(900, 300)),
                         reconstruction=float(rng.normal(600, 100)),
+                        normal=float(rng.normal(550, 90)),
                         reference_median=551.3,
                         reference_quantile=quantile,
                     )
