@@ -237,6 +237,7 @@ def test_every_bad_field_is_named_at_once(others: dict[str, Any], tmp_path: Path
         (b"- detector\n- data\n", "holds no fields"),
         (b"just text", "holds no fields"),
         (b"detector: [unclosed", "cannot be read as YAML"),
+        (b"detector: " + b"[" * 5000, "is nested too deeply to be read as YAML"),
         (b"\tdetector: x", "cannot be read as YAML"),
         (b"detector: \xff\xfe", "cannot be read as YAML"),
         (b"detector: \x00", "cannot be read as YAML"),
