@@ -5,8 +5,8 @@ only if it is still what it has seen cannot undo what another has done meanwhile
 """
 
 import re
-from collections.abc import Collection
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -64,9 +64,6 @@ class Folder(Protocol):
     def write(self, name: str, content: bytes) -> None:
         """Write a file, or replace it, in one step."""
 
-    def writing(self, name: str) -> AbstractContextManager[Path]:
-        """Give a local path to write a file to, which is then put in place in one step."""
-
     def scratch(self, name: str) -> AbstractContextManager[Path]:
         """Give a local path for a file to be `put` under a name that is not known yet."""
 
@@ -111,3 +108,11 @@ class Folder(Protocol):
 
     def lock(self) -> AbstractContextManager[None]:
         """Keep other processes of this machine waiting, so that they need not try again."""
+
+
+@contextmanager
+def writing(folder: Folder, name: str) -> Iterator[Path]:
+    """Give a local path to write a file of a folder to, which is then put in place in one step."""
+    with folder.scratch(name) as scratch:
+        yield scratch
+        folder.put(scratch, name)

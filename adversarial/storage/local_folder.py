@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from adversarial import files
 from adversarial.locks import lock_path
-from adversarial.storage.folder import ChangedError, Folder, Seen
+from adversarial.storage.folder import ChangedError, Folder, Seen, writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,15 +74,8 @@ class LocalFolder:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, or replace it, in one step."""
-        with self.writing(name) as scratch:
+        with writing(self, name) as scratch:
             scratch.write_bytes(content)
-
-    @contextmanager
-    def writing(self, name: str) -> Iterator[Path]:
-        """Give a local path to write a file to, which is then put in place in one step."""
-        with self.scratch(name) as scratch:
-            yield scratch
-            self.put(scratch, name)
 
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:

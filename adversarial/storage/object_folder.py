@@ -92,13 +92,6 @@ class ObjectFolder:
         self._ask("written", name, lambda s, p: obstore.put(s, p, content))
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[Path]:
-        """Give a local path to write to, of what is then uploaded in one step."""
-        with self.scratch(name) as scratch:
-            yield scratch
-            self.put(scratch, name)
-
-    @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
         """Give a local path for what is to be `put` under a name that is not known yet."""
         with tempfile.TemporaryDirectory(prefix="drift-monitor-") as directory:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
 from adversarial.calibration.closer_rows import closer_rows
-from adversarial.storage.folder import ChangedError, Folder
+from adversarial.storage.folder import ChangedError, Folder, writing
 from drift_monitor.analysis.input_tests import find_moved_inputs
 from drift_monitor.analysis.support import find_support
 from drift_monitor.batches.batch import Batch
@@ -106,9 +106,9 @@ def score_interval(
         spec = bundle.manifest.input
         inputs = summary_for(bundle.reference_inputs(), spec, files=batch.has_image_files)
         scores = BatchScores(inputs=inputs)
-        with staging.writing(SCORES) as path:
+        with writing(staging, SCORES) as path:
             _write_scores(path, detector, batch, scores, monitor, progress)
-        with staging.writing(REJECTED) as path:
+        with writing(staging, REJECTED) as path:
             pq.write_table(rejected_table(scores.rejected), path)
         scoring = Scoring(
             fingerprint=bundle.fingerprint,

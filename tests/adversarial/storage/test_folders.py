@@ -13,7 +13,7 @@ import pytest
 from adversarial import files
 from adversarial.errors import TransientError
 from adversarial.storage import object_folder
-from adversarial.storage.folder import ChangedError, Folder, Seen
+from adversarial.storage.folder import ChangedError, Folder, Seen, writing
 from adversarial.storage.opening import open_folder
 from tests.support.s3_server import s3_server
 
@@ -35,7 +35,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
 
 def test_what_is_written_is_read(folder: Folder) -> None:
     folder.write("one/a b.txt", b"content")
-    with folder.writing("two") as path:
+    with writing(folder, "two") as path:
         path.write_bytes(b"more")
     with folder.scratch("three") as path:
         path.write_bytes(b"most")
