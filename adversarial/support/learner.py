@@ -118,7 +118,8 @@ def _ks(batch: Floats, other: Floats, share: Floats) -> float:
     steps = np.concatenate([np.full(len(batch), 1 / len(batch)), -share])
     order = np.argsort(scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)
-    return float(np.abs(np.cumsum(steps[order])[last]).max())
+    # A sum of many steps may exceed 1 in its last digits.
+    return min(1.0, float(np.abs(np.cumsum(steps[order])[last]).max()))
 
 
 def ks_by_chance(n: int, m: float, quantile: float = ONCE_IN_20) -> float:

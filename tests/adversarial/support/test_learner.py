@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from adversarial.support.learner import SPLITS, _Bins
+from adversarial.support.learner import SPLITS, _Bins, compare
 
 
 def test_bins_are_equally_full_by_weight() -> None:
@@ -28,3 +28,11 @@ def test_trees_grow_in_these_bins_as_in_their_own() -> None:
     ours = learner.fit(codes, target).decision_function(codes)
     # Where a bin ends exactly on a value, it may be in either.
     assert np.corrcoef(own, ours)[0, 1] > 0.999
+
+
+def test_what_is_told_apart_in_every_row_has_a_distance_of_one() -> None:
+    batch, rows = np.ones((547, 1), np.float32), np.zeros((450, 1), np.float32)
+    weights = np.random.default_rng(0).random(450)
+    assert compare(batch, rows, weights).distance == 1.0
+    for n in range(40, 60):  # sums of n steps of 1/n, some of which exceed 1
+        assert compare(batch[:n], rows[:n], np.ones(n)).distance <= 1.0
