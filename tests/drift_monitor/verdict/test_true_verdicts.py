@@ -107,12 +107,18 @@ def swapped(x: Rows) -> Rows:
     return x[:, [1, 0, 2, 3, 4, 5]]
 
 
+def noisy(x: Rows) -> Rows:
+    noise = np.random.default_rng(5).normal(0, 0.7, x.shape)
+    return np.asarray(x + x.std(axis=0) * noise, np.float32)
+
+
 FAULTS: dict[str, Change] = {
     "cents for euros": times(0, 100),
     "sentinel": constant(0, -999),
     "columns swapped": swapped,
     "percent for share": times(2, 100),
     "column zero": constant(0, 0),
+    "noise": noisy,
 }
 
 
