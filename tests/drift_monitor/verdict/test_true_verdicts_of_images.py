@@ -73,7 +73,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Classified:
     rng = np.random.default_rng(0)
     order = rng.permutation(len(x))
     strokes = np.kron(x[order].reshape(-1, 8, 8) / 16, np.ones((2, 2)))[..., None]
-    paper, ink = (rng.uniform(*ends, (len(x), 1, 1, 3)) for ends in ((0, 0.35), (0.6, 1)))
+    paper, ink = (rng.uniform(*ends, (len(x), 1, 1, 3)) for ends in ((0.0, 0.35), (0.6, 1.0)))
     noise = rng.normal(0, 0.03, (len(x), 16, 16, 3))
     images = np.clip(paper + (ink - paper) * strokes + noise, 0, 1).astype(np.float32)
     layers = [
