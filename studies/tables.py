@@ -14,10 +14,10 @@ NAMES = {
     "kl": "AE^KL",
     "kl-t": "AE^KL,T",
     "kl-hl": "AE^KL,HL",
+    "kl-hl4": "AE^KL,HL4",
     "kl-earlier": "AE^KL, earlier",
     "kl-seed": "AE^KL, other seed",
     "kl-dense": "AE^KL, dense layers",
-    "kl-longer": "AE^KL, 20 epochs",
     "ensemble": "ensemble",
 }
 """Names of the defences, as in the paper."""
@@ -79,7 +79,7 @@ def figure_rows(runs: Iterable[str]) -> Iterator[list[str]]:
     """Yield a row for each kind of figure in the paper: what it shows, and the runs with ours."""
     for paper, shows, pattern in FIGURES:
         result = [name for name in runs if any((HERE / name / "figures").glob(pattern))]
-        yield [paper, shows, ", ".join(f"[`{name}`](#{name})" for name in result) or "not run"]
+        yield [paper, shows, ", ".join(f"`{name}`" for name in result) or "not run"]
 
 
 def run_section(name: str) -> Iterator[str]:

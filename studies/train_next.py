@@ -8,7 +8,8 @@ DIR contains `cifar10` and `fashion_mnist`. What is done is kept in MODELS, and 
 is not after every epoch: stopped by a signal or after its minutes, the run goes on from there, also
 on another machine and another of Keras's backends. So an accelerator that is there for minutes can
 do its part: with KERAS_BACKEND=jax, TensorFlow need not be installed. `pack` rewrites Parquet files
-to a third of their size, to be taken along.
+to a third of their size, to be taken along. `studies/models` has ResNet-56 and the detectors that
+are done; given as MODELS, the others are added to it.
 """
 
 import argparse
@@ -37,7 +38,7 @@ ORDER = [
     *((CNN, name) for name in CNN.detectors),
     *((RESNET, name) for name in ("kl", "kl-t", "kl-hl4")),
     *((FASHION, name) for name in FASHION.detectors),
-    *((RESNET, name) for name in ("kl-hl1", "kl-hl2", "kl-hl3", "mse")),
+    *((RESNET, name) for name in ("mse", "kl-hl1", "kl-hl2", "kl-hl3")),
 ]
 """A classifier is trained with the first of its detectors."""
 

@@ -105,7 +105,8 @@ def train_classifier(
     saved, summary_file = directory / "classifier.keras", directory / "classifier.json"
     if saved.exists() and summary_file.exists():
         summary = json.loads(summary_file.read_text(encoding="utf-8"))
-        if summary.items() >= settings.items():
+        # Whichever precision it was trained in, on whichever machine, it is the one asked for.
+        if summary.items() >= (settings | {"precision": summary.get("precision")}).items():
             return TrainedClassifier(load_model(saved), summary)
 
     x, x_held_out = np.split(scale(dataset.x_train), [-N_REFERENCE])

@@ -21,7 +21,7 @@ NULL: dict[str, Any] = dict.fromkeys(METRICS.names)
 def scripts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """The script's names, with an empty directory of results."""
     monkeypatch.syspath_prepend(RESULTS)
-    for module in ("goals", "runs", "tables"):
+    for module in ("goals", "pages", "runs", "tables"):
         sys.modules.pop(module, None)
     names = runpy.run_path(str(RESULTS / "paper.py"))
     for module in ("runs", "tables"):
@@ -57,7 +57,7 @@ def test_what_is_written_is_what_was_measured(scripts: dict[str, Any], tmp_path:
         ],
     )
     scripts["write"]()
-    text = (tmp_path / "paper.md").read_text()
+    text = (tmp_path / "mnist.md").read_text()
     [undefended] = [line for line in text.splitlines() if "MNIST, C&W, no defence" in line]
     assert "| .0058 | ≤ .01 | .0234 (.0134 to .0334) | 500 | **no** |" in undefended
     rows = [line for line in text.splitlines() if line.startswith("| MNIST, C&W, AE^KL")]
@@ -67,7 +67,11 @@ def test_what_is_written_is_what_was_measured(scripts: dict[str, Any], tmp_path:
     assert ".1234" not in text
     assert "10.5000 (10.4900 to 10.5100)" in text
     unknown = "| Fashion-MNIST, C&W, AE^KL, all corrected | .9211 | within 1.5 points | not run |"
-    assert unknown in text
+    assert unknown in (tmp_path / "fashion_mnist.md").read_text()
+    first = (tmp_path / "paper.md").read_text()
+    beside = ".9912 | .0234 / .0058 | – | .9765 / .9928 | – | – | – / .9992 |"
+    assert f"| MNIST | C&W | {beside}" in first
+    assert "| CIFAR-10, ResNet-56 | C&W | – / .9315 | – | – / .1650 | – / .8048 |" in first
 
 
 def test_drift_is_that_of_all_corruptions_together(scripts: dict[str, Any], tmp_path: Path) -> None:
@@ -82,19 +86,24 @@ def test_drift_is_that_of_all_corruptions_together(scripts: dict[str, Any], tmp_
         ],
     )
     scripts["write"]()
-    text = (tmp_path / "paper.md").read_text()
+    assert (
+        "| CIFAR-10 simple CNN | – | – | 1.94 (1.93 to 1.95) |"
+        in (tmp_path / "paper.md").read_text()
+    )
+    text = (tmp_path / "cifar10.md").read_text()
     [found] = [row for row in text.splitlines() if "simple CNN, severity 3" in row]
     assert "| 1.94 (1.93 to 1.95); p = 0 | 500 | **no** | `cifar10-drift` |" in found
     [missing] = [row for row in text.splitlines() if "simple CNN, severity 4" in row]
     assert "not run" in missing
 
 
-def test_the_document_is_what_its_script_writes(scripts: dict[str, Any], tmp_path: Path) -> None:
+def test_the_pages_are_what_their_script_writes(scripts: dict[str, Any], tmp_path: Path) -> None:
     for run in RESULTS.iterdir():
         if run.is_dir():
             (tmp_path / run.name).symlink_to(run)
     scripts["write"]()
-    assert (tmp_path / "paper.md").read_text() == (RESULTS / "paper.md").read_text()
+    for page in ("paper", "mnist", "fashion_mnist", "cifar10", "resnet56"):
+        assert (tmp_path / f"{page}.md").read_text() == (RESULTS / f"{page}.md").read_text()
 
 
 @pytest.mark.parametrize("run", ["mnist", "cifar10-drift"])
