@@ -135,7 +135,7 @@ FAULTS: dict[str, Callable[[Rows], Rows]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_comfort_on_images_that_are_read_wrong(digits: Classified, fault: str) -> None:
     report, accuracy = judged(digits, FAULTS[fault](digits.x), digits.y)
-    assert accuracy < 0.3
+    assert accuracy < digits.accuracy - 0.3  # it does harm
     assert report.verdict.verdict in ("harmful_drift", "drift_harm_unknown")
     assert report.inputs is not None
     assert report.inputs.moved
