@@ -156,5 +156,5 @@ def test_no_comfort_on_noise_that_makes_a_hundred_classes_alike(
     noise = np.random.default_rng(1).normal(0, 0.35, hundred_classes.x.shape)
     x = (hundred_classes.x + noise).astype(np.float32)
     report, accuracy = judged(hundred_classes, x, hundred_classes.y)
-    assert accuracy < hundred_classes.accuracy - 0.05
+    assert accuracy < hundred_classes.accuracy - 0.03
     assert report.verdict.verdict in ("harmful_drift", "drift_harm_unknown")
