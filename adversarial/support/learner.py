@@ -37,18 +37,11 @@ class Comparison(NamedTuple):
     scores: Floats
 
 
-def compare(
-    batch: Matrix,
-    rows: Matrix,
-    weights: Floats,
-    seed: int = 0,
-    groups: Indices | None = None,
-) -> Comparison:
+def compare(batch: Matrix, rows: Matrix, weights: Floats, seed: int = 0) -> Comparison:
     """Let a learner tell a batch from weighted rows.
 
     It learns to on one half of each, and scores the other half, and the other way round. Boosted
-    trees see what a column says alone as well as how columns hang together. Rows of the batch with
-    the same of `groups`, (n,), are in the same half: a learner would know them again.
+    trees see what a column says alone as well as how columns hang together.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
@@ -57,8 +50,6 @@ def compare(
     used, share = _drawn(weights, rng)
     other = rows[used]
     folds = [rng.permutation(len(part)) % 2 for part in (batch, other)]
-    if groups is not None:
-        folds[0] = rng.permutation(int(groups.max()) + 1)[groups] % 2
     scores = [np.zeros(len(batch)), np.zeros(len(other))]
     # One thread: there are few rows, and several processes may share the processor.
     with threadpool_limits(1, "openmp"):
@@ -131,6 +122,6 @@ def _ks(batch: Floats, other: Floats, share: Floats) -> float:
     return min(1.0, float(np.abs(np.cumsum(steps[order])[last]).max()))
 
 
-def ks_by_chance(n: float, m: float, quantile: float = ONCE_IN_20) -> float:
+def ks_by_chance(n: int, m: float, quantile: float = ONCE_IN_20) -> float:
     """Return the KS distance that two samples of one distribution exceed once in so many times."""
     return quantile * math.sqrt(1 / n + 1 / m)

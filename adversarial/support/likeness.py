@@ -14,16 +14,11 @@ from numpy.typing import NDArray
 from adversarial.support.fitted_damage import moved_columns
 from adversarial.support.learner import ONCE_IN_1000, ks_by_chance
 from adversarial.support.mixture import Explainer, Explanation
-from adversarial.support.repeats import Repeats, beyond_nature
 from adversarial.support.sample import INPUTS, classes_of, is_normal, matrix, numbers
 
 CloserRows = Callable[[pa.Table, Collection[tuple[str, float]]], pa.Table | None]
 """Makes more rows of some kinds of damage, and of kinds fitted to a batch; normal rows first
 (`adversarial.calibration.closer_rows`). None where it cannot."""
-
-
-FEWEST_DISTINCT = 20
-"""With fewer distinct rows, a learner cannot be kept from knowing them again."""
 
 
 class Likeness(NamedTuple):
@@ -38,16 +33,11 @@ class Likeness(NamedTuple):
     distance : float
         KS distance of a learner's scores between the batch and the normal rows as they are.
     by_chance : float
-        What it exceeds once in a thousand samples of normal rows, repeated as these are.
+        What it exceeds once in a thousand samples of normal rows.
     best : Explanation
         The simplest that leaves nothing, else the one that leaves least.
     alternatives : list of Explanation
         Others that leave no more, but for chance: what the batch may be as well.
-    repeats : Repeats
-        The equal rows of the batch.
-    repeated : float
-        How many times as often they repeat as the rows that they are likened to; 1 where it is no
-        more than chance makes.
     """
 
     known: pa.Table
@@ -56,8 +46,6 @@ class Likeness(NamedTuple):
     by_chance: float
     best: Explanation
     alternatives: list[Explanation]
-    repeats: Repeats
-    repeated: float
 
 
 def liken(
@@ -81,16 +69,14 @@ def liken(
     """
     batch, n_classes = matrix(rows, class_names), len(class_names)
     cells = _cells(known, class_names)
-    repeats = Repeats.of(rows)
-    again = beyond_nature(repeats, known, is_normal(known).astype(np.float64)) > 1
-    groups = repeats.groups if again and repeats.distinct >= FEWEST_DISTINCT else None
-    explainer = Explainer(batch, matrix(known, class_names), cells, n_classes, groups)
+    explainer = Explainer(batch, matrix(known, class_names), cells, n_classes)
     normal = explainer.normal
+    by_chance = ks_by_chance(len(rows), int(normal.sum()), ONCE_IN_1000)
     as_normal = simple = explainer.as_normal()
     if simple.unexplained:
         simple = explainer.classes(simple)
     if not simple.unexplained:
-        return _likeness(known, cells, as_normal, simple, [], repeats)
+        return Likeness(known, cells, as_normal.distance, by_chance, simple, [])
     closer = None
     if closer_rows is not None:
         places = [int(np.argmax(cells == cell)) for cell in explainer.likely_kinds()]
@@ -98,7 +84,7 @@ def liken(
         closer = closer_rows(rows, list(zip(*kinds.to_pydict().values(), strict=True)))
     if closer is not None:
         known, cells = closer, _cells(closer, class_names)
-        explainer = Explainer(batch, matrix(known, class_names), cells, n_classes, groups)
+        explainer = Explainer(batch, matrix(known, class_names), cells, n_classes)
         weights = np.zeros(len(known))
         weights[: int(normal.sum())] = simple.weights[normal]
         simple = replace(simple, weights=weights)
@@ -109,30 +95,13 @@ def liken(
         selection = explainer.selected()
         if selection is not None and explainer.is_clearly_better(selection, best):
             best = selection
-    by_chance = ks_by_chance(len(rows), int(explainer.normal.sum()), ONCE_IN_1000)
     others = [simple, damage, *as_good, selection] if as_normal.distance > by_chance else []
     alternatives = [
         other
         for other in others
         if other is not None and other is not best and not explainer.is_clearly_better(best, other)
     ]
-    return _likeness(known, cells, as_normal, best, alternatives, repeats)
-
-
-def _likeness(
-    known: pa.Table,
-    cells: NDArray[np.int64],
-    as_normal: Explanation,
-    best: Explanation,
-    alternatives: list[Explanation],
-    repeats: Repeats,
-) -> Likeness:
-    repeated = beyond_nature(repeats, known, best.weights)
-    n = len(repeats.groups) / repeated
-    by_chance = ks_by_chance(n, int(is_normal(known).sum()), ONCE_IN_1000)
-    return Likeness(
-        known, cells, as_normal.distance, by_chance, best, alternatives, repeats, repeated
-    )
+    return Likeness(known, cells, as_normal.distance, by_chance, best, alternatives)
 
 
 def _cells(known: pa.Table, class_names: Sequence[str]) -> NDArray[np.int64]:

@@ -74,20 +74,12 @@ class Explainer:
         Cell of each: its class, for normal rows, and its kind of damage for the others.
     n_normal : int
         Cells below this number are of normal rows.
-    groups : (n,) int64, optional
-        Rows of the batch with the same number are the same row, written again.
     seed : int
         Of the learner's folds.
     """
 
     def __init__(
-        self,
-        batch: Matrix,
-        rows: Matrix,
-        cells: Indices,
-        n_normal: int,
-        groups: Indices | None = None,
-        seed: int = 0,
+        self, batch: Matrix, rows: Matrix, cells: Indices, n_normal: int, seed: int = 0
     ) -> None:
         self.normal = cells < n_normal
         columns = most_different(batch, rows[self.normal])
@@ -98,7 +90,7 @@ class Explainer:
             for part in (self.batch_as_is, self.rows_as_is)
         )
         self.shares = Shares(self.batch, self.rows, cells, n_normal)
-        self.groups, self.seed = groups, seed
+        self.seed = seed
         self.chance = ks_by_chance(len(batch), int(self.normal.sum()))
 
     def as_normal(self) -> Explanation:
@@ -154,10 +146,7 @@ class Explainer:
         return other.unexplained < simple.unexplained - self.chance / 2
 
     def _explanation(self, name: Name, weights: Floats) -> tuple[Explanation, Comparison]:
-        # Damage that makes rows equal does so in the mixture too: there, a learner need not be kept
-        # from knowing them again.
-        groups = None if name == "damage" else self.groups
-        found = compare(self.batch, self.rows, weights, self.seed, groups)
+        found = compare(self.batch, self.rows, weights, self.seed)
         # Few rows of a kind leave much to chance; that must not count for the damage.
         m = int(self.normal.sum()) if name == "damage" else 1 / float((weights**2).sum())
         unexplained = max(0.0, found.distance - ks_by_chance(len(self.batch), m))

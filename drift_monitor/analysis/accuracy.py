@@ -7,14 +7,12 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from drift_monitor.config import HarmBy
 from drift_monitor.results.report_findings import (
     Accuracy,
     AccuracyBounds,
     EstimatedAccuracy,
     LikelyExplanation,
     RealisedAccuracy,
-    Repetition,
     Support,
 )
 from drift_monitor.scoring.scored_rows import ScoredRows
@@ -51,23 +49,6 @@ class Unlabelled(NamedTuple):
     novel_excess: float
     rejected: float
 
-    @property
-    def repetition(self) -> Repetition | None:
-        """How often the rows repeat, if they do."""
-        return self.support.repetition if self.support else None
-
-    def rows_per_row(self, n: int, whole: int) -> float:
-        """Return how many rows count as one among n that are drawn from the whole batch."""
-        if self.repetition is None:
-            return 1.0
-        return 1 + (self.repetition.rows_per_row - 1) * max(0, n - 1) / max(1, whole - 1)
-
-    def rows_per_judged(self, harm_by: HarmBy, n: int, whole: int) -> float:
-        """Return the same for the rate of harmful rows among n that are judged."""
-        if harm_by == "detector" and self.repetition:
-            return self.repetition.rows_per_harmful
-        return self.rows_per_row(n, whole)
-
     def unknown(self, explanation: LikelyExplanation | None) -> float:
         """Return the share of the rows read of which an explanation says nothing; 0 to 1."""
         if explanation is None:
@@ -79,9 +60,6 @@ class Unlabelled(NamedTuple):
     def missed(self, explanation: LikelyExplanation) -> float:
         """Return the share of the scored rows that a learner tells from an explanation's."""
         return min(1.0, MISSED_BY_LEARNER * explanation.unexplained)
-
-
-NOTHING_KNOWN = Unlabelled(None, 0.0, 0.0)
 
 
 class DropErrorModel(Protocol):
@@ -116,10 +94,7 @@ def compare_accuracy(
     decides : bool
         Whether the verdict counts the estimate.
     """
-    labelled = int(np.count_nonzero(current.label >= 0))
-    rows = unlabelled or NOTHING_KNOWN
-    again = rows.rows_per_row(labelled, len(current))
-    here, there = realised_accuracy(current, alpha, again), realised_accuracy(reference, alpha)
+    here, there = realised_accuracy(current, alpha), realised_accuracy(reference, alpha)
     realised = RealisedAccuracy(
         current=here,
         reference=there,
@@ -137,26 +112,19 @@ def compare_accuracy(
         accuracy_estimator,
         unlabelled,
         alpha,
-        n_effective=_independent(rows, int(np.count_nonzero(current.finite))),
         decides=decides,
     )
     return Accuracy(realised=realised, estimated=estimated, estimated_missing=None)
 
 
-def _independent(rows: Unlabelled, n: int) -> float:
-    return n / rows.rows_per_row(n, n) if rows.repetition else n
-
-
-def realised_accuracy(
-    rows: ScoredRows, alpha: float = 0.05, rows_per_row: float = 1.0
-) -> Rate | None:
+def realised_accuracy(rows: ScoredRows, alpha: float = 0.05) -> Rate | None:
     """Return the share of labelled rows whose prediction is right, or None without labels.
 
     The prediction is the one that was served; where it was not logged, what the classifier says
-    now. Of the labelled rows, `rows_per_row` count as one.
+    now.
     """
     labelled = int(np.count_nonzero(rows.label >= 0))
-    return rate(int(np.count_nonzero(rows.correct)), labelled, alpha, rows_per_row)
+    return rate(int(np.count_nonzero(rows.correct)), labelled, alpha)
 
 
 def estimated_accuracy(
@@ -203,7 +171,7 @@ def estimated_accuracy(
     there = float(reference.mean())
     n = n_effective or len(current)
     spread = math.sqrt(current.var() / n + reference.var() / len(reference))
-    rows = unlabelled or NOTHING_KNOWN
+    rows = unlabelled or Unlabelled(None, 0.0, 0.0)
     explanations: list[LikelyExplanation | None] = [
         *(rows.support.explanations if rows.support else [])
     ]

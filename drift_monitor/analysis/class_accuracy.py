@@ -17,7 +17,6 @@ from drift_monitor.results.report_findings import (
     ClassShares,
     LikelyExplanation,
 )
-from drift_monitor.stats.proportions import wilson
 
 FEWEST_ROWS = 10
 """Effective rows of a class, or taken for it, from which a share of them is stated."""
@@ -69,13 +68,14 @@ def class_accuracy(rows: Unlabelled | None, alpha: float) -> list[ClassAccuracy]
     support = rows.support if rows else None
     if rows is None or support is None or support.explanation is None:
         return []
+    z = float(scipy.stats.norm.isf(alpha / 2))
     found = []
     for place, normal in enumerate(support.normal_classes):
         found.append(
             ClassAccuracy(
                 name=normal.name,
-                recall=_bounded("true", place, normal, support.explanations, rows, alpha),
-                precision=_bounded("predicted", place, normal, support.explanations, rows, alpha),
+                recall=_bounded("true", place, normal, support.explanations, rows, z),
+                precision=_bounded("predicted", place, normal, support.explanations, rows, z),
             )
         )
     return found
@@ -87,19 +87,19 @@ def _bounded(
     normal: ClassShares,
     explanations: Sequence[LikelyExplanation],
     rows: Unlabelled,
-    alpha: float,
+    z: float,
 ) -> BoundedShare | None:
     """Return the share of right rows among those of a class (or taken for it), under all."""
     reference, best = (_share(one, of) for one in (normal, explanations[0].classes[place]))
     if reference is None or best is None:
         return None
-    ends, z = [], float(scipy.stats.norm.isf(alpha / 2))
+    ends = []
     for explanation in explanations:
         one = explanation.classes[place]
         share = _share(one, of)
         if share is None:
             return None
-        low, high = wilson(share, float(getattr(one, f"rows_{of}")), alpha)
+        low, high = _wilson(share, float(getattr(one, f"rows_{of}")), z)
         own = z * OWN_ERROR * abs(share - reference)
         unknown = rows.unknown(explanation)
         known = (1 - unknown) * float(getattr(one, of))
@@ -116,6 +116,12 @@ def _bounded(
 def _share(classes: ClassShares, of: str) -> float | None:
     total, n = float(getattr(classes, of)), float(getattr(classes, f"rows_{of}"))
     return min(1.0, classes.right / total) if n >= FEWEST_ROWS else None
+
+
+def _wilson(share: float, n: float, z: float) -> tuple[float, float]:
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return float(middle - reach), float(middle + reach)
 
 
 def _effective(weights: NDArray[np.float64]) -> float:

@@ -37,13 +37,8 @@ def drift_tests(
     class_names: Sequence[str],
     harm_by: HarmBy,
     policy: Policy,
-    rows_per_row: float = 1.0,
-    rows_per_harmful: float = 1.0,
 ) -> list[TwoSampleTest]:
     """Return every test of the report.
-
-    Where rows of the batch repeat, `rows_per_row` of them count as one, and of those that are
-    harmful `rows_per_harmful`.
 
     The family has tests on the adversarial score of all rows, of the harmful and of the harmless
     ones; on confidence and entropy; and on the mix of predicted classes and of each segment. p is
@@ -53,31 +48,17 @@ def drift_tests(
 
     Tests on score, confidence and entropy leave out rows where any of them is not finite.
     """
-    here, there, again = current.rows, reference.rows, rows_per_row
+    here, there = current.rows, reference.rows
     score, reference_score = here.score[here.finite], there.score[there.finite]
     harmful, harmless = _by_outcome(current)
     reference_harmful, reference_harmless = _by_outcome(reference)
     n_classes = len(class_names)
     made = [
-        _ks("score", "score: all rows", reference_score, score, policy, again),
-        _ks(
-            "score_harmful",
-            "score: harmful rows",
-            reference_harmful,
-            harmful,
-            policy,
-            rows_per_harmful,
-        ),
-        _ks("score_harmless", "score: harmless rows", reference_harmless, harmless, policy, again),
+        _ks("score", "score: all rows", reference_score, score, policy),
+        _ks("score_harmful", "score: harmful rows", reference_harmful, harmful, policy),
+        _ks("score_harmless", "score: harmless rows", reference_harmless, harmless, policy),
         *(
-            _ks(
-                name,
-                f"{name} of the classifier",
-                known[there.finite],
-                new[here.finite],
-                policy,
-                again,
-            )
+            _ks(name, f"{name} of the classifier", known[there.finite], new[here.finite], policy)
             for name, known, new in (
                 ("confidence", there.confidence, here.confidence),
                 ("entropy", there.entropy, here.entropy),
@@ -89,16 +70,15 @@ def drift_tests(
             np.bincount(there.prediction, minlength=n_classes),
             np.bincount(here.prediction, minlength=n_classes),
             policy,
-            again,
         ),
-        *_segment_mixes(here, there, policy, again),
+        *_segment_mixes(here, there, policy),
     ]
     _adjust(made, policy)
     # Rows that were split by the score differ in it by construction, so `detector` has no such
     # test. The test says how well the score tells harm, not that anything drifted.
     if harm_by != "detector":
         compares = "score: harmless against harmful rows of the batch"
-        separation = _ks("separation", compares, harmless, harmful, policy, again)
+        separation = _ks("separation", compares, harmless, harmful, policy)
         separation.test.in_family = False
         if separation.detectable:
             separation.test.minimum_detectable = separation.detectable(policy.alpha)
@@ -128,39 +108,25 @@ def _adjust(made: Sequence[_Made], policy: Policy) -> None:
         test.minimum_detectable = detectable(level)
 
 
-def _ks(
-    name: str,
-    compares: str,
-    reference: Numbers,
-    current: Numbers,
-    policy: Policy,
-    rows_per_row: float,
-) -> _Made:
+def _ks(name: str, compares: str, reference: Numbers, current: Numbers, policy: Policy) -> _Made:
     n, m = len(reference), len(current)
-    test = unmade_test(name, "ks", compares, (n, m), policy, rows_per_row)
+    test = unmade_test(name, "ks", compares, (n, m), policy)
     if not n or not m:
         test.skipped = EMPTY
         return _Made(test, None)
-    result = ks_test(reference, current, policy.alpha, rows_per_row)
+    result = ks_test(reference, current, policy.alpha)
     test.statistic = test.effect = result.statistic
     test.low, test.high = result.low, result.high
     test.location = result.location
     test.p_value, test.p_value_is_bound = result.p_value, result.p_value_is_bound
     test.method = result.method
-    return _Made(test, lambda level: minimum_detectable_d(n, independent(test), level))
+    return _Made(test, lambda level: minimum_detectable_d(n, m, level))
 
 
-def _mix(
-    name: str,
-    compares: str,
-    reference: Counts,
-    current: Counts,
-    policy: Policy,
-    rows_per_row: float,
-) -> _Made:
+def _mix(name: str, compares: str, reference: Counts, current: Counts, policy: Policy) -> _Made:
     n, m = int(reference.sum()), int(current.sum())
-    test = unmade_test(name, "chi_squared", compares, (n, m), policy, rows_per_row)
-    result = chi_squared_test(reference, current, policy.alpha, rows_per_row)
+    test = unmade_test(name, "chi_squared", compares, (n, m), policy)
+    result = chi_squared_test(reference, current, policy.alpha)
     if result is None:
         test.skipped = ONE_CATEGORY if n and m else EMPTY
         return _Made(test, None)
@@ -169,9 +135,7 @@ def _mix(
     test.p_value, test.p_value_is_bound = result.p_value, result.p_value_is_bound
     test.method = "asymptotic"
     freedom = test.degrees_of_freedom = result.degrees_of_freedom
-    return _Made(
-        test, lambda level: minimum_detectable_variation(n, independent(test), freedom, level)
-    )
+    return _Made(test, lambda level: minimum_detectable_variation(n, m, freedom, level))
 
 
 def unmade_test(
@@ -180,7 +144,6 @@ def unmade_test(
     compares: str,
     sizes: tuple[int, int],
     policy: Policy,
-    rows_per_row: float,
 ) -> TwoSampleTest:
     """Return a test of the family without a result; sizes are of the reference and the batch."""
     return TwoSampleTest(
@@ -201,21 +164,13 @@ def unmade_test(
         degrees_of_freedom=None,
         n_reference=sizes[0],
         n_current=sizes[1],
-        n_effective=max(1, int(sizes[1] / rows_per_row)) if rows_per_row > 1 else None,
         minimum_detectable=None,
         threshold=policy.min_effect,
         drift_detected=False,
     )
 
 
-def independent(test: TwoSampleTest) -> int:
-    """Return how many independent rows those of the batch count as."""
-    return test.n_effective or test.n_current
-
-
-def _segment_mixes(
-    current: ScoredRows, reference: ScoredRows, policy: Policy, rows_per_row: float
-) -> Iterator[_Made]:
+def _segment_mixes(current: ScoredRows, reference: ScoredRows, policy: Policy) -> Iterator[_Made]:
     for name, segment in current.segments.items():
         if name in reference.segments:
             here, there = align_segments(segment, reference.segments[name])
@@ -226,5 +181,4 @@ def _segment_mixes(
                 np.bincount(there.codes, minlength=k),
                 np.bincount(here.codes, minlength=k),
                 policy,
-                rows_per_row,
             )

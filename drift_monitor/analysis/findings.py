@@ -5,12 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drift_monitor.analysis.accuracy import (
-    NOTHING_KNOWN,
-    DropErrorModel,
-    Unlabelled,
-    compare_accuracy,
-)
+from drift_monitor.analysis.accuracy import DropErrorModel, Unlabelled, compare_accuracy
 from drift_monitor.analysis.class_accuracy import class_accuracy
 from drift_monitor.analysis.corrections import (
     corrected_classes,
@@ -19,7 +14,7 @@ from drift_monitor.analysis.corrections import (
     offered,
 )
 from drift_monitor.analysis.drift_tests import drift_tests
-from drift_monitor.analysis.harm import LEFT_OUT, Outcomes, compare_harm, judge_rows
+from drift_monitor.analysis.harm import Outcomes, compare_harm, judge_rows
 from drift_monitor.analysis.slices import find_slices
 from drift_monitor.config import HarmBy, Policy
 from drift_monitor.errors import ConfigError
@@ -103,18 +98,7 @@ def analyse(
     estimated = accuracy_estimator is not None and bool(current.finite.any())
     decides = estimated and harm_by == "detector"
     alpha = policy.alpha / (2 if decides else 1)
-    rows = unlabelled or NOTHING_KNOWN
-    judged = int(np.count_nonzero(here.outcome != LEFT_OUT))
-    of_harm = rows.rows_per_judged(harm_by, judged, len(current))
-    tests = drift_tests(
-        here,
-        there,
-        class_names,
-        harm_by,
-        policy,
-        rows.rows_per_row(len(current), len(current)),
-        of_harm,
-    )
+    tests = drift_tests(here, there, class_names, harm_by, policy)
     accuracy = compare_accuracy(
         current, reference, accuracy_estimator, unlabelled, alpha, decides=decides
     )
@@ -124,7 +108,7 @@ def analyse(
         outcome=here.outcome,
         corrected=corrected_classes(current, given),
         labels_selected=labels_selected,
-        harm=compare_harm(here.outcome, there.outcome, harm_by, policy.harm_margin, alpha, of_harm),
+        harm=compare_harm(here.outcome, there.outcome, harm_by, policy.harm_margin, alpha),
         accuracy=accuracy.model_copy(update={"by_class": class_accuracy(unlabelled, alpha)}),
         tests=tests,
         slices=find_slices(here, there, class_names, tests[0].location, alpha),

@@ -55,12 +55,7 @@ def judge_rows(rows: ScoredRows, harm_by: HarmBy, *, is_reference: bool = False)
 
 
 def compare_harm(
-    current: Outcomes,
-    reference: Outcomes,
-    harm_by: HarmBy,
-    margin: float,
-    alpha: float,
-    rows_per_row: float = 1.0,
+    current: Outcomes, reference: Outcomes, harm_by: HarmBy, margin: float, alpha: float
 ) -> Harm:
     """Return the harm rate of a batch against the reference's.
 
@@ -74,10 +69,8 @@ def compare_harm(
         Smallest rise that counts as harm.
     alpha : float
         1 − confidence of the intervals.
-    rows_per_row : float
-        Rows of the batch that count as one, because they repeat.
     """
-    here, there = harm_rate(current, alpha, rows_per_row), harm_rate(reference, alpha)
+    here, there = harm_rate(current, alpha), harm_rate(reference, alpha)
     return Harm(
         by=harm_by,
         definition=DEFINITIONS[harm_by],
@@ -87,7 +80,7 @@ def compare_harm(
         current=here,
         reference=there,
         difference=rate_difference(here, there) if here and there else None,
-        p_value=rise_p_value(here, there, rows_per_row) if here and there else None,
+        p_value=rise_p_value(here, there) if here and there else None,
     )
 
 
@@ -137,7 +130,7 @@ def split_by_detector(
     return np.where(harmful, HARMFUL, HARMLESS).astype(np.int8)
 
 
-def harm_rate(outcome: Outcomes, alpha: float = 0.05, rows_per_row: float = 1.0) -> Rate | None:
+def harm_rate(outcome: Outcomes, alpha: float = 0.05) -> Rate | None:
     """Return the share of harmful rows among those not left out, or None if there are none.
 
     Parameters
@@ -146,8 +139,6 @@ def harm_rate(outcome: Outcomes, alpha: float = 0.05, rows_per_row: float = 1.0)
         Outcomes.
     alpha : float
         1 − confidence of the Wilson score interval.
-    rows_per_row : float
-        Rows that count as one.
 
     Examples
     --------
@@ -155,7 +146,7 @@ def harm_rate(outcome: Outcomes, alpha: float = 0.05, rows_per_row: float = 1.0)
     0.3333333333333333
     """
     judged = int(np.count_nonzero(outcome != LEFT_OUT))
-    return rate(int(np.count_nonzero(outcome == HARMFUL)), judged, alpha, rows_per_row)
+    return rate(int(np.count_nonzero(outcome == HARMFUL)), judged, alpha)
 
 
 def outcome_words(outcome: Outcomes) -> pa.Array:

@@ -10,7 +10,6 @@ from adversarial.bundle.manifest import InputSpec
 from drift_monitor.analysis.drift_tests import (
     FAMILY_SHARE,
     ONE_CATEGORY,
-    independent,
     unmade_test,
 )
 from drift_monitor.config import Policy
@@ -22,12 +21,15 @@ from drift_monitor.results.report_findings import (
     MovedBy,
 )
 from drift_monitor.scoring.input_columns import input_names
-from drift_monitor.scoring.input_summary import ColumnSummary, InputSummary, ReferenceColumn
+from drift_monitor.scoring.input_summary import (
+    ColumnSummary,
+    InputSummary,
+    ReferenceColumn,
+)
 from drift_monitor.stats.chi_squared import chi_squared_test, minimum_detectable_variation
 from drift_monitor.stats.exceedance import outside_range_p_value
 from drift_monitor.stats.ks import ks_test_from_counts, minimum_detectable_d
 from drift_monitor.stats.multiple_testing import holm
-from drift_monitor.stats.proportions import counted as counted_rows
 from drift_monitor.stats.proportions import rise_of_counts
 
 FEW_VALUES = 20
@@ -48,7 +50,7 @@ Shares = NDArray[np.float64]
 
 
 def find_moved_inputs(
-    summary: InputSummary | None, spec: InputSpec, policy: Policy, rows_per_row: float = 1.0
+    summary: InputSummary | None, spec: InputSpec, policy: Policy
 ) -> InputFindings:
     """Compare the inputs of a batch with those of the detector's own reference window.
 
@@ -64,8 +66,6 @@ def find_moved_inputs(
         What a row is.
     policy : Policy
         α, minimum effect, margin.
-    rows_per_row : float
-        Rows of the batch that count as one, because they repeat.
     """
     of: Literal["columns", "descriptors"] = "columns" if len(spec.shape) == 1 else "descriptors"
     if summary is None:
@@ -73,7 +73,7 @@ def find_moved_inputs(
         return InputFindings(of=of, skipped=skipped, tests=[])
     if not summary.n:
         return InputFindings(of=of, skipped="no row was scored", tests=[])
-    findings = InputFindings(of=of, skipped=None, tests=list(_tests(summary, policy, rows_per_row)))
+    findings = InputFindings(of=of, skipped=None, tests=list(_tests(summary, policy)))
     findings = adjust_inputs(findings, policy)
     position = {name: at for at, name in enumerate(summary.reference.names)}
     for test in findings.tests[:CURVES]:
@@ -130,7 +130,7 @@ def _moved_by(test: InputTest, policy: Policy) -> Iterator[MovedBy]:
 
 
 def _detectable(test: InputTest, level: float) -> float | None:
-    n, m = test.n_reference, independent(test)
+    n, m = test.n_reference, test.n_current
     if test.p_value is None:
         return None
     if test.kind == "ks":
@@ -138,7 +138,7 @@ def _detectable(test: InputTest, level: float) -> float | None:
     return minimum_detectable_variation(n, m, test.degrees_of_freedom or 1, level)
 
 
-def _tests(summary: InputSummary, policy: Policy, again: float) -> Iterator[InputTest]:
+def _tests(summary: InputSummary, policy: Policy) -> Iterator[InputTest]:
     reference = summary.reference
     n, m = reference.n, summary.n
     exact = n * m * len(reference.names) <= EXACT_PATHS
@@ -147,7 +147,7 @@ def _tests(summary: InputSummary, policy: Policy, again: float) -> Iterator[Inpu
     ):
         few = len(known.distinct) <= FEW_VALUES
         kind: Literal["ks", "chi_squared"] = "chi_squared" if few else "ks"
-        base = unmade_test(name, kind, name, (n, m), policy, again)
+        base = unmade_test(name, kind, name, (n, m), policy)
         test = InputTest(
             **base.model_dump(),
             reference_low=float(known.distinct[0]),
@@ -155,16 +155,16 @@ def _tests(summary: InputSummary, policy: Policy, again: float) -> Iterator[Inpu
             current_low=float(counted.low),
             current_high=float(counted.high),
             constant=bool(counted.low == counted.high),
-            outside=_outside(counted, n, m, again),
-            unseen=_unseen(known, counted, n, m, again),
-            missing=_missing(summary, at, again),
+            outside=_outside(counted, n, m),
+            unseen=_unseen(known, counted, n, m),
+            missing=_missing(summary, at),
             moved_by=[],
             curves=None,
         )
         if few:
-            _compare_mixes(test, known, counted, policy, again)
+            _compare_mixes(test, known, counted, policy)
         else:
-            _compare_distributions(test, known, counted, policy, again, exact=exact)
+            _compare_distributions(test, known, counted, policy, exact=exact)
         yield test
 
 
@@ -173,19 +173,13 @@ def _compare_distributions(
     known: ReferenceColumn,
     counted: ColumnSummary,
     policy: Policy,
-    rows_per_row: float,
     *,
     exact: bool,
 ) -> None:
     n, m = test.n_reference, test.n_current
     place = distance_between(known, counted, n, m)
     result = ks_test_from_counts(
-        (place.reference, place.current),
-        (n, m),
-        place.location,
-        policy.alpha,
-        exact=exact,
-        rows_per_row=rows_per_row,
+        (place.reference, place.current), (n, m), place.location, policy.alpha, exact=exact
     )
     test.statistic = test.effect = result.statistic
     test.low, test.high = result.low, result.high
@@ -228,18 +222,12 @@ def distance_between(known: ReferenceColumn, counted: ColumnSummary, n: int, m: 
 
 
 def _compare_mixes(
-    test: InputTest,
-    known: ReferenceColumn,
-    counted: ColumnSummary,
-    policy: Policy,
-    rows_per_row: float,
+    test: InputTest, known: ReferenceColumn, counted: ColumnSummary, policy: Policy
 ) -> None:
     """Test the mix of the reference's values, and of all others as one."""
     here = counted.at_or_below - counted.below
     others = test.n_current - int(here.sum())
-    result = chi_squared_test(
-        np.append(known.counts, 0), np.append(here, others), policy.alpha, rows_per_row
-    )
+    result = chi_squared_test(np.append(known.counts, 0), np.append(here, others), policy.alpha)
     if result is None:
         same = test.constant and test.reference_low == test.reference_high == test.current_low
         test.skipped = "one value, as in the reference" if same else ONE_CATEGORY
@@ -251,19 +239,17 @@ def _compare_mixes(
     test.degrees_of_freedom = result.degrees_of_freedom
 
 
-def _outside(counted: ColumnSummary, n: int, m: int, rows_per_row: float) -> InputShare:
+def _outside(counted: ColumnSummary, n: int, m: int) -> InputShare:
     outside = int(counted.below[0] + m - counted.at_or_below[-1])
     return InputShare(
         current=outside / m,
         reference=min(1.0, 2 / (n + 1)),
-        p_value=outside_range_p_value(*counted_rows((outside, m), rows_per_row), n),
+        p_value=outside_range_p_value(outside, m, n),
         p_value_adjusted=None,
     )
 
 
-def _unseen(
-    known: ReferenceColumn, counted: ColumnSummary, n: int, m: int, rows_per_row: float
-) -> InputShare | None:
+def _unseen(known: ReferenceColumn, counted: ColumnSummary, n: int, m: int) -> InputShare | None:
     """Test the rows with a value that one half of the reference lacks, by the other half.
 
     Whatever the distribution, rows of the batch and of the other half lack it equally often by
@@ -279,14 +265,12 @@ def _unseen(
     return InputShare(
         current=unseen / m,
         reference=other_half[0] / other_half[1],
-        p_value=rise_of_counts(
-            counted_rows((unseen + int(here[lacking].sum()), m), rows_per_row), other_half
-        ),
+        p_value=rise_of_counts((unseen + int(here[lacking].sum()), m), other_half),
         p_value_adjusted=None,
     )
 
 
-def _missing(summary: InputSummary, at: int, rows_per_row: float) -> InputShare | None:
+def _missing(summary: InputSummary, at: int) -> InputShare | None:
     before = summary.reference.missing
     if before is None or summary.missing is None:
         return None
@@ -294,9 +278,7 @@ def _missing(summary: InputSummary, at: int, rows_per_row: float) -> InputShare 
     return InputShare(
         current=current / summary.n_read,
         reference=reference / before.n_read,
-        p_value=rise_of_counts(
-            counted_rows((current, summary.n_read), rows_per_row), (reference, before.n_read)
-        ),
+        p_value=rise_of_counts((current, summary.n_read), (reference, before.n_read)),
         p_value_adjusted=None,
     )
 

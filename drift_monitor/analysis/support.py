@@ -13,12 +13,7 @@ from adversarial.support.likeness import CloserRows, Likeness, liken
 from adversarial.support.mixture import Explanation
 from adversarial.support.sample import NOVEL, classes_of, is_normal
 from drift_monitor.analysis.class_accuracy import class_shares
-from drift_monitor.results.report_findings import (
-    LikelyExplanation,
-    Repetition,
-    Resemblance,
-    Support,
-)
+from drift_monitor.results.report_findings import LikelyExplanation, Resemblance, Support
 from drift_monitor.scoring.row_sample import RowSample
 from drift_monitor.scoring.scored_rows import ScoredRows
 from drift_monitor.stats.proportions import rate, rise_p_value
@@ -58,7 +53,7 @@ def find_support(
     Support
         Without the shares of novel rows (`with_novel_rows`).
     """
-    rows = sample.table() if sample else None
+    rows = None if sample is None else sample.table()
     known, estimator = calibration.sample, calibration.accuracy_estimator
     if known is None or estimator is None:
         return Support(missing=NO_SAMPLE)
@@ -66,7 +61,7 @@ def find_support(
         rows = rows.filter(
             pc.and_(pc.is_finite(rows["adversarial_score"]), pc.is_finite(rows["confidence"]))
         )
-    if sample is None or rows is None or not len(rows):
+    if rows is None or not len(rows):
         return Support(missing="no row can be described")
     likeness = liken(rows, known, class_names, closer_rows)
     found = _Known(likeness.known, estimator, calibration.threshold, class_names)
@@ -80,40 +75,6 @@ def find_support(
             found.label, found.prediction, normal / normal.sum(), class_names
         ),
         resembles=_resemblances(likeness),
-        repetition=_repetition(likeness, rows, sample.n_rows, calibration.threshold),
-    )
-
-
-def _repetition(likeness: Likeness, rows: pa.Table, n: int, threshold: float) -> Repetition | None:
-    """Return the design effects of n rows of which some, in a sample, repeat.
-
-    Of the sandwich variance of a rate, Σ m²(y − ȳ)² over groups of m equal rows, hits and misses
-    each contribute in proportion to the size of their groups: where one row that is harmful is
-    written many times, its rate is far less certain than the number of rows has it.
-    """
-    if likeness.repeated == 1:
-        return None
-    repeats = likeness.repeats
-    natural = repeats.equal_rows() / likeness.repeated
-    harmful = np.asarray(
-        pc.and_(
-            pc.greater(rows["adversarial_score"], threshold),
-            pc.not_equal(rows["prediction"], rows["reconstruction_prediction"]),
-        )
-    )
-    share = float(harmful.mean())
-    robust = (1 - share) * repeats.equal_rows(harmful) + share * repeats.equal_rows(~harmful)
-    # Of a larger batch, a sample holds that many fewer of the rows equal to one of its own.
-    scale = max(1.0, (n - 1) / max(1, len(rows) - 1))
-    whole, of_harm = (
-        1 + scale * (found / natural - 1)
-        for found in (repeats.equal_rows(), max(robust, repeats.equal_rows()))
-    )
-    return Repetition(
-        looked_at=len(rows),
-        distinct=repeats.distinct,
-        rows_per_row=min(n, whole),
-        rows_per_harmful=min(n, of_harm),
     )
 
 
@@ -172,17 +133,10 @@ def with_novel_rows(
         return support
     return support.model_copy(
         update={
-            "novel": rate(
-                int(np.count_nonzero(rows.novel)), len(rows), alpha, rows_per_row(support)
-            ),
+            "novel": rate(int(np.count_nonzero(rows.novel)), len(rows), alpha),
             "novel_reference": rate(*held_out, alpha),
         }
     )
-
-
-def rows_per_row(support: Support | None) -> float:
-    """Return how many rows of a batch count as one, because they repeat."""
-    return support.repetition.rows_per_row if support and support.repetition else 1.0
 
 
 def novel_excess(support: Support | None) -> float:
@@ -190,8 +144,7 @@ def novel_excess(support: Support | None) -> float:
     if support is None or support.novel is None or support.novel_reference is None:
         return 0.0
     here, there = support.novel, support.novel_reference
-    p_value = rise_p_value(here, there, rows_per_row(support))
-    risen = here.rate > there.rate and p_value < NOVEL_ALPHA
+    risen = here.rate > there.rate and rise_p_value(here, there) < NOVEL_ALPHA
     return here.rate - there.rate if risen else 0.0
 
 

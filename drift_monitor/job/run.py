@@ -16,7 +16,7 @@ from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
 from adversarial.calibration.closer_rows import closer_rows
 from adversarial.storage.folder import ChangedError, Folder, writing
 from drift_monitor.analysis.input_tests import find_moved_inputs
-from drift_monitor.analysis.support import find_support, rows_per_row
+from drift_monitor.analysis.support import find_support
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import Monitor
 from drift_monitor.errors import BatchError, StoreError
@@ -110,20 +110,19 @@ def score_interval(
             _write_scores(path, detector, batch, scores, monitor, progress)
         with writing(staging, REJECTED) as path:
             pq.write_table(rejected_table(scores.rejected), path)
-        support = find_support(
-            scores.sample,
-            detector.calibration,
-            detector.class_names,
-            partial(closer_rows, detector),
-        )
         scoring = Scoring(
             fingerprint=bundle.fingerprint,
             files=batch.files(),
             n_read=batch.n_rows,
             rendered=render_examples(detector, scores.examples),
             scored_by=detector.scored_by,
-            inputs=find_moved_inputs(inputs, spec, monitor.policy, rows_per_row(support)),
-            support=support,
+            inputs=find_moved_inputs(inputs, spec, monitor.policy),
+            support=find_support(
+                scores.sample,
+                detector.calibration,
+                detector.class_names,
+                partial(closer_rows, detector),
+            ),
             seconds=round(time.monotonic() - started, 3),
         )
         staging.write(SCORING, scoring.model_dump_json().encode())

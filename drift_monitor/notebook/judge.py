@@ -17,7 +17,7 @@ from adversarial.calibration.closer_rows import closer_rows
 from adversarial.errors import ModelError, validation_reasons
 from drift_monitor.analysis.corrections import corrected_classes, likelier
 from drift_monitor.analysis.input_tests import find_moved_inputs
-from drift_monitor.analysis.support import find_support, rows_per_row
+from drift_monitor.analysis.support import find_support
 from drift_monitor.batches.batch import Batch
 from drift_monitor.config import DataConfig, HarmByOption, Monitor, Policy
 from drift_monitor.errors import ConfigError
@@ -155,12 +155,6 @@ def judge(
     interval = monitor.interval(when or datetime.now(UTC).date())
     spec = bundle.manifest.input
     scored = _score(loaded, rows, data, monitor.examples, bundle.reference_inputs())
-    support = find_support(
-        scored.found.sample,
-        loaded.calibration,
-        loaded.class_names,
-        partial(closer_rows, loaded),
-    )
     report, _ = build_report(
         ScoredInterval(
             monitor=monitor,
@@ -175,8 +169,13 @@ def judge(
                 n_read=scored.batch.n_rows,
                 rendered=render_examples(loaded, scored.found.examples),
                 scored_by=loaded.scored_by,
-                inputs=find_moved_inputs(scored.found.inputs, spec, policy, rows_per_row(support)),
-                support=support,
+                inputs=find_moved_inputs(scored.found.inputs, spec, policy),
+                support=find_support(
+                    scored.found.sample,
+                    loaded.calibration,
+                    loaded.class_names,
+                    partial(closer_rows, loaded),
+                ),
             ),
         )
     )

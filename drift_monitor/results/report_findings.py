@@ -87,23 +87,6 @@ class LikelyExplanation(ReportModel):
     )
 
 
-class Repetition(ReportModel):
-    """How often rows repeat: a row that is written again and again tells no more than once.
-
-    Rows that are equal by nature, or because of the damage that the batch looks like, do not count.
-    """
-
-    looked_at: int = Field(description="rows of the sample that was looked at")
-    distinct: int = Field(description="how many of them differ")
-    rows_per_row: float = Field(
-        ge=1,
-        description="rows of the batch that count as one in tests (the design effect)",
-    )
-    rows_per_harmful: float = Field(
-        ge=1, description="the same for the rate of rows that are harmful by the detector"
-    )
-
-
 class Support(ReportModel):
     """How far the batch's rows are like those the detector was calibrated on.
 
@@ -138,9 +121,6 @@ class Support(ReportModel):
     )
     resembles: list[Resemblance] = Field(
         default=[], description="kinds of damage in the explanation, the largest share first"
-    )
-    repetition: Repetition | None = Field(
-        default=None, description="null where rows do not repeat beyond what is natural"
     )
 
     @property
@@ -240,10 +220,6 @@ class TwoSampleTest(ReportModel):
     degrees_of_freedom: int | None
     n_reference: int
     n_current: int
-    n_effective: int | None = Field(
-        default=None,
-        description="independent rows that those of the batch count as; null where none repeats",
-    )
     minimum_detectable: float | None = Field(
         description="effect that is detected with 80 % power at these n"
     )

@@ -17,15 +17,9 @@ class RowSample:
     """The rows whose positions have the smallest keys: the same however the batch is cut.
 
     Memory does not grow with the batch.
-
-    Attributes
-    ----------
-    n_rows : int
-        Rows that it is a sample of.
     """
 
     def __init__(self) -> None:
-        self.n_rows = 0
         self._tables: list[pa.Table] = []
         self._keys: list[NDArray[np.uint64]] = []
         self._largest = np.uint64(2**64 - 1)
@@ -42,7 +36,6 @@ class RowSample:
         rows : Described
             What describes them.
         """
-        self.n_rows = max(self.n_rows, first + len(outputs))
         keys = _keys(np.arange(first, first + len(outputs), dtype=np.uint64))
         kept = np.flatnonzero(keys <= self._largest)
         if not len(kept):

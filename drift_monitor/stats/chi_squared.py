@@ -1,7 +1,7 @@
 """The two-sample chi-squared test of class and segment mixes, with total variation distance."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy
@@ -34,10 +34,7 @@ class ChiSquaredResult(NamedTuple):
 
 
 def chi_squared_test(
-    reference: NDArray[np.int64],
-    current: NDArray[np.int64],
-    alpha: float = 0.05,
-    rows_per_row: float = 1.0,
+    reference: NDArray[np.int64], current: NDArray[np.int64], alpha: float = 0.05
 ) -> ChiSquaredResult | None:
     """Test whether two samples of categories come from the same mix.
 
@@ -54,8 +51,6 @@ def chi_squared_test(
         Number of rows in each category, in the same order.
     alpha : float
         1 − confidence of the interval.
-    rows_per_row : float
-        Current rows that count as one (the design effect): 1 where they are independent.
 
     Returns
     -------
@@ -71,18 +66,14 @@ def chi_squared_test(
     n, m = int(reference.sum()), int(current.sum())
     if not n or not m:
         return None
-    here = current / rows_per_row if rows_per_row > 1 else current
-    table = _pool(np.stack([reference, here]))
+    table = _pool(np.stack([reference, current]))
     k = table.shape[1]
     if k < 2:
         return None
     result = scipy.stats.chi2_contingency(table, correction=False)
     p_value, is_bound = above_underflow(float(result.pvalue))
-    independent = m / rows_per_row if rows_per_row > 1 else m
-    effect = float(np.abs(table[0] / n - table[1] / independent).sum() / 2)
-    band = sum(
-        math.sqrt((k * math.log(2) + math.log(2 / alpha)) / (2 * size)) for size in (n, independent)
-    )
+    effect = float(np.abs(table[0] / n - table[1] / m).sum() / 2)
+    band = sum(math.sqrt((k * math.log(2) + math.log(2 / alpha)) / (2 * size)) for size in (n, m))
     return ChiSquaredResult(
         statistic=float(result.statistic),
         effect=effect,
@@ -116,7 +107,7 @@ def minimum_detectable_variation(
     return min(1.0, math.sqrt(noncentrality * (n + m) / (n * m)) / 2)
 
 
-def _pool(table: NDArray[Any]) -> NDArray[Any]:
+def _pool(table: NDArray[np.int64]) -> NDArray[np.int64]:
     """Pool the rarest categories, last, until every expected count is large enough."""
     table = table[:, table.sum(axis=0) > 0]
     table = table[:, np.argsort(-table.sum(axis=0), kind="stable")]

@@ -36,10 +36,7 @@ class KSResult(NamedTuple):
 
 
 def ks_test(
-    reference: NDArray[np.float64],
-    current: NDArray[np.float64],
-    alpha: float = 0.05,
-    rows_per_row: float = 1.0,
+    reference: NDArray[np.float64], current: NDArray[np.float64], alpha: float = 0.05
 ) -> KSResult:
     """Test whether two samples come from the same distribution (two-sided; `scipy.stats.ks_2samp`).
 
@@ -53,9 +50,6 @@ def ks_test(
         The two samples: finite values, at least one in each.
     alpha : float
         1 − confidence of the interval for D.
-    rows_per_row : float
-        Current values that count as one (the design effect): 1 where they are independent. Above,
-        p is that of so many fewer values, and asymptotic.
 
     Raises
     ------
@@ -74,10 +68,6 @@ def ks_test(
         if not np.isfinite(sample).all():
             raise ValueError(f"the {name} sample has values that are not finite")
     n, m = len(reference), len(current)
-    if rows_per_row > 1:
-        found = scipy.stats.ks_2samp(reference, current, method="asymp")
-        place = float(found.statistic), float(found.statistic_location)
-        return _repeated(place, (n, m), alpha, rows_per_row)
     method: Literal["exact", "asymptotic"] = "exact" if max(n, m) <= EXACT_UP_TO else "asymptotic"
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
@@ -104,7 +94,6 @@ def ks_test_from_counts(
     alpha: float = 0.05,
     *,
     exact: bool = True,
-    rows_per_row: float = 1.0,
 ) -> KSResult:
     """Make the test of samples that are known only where their distance is greatest.
 
@@ -122,8 +111,6 @@ def ks_test_from_counts(
         1 − confidence of the interval for D.
     exact : bool
         Compute p exactly where both samples have up to 10,000 values; it can take 30 ms.
-    rows_per_row : float
-        As in `ks_test`.
 
     Examples
     --------
@@ -131,30 +118,14 @@ def ks_test_from_counts(
     0.3
     """
     (i, j), (n, m) = at_or_below, sizes
-    if rows_per_row > 1:
-        return _repeated((abs(i / n - j / m), location), sizes, alpha, rows_per_row)
     if exact and max(n, m) <= EXACT_UP_TO:
         reference = np.repeat([0.0, 1.0], [i, n - i])
         current = np.repeat([0.0, 1.0], [j, m - j])
         return ks_test(reference, current, alpha)._replace(location=location)
-    return _asymptotic((abs(i / n - j / m), location), sizes, alpha)
-
-
-def _repeated(
-    found: tuple[float, float], sizes: tuple[int, int], alpha: float, rows_per_row: float
-) -> KSResult:
-    """Return the result where values of the current sample repeat."""
-    n, m = sizes
-    # Rounded down: part of a value is no evidence.
-    result = _asymptotic(found, (n, max(1, int(m / rows_per_row))), alpha)
-    return result._replace(n_current=m)
-
-
-def _asymptotic(found: tuple[float, float], sizes: tuple[int, int], alpha: float) -> KSResult:
-    n, m = sizes
+    statistic = abs(i / n - j / m)
     # As `ks_2samp` does by method="asymp".
-    p_value = float(scipy.stats.kstwo.sf(found[0], max(1, np.round(n * m / (n + m)))))
-    return _result(found, p_value, "asymptotic", sizes, alpha)
+    p_value = float(scipy.stats.kstwo.sf(statistic, np.round(n * m / (n + m))))
+    return _result((statistic, location), p_value, "asymptotic", sizes, alpha)
 
 
 def _result(

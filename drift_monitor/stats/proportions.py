@@ -10,7 +10,7 @@ from drift_monitor.stats.estimates import Estimate, PairedDifference, Rate
 from drift_monitor.stats.paired_differences import detectable_difference
 
 
-def rate(count: int, n: int, alpha: float = 0.05, rows_per_row: float = 1.0) -> Rate | None:
+def rate(count: int, n: int, alpha: float = 0.05) -> Rate | None:
     """Return the share `count` / `n` with its interval, or None if `n` is zero.
 
     Parameters
@@ -19,39 +19,17 @@ def rate(count: int, n: int, alpha: float = 0.05, rows_per_row: float = 1.0) -> 
         Number of hits, and of rows.
     alpha : float
         1 − confidence of the Wilson score interval.
-    rows_per_row : float
-        Rows that count as one (the design effect): 1 where they are independent.
     """
     if not n:
         return None
-    if rows_per_row > 1:
-        low, high = wilson(count / n, n / rows_per_row, alpha)
-        return Rate(count=count, n=n, rate=count / n, low=low, high=high)
     interval = scipy.stats.binomtest(count, n).proportion_ci(1 - alpha, method="wilson")
     return Rate(
         count=count, n=n, rate=count / n, low=float(interval.low), high=float(interval.high)
     )
 
 
-def wilson(share: float, n: float, alpha: float) -> tuple[float, float]:
-    """Return Wilson's score interval of a share of n rows; n need not be whole.
-
-    Examples
-    --------
-    >>> low, high = wilson(0.2, 50, 0.05)
-    >>> round(low, 3), round(high, 3)
-    (0.112, 0.33)
-    """
-    z = float(scipy.stats.norm.isf(alpha / 2))
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, middle - reach), min(1.0, middle + reach)
-
-
-def rise_p_value(current: Rate, reference: Rate, rows_per_row: float = 1.0) -> float:
+def rise_p_value(current: Rate, reference: Rate) -> float:
     """Return the one-sided p-value of Fisher's exact test that the current rate is not higher.
-
-    Of the current rows, `rows_per_row` count as one.
 
     Examples
     --------
@@ -60,23 +38,7 @@ def rise_p_value(current: Rate, reference: Rate, rows_per_row: float = 1.0) -> f
     >>> round(rise_p_value(rate(3, 4), rate(1, 4)), 3)
     0.243
     """
-    here = counted((current.count, current.n), rows_per_row)
-    return rise_of_counts(here, (reference.count, reference.n))
-
-
-def counted(rows: tuple[int, int], rows_per_row: float) -> tuple[int, int]:
-    """Return how many independent hits, and rows, the hits and rows of a batch count as.
-
-    Examples
-    --------
-    >>> counted((30, 1000), 10), counted((30, 1000), 1.0)
-    ((3, 100), (30, 1000))
-    """
-    hits, n = rows
-    if rows_per_row <= 1:
-        return hits, n
-    # Rounded down, so that part of a row is no evidence.
-    return int(hits / rows_per_row), max(1, int(n / rows_per_row))
+    return rise_of_counts((current.count, current.n), (reference.count, reference.n))
 
 
 def rise_of_counts(current: tuple[int, int], reference: tuple[int, int]) -> float:

@@ -8,7 +8,7 @@ from drift_monitor.pages.inputs import name_of, what_moved
 from drift_monitor.pages.resemblance import sentence
 from drift_monitor.results.report import Counts, VerdictName
 from drift_monitor.results.report_findings import Accuracy, Harm, InputFindings, Support
-from drift_monitor.verdict.rules import estimate_excludes_harm, labels_exclude_harm, too_few_differ
+from drift_monitor.verdict.rules import estimate_excludes_harm, labels_exclude_harm
 
 COLUMNS_SHOWN = 5
 """Up to so many input columns are listed in a command; with more, it names a file."""
@@ -92,8 +92,6 @@ def _after_unknown(
             f"{counts.rejected:,} of {counts.read:,} rows could not be scored: rejected.parquet "
             "says which and why."
         )
-    if too_few_differ(counts, support, monitor.policy):
-        parts.append("Check whether the job that writes the batch writes rows again and again.")
     parts.append(_ask_for_labels(harm, accuracy))
     if not parts[:-1]:
         parts.insert(0, "Find out what changed in the data.")

@@ -16,8 +16,6 @@ from drift_monitor.results.report_findings import (
     TwoSampleTest,
 )
 
-WORTH_SAYING = 2.0
-"""Rows that count as one, from which it is said that they repeat."""
 LEAST_UNKNOWN = 5e-4
 """A smaller share would be written as 0.0%."""
 
@@ -56,7 +54,7 @@ def decide(evidence: Evidence, policy: Policy) -> Decision:
     3. `drift_harm_unknown`: something moved, and harm beyond `harm_margin` is not excluded: neither
        by labels nor by the lower bound of the accuracy. Moved are scores, outputs, inputs or their
        joint distribution, beyond chance and `min_effect`; or the share of novel or of rejected rows
-       rose by `harm_margin`; or rows repeat until fewer than `min_rows` independent ones are left.
+       rose by `harm_margin`.
     4. `harmless_drift`: something moved.
     5. `statistical_only`: a test is significant, but nothing moved by as much as matters.
     6. `no_drift`.
@@ -67,15 +65,13 @@ def decide(evidence: Evidence, policy: Policy) -> Decision:
     p_value = _smallest_p(harm, accuracy, tests, evidence.inputs)
     estimated = accuracy.estimated if accuracy.estimated and accuracy.estimated.decides else None
     texts = [_harm_text(harm), *([_accuracy_text(estimated, harm)] if estimated else [])]
-    repeated = _repetition_text(counts, evidence.support)
-    after = f" {repeated}" if repeated else ""
-    both = " ".join(texts) + after
+    both = " ".join(texts)
     if harm.difference and _is_beyond(harm.difference.estimate, harm.difference.low, policy):
         rule = "harm rate above the reference's, beyond its interval and the margin"
         return Decision("harmful_drift", rule, both, p_value)
     if estimated and _accuracy_fell(estimated, evidence.support, policy):
         rule = "accuracy below the reference's, beyond its bounds and the margin"
-        return Decision("harmful_drift", rule, " ".join(reversed(texts)) + after, p_value)
+        return Decision("harmful_drift", rule, " ".join(reversed(texts)), p_value)
     return Decision(*_without_harm_shown(evidence, estimated, both, policy), p_value)
 
 
@@ -114,8 +110,6 @@ def _moved(evidence: Evidence, estimated: EstimatedAccuracy | None, policy: Poli
     """
     counts, support, inputs = evidence.counts, evidence.support, evidence.inputs
     sentences = []
-    if too_few_differ(counts, support, policy):
-        sentences.append(f"Too few rows differ: a verdict needs {policy.min_rows:,}.")
     if drifted := [test for test in evidence.tests if test.drift_detected]:
         sentences.append(_test_text(drifted))
     if inputs and inputs.moved:
@@ -126,7 +120,7 @@ def _moved(evidence: Evidence, estimated: EstimatedAccuracy | None, policy: Poli
             f"Of the inputs {first.name} moved most ({' and '.join(first.moved_by)}){more}."
         )
     if (
-        not (drifted or (inputs and inputs.moved))
+        not sentences
         and support
         and support.distance is not None
         and support.differs
@@ -144,24 +138,6 @@ def _moved(evidence: Evidence, estimated: EstimatedAccuracy | None, policy: Poli
     if counts.rejected and counts.rejected >= policy.harm_margin * counts.read:
         sentences.append(f"{counts.rejected:,} of {counts.read:,} rows could not be scored.")
     return sentences
-
-
-def too_few_differ(counts: Counts, support: Support | None, policy: Policy) -> bool:
-    """Whether rows repeat so often that too few are left to tell anything by."""
-    found = support.repetition if support else None
-    return found is not None and counts.scored < policy.min_rows * found.rows_per_row
-
-
-def _repetition_text(counts: Counts, support: Support | None) -> str | None:
-    """Say how many rows differ, and how many they count as, where that is half of them or less."""
-    found = support.repetition if support else None
-    if found is None or found.rows_per_row < WORTH_SAYING:
-        return None
-    n = max(1, round(counts.scored / found.rows_per_row))
-    return (
-        f"Rows repeat: of {found.looked_at:,} looked at, {found.distinct:,} differ; the "
-        f"{counts.scored:,} scored count as {n:,} independent ones."
-    )
 
 
 def _may_harm(estimated: EstimatedAccuracy | None, policy: Policy) -> bool:

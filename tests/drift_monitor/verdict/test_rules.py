@@ -6,13 +6,7 @@ import pytest
 
 from drift_monitor.config import Policy
 from drift_monitor.results.report import Counts
-from drift_monitor.results.report_findings import (
-    Accuracy,
-    Harm,
-    Repetition,
-    Support,
-    TwoSampleTest,
-)
+from drift_monitor.results.report_findings import Accuracy, Harm, Support, TwoSampleTest
 from drift_monitor.verdict.rules import Decision, Evidence, decide
 from tests.support.analysis.verdicts import POLICY, accuracy, counts, harm, ks, support
 
@@ -176,23 +170,6 @@ def test_no_word_of_comfort_without_a_bound(
     judged_by = harm(by="detector")
     decided = decide(Evidence(counts(), judged_by, estimated, tests, None, known), POLICY)
     assert decided.verdict == verdict, decided.reason
-
-
-@pytest.mark.parametrize(
-    ("rows_per_row", "verdict"),
-    [(1.5, "no_drift"), (10.0, "no_drift"), (10.1, "drift_harm_unknown")],
-)
-def test_a_batch_of_few_rows_that_repeat_is_judged_as_one_of_so_few(
-    rows_per_row: float, verdict: str
-) -> None:
-    again = Repetition(
-        looked_at=1000, distinct=300, rows_per_row=rows_per_row, rows_per_harmful=rows_per_row
-    )
-    known = support().model_copy(update={"repetition": again})
-    judged_by, estimated = harm(0.0, -0.02, by="detector"), accuracy(0.0, bounds=(-0.2, 0.1))
-    decided = decide(Evidence(counts(), judged_by, estimated, [NOTHING], None, known), POLICY)
-    assert decided.verdict == verdict, decided.reason
-    assert ("300 differ" in decided.reason) == (rows_per_row >= 2)
 
 
 @pytest.mark.parametrize(("non_finite", "verdict"), [(10, "no_drift"), (11, "insufficient_data")])

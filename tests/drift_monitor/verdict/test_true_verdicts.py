@@ -144,49 +144,6 @@ def test_no_comfort_on_a_fault_that_scores_do_not_show(
         assert "label" in report.verdict.next_action
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_rows_written_again_and_again_are_no_drift(
-    detector: AdversarialDetector, seed: int
-) -> None:
-    x, _ = customers(400, seed=20 + seed)
-    times = np.random.default_rng(seed).integers(5, 21, len(x))
-    report = judged(detector, np.repeat(x, times, axis=0))
-    assert report.verdict.verdict in ("no_drift", "statistical_only"), report.verdict.reason
-    assert report.support is not None
-    found = report.support.repetition
-    assert found is not None
-    assert found.distinct == len(x)
-    mean_square = float((times**2).sum() / times.sum())
-    assert found.rows_per_row == pytest.approx(mean_square, rel=0.01)
-    assert "Rows repeat: of" in report.verdict.reason
-    # Every test counts them for what they are, and none of it is there where no row repeats.
-    assert report.inputs is not None
-    alone = judged(detector, x)
-    assert alone.support is not None
-    assert alone.support.repetition is None
-    for again, once in zip(report.tests, alone.tests, strict=True):
-        assert once.n_effective is None
-        assert again.n_effective == max(1, int(again.n_current / found.rows_per_row)) or (
-            again.name == "score_harmful"
-        )
-    assert all(test.n_effective for test in report.inputs.tests)
-
-
-def test_a_fifth_of_rows_with_nothing_in_them_still_does_harm(
-    detector: AdversarialDetector,
-) -> None:
-    x, _ = customers(2000, seed=12)
-    x[::5] = 0
-    report = judged(detector, x)
-    assert report.verdict.verdict == "harmful_drift", report.verdict.reason
-
-
-def test_one_row_a_thousand_times_is_no_reason_for_comfort(detector: AdversarialDetector) -> None:
-    x, _ = customers(1, seed=14)
-    report = judged(detector, np.repeat(x, 1000, axis=0))
-    assert report.verdict.verdict in ("harmful_drift", "drift_harm_unknown")
-
-
 UNTHOUGHT_OF: dict[str, Change] = {
     "minutes for hours": times(1, 60),
     "logarithm": lambda x: np.column_stack([np.log1p(x[:, 0]), x[:, 1:]]).astype(np.float32),
