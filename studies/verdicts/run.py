@@ -12,15 +12,24 @@ import time
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adversarial.detector.detector import AdversarialDetector
 from drift_monitor.config import Policy
 from drift_monitor.notebook.judge import judge
 
+from .changes.drift import REPEATED
 from .classifiers import RECIPES, SCRATCH, Prepared, load
 from .data.rows import to_table
 from .drifts import Drift, drifts_for, make_batch
 from .records import Record, Reference, append_record, estimates, judged, read_records
+
+
+def independent_rows(x: NDArray[np.float32]) -> int:
+    """Return how many independent rows leave as much to chance as these, equal ones being one."""
+    whole = np.ascontiguousarray(x.reshape(len(x), -1))
+    _, sizes = np.unique(whole.view(f"V{whole.strides[0]}"), return_counts=True)
+    return round(len(x) ** 2 / float((sizes.astype(float) ** 2).sum()))
 
 
 def record_drift(
@@ -40,7 +49,7 @@ def record_drift(
         "family": drift.family,
         "calibrated": drift.calibrated,
         "mild": drift.mild,
-        "n": len(rows),
+        "n": independent_rows(rows.x) if drift.family == REPEATED else len(rows),
         "n_reference": reference.n,
         "accuracy": float(np.mean(p.argmax(axis=1) == rows.y)),
         "reference_accuracy": reference.accuracy,

@@ -27,6 +27,7 @@ CALIBRATED = frozenset(
 NULL = "null"
 CLASS_MIX = "class_mix"
 NATURAL = "natural"
+REPEATED = "repeated"
 
 
 def pick_any(rows: Rows, n: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ..changes.drift import CLASS_MIX, NATURAL, NULL, Drift
+from ..changes.drift import CLASS_MIX, NATURAL, NULL, REPEATED, Drift
 from ..data.rows import Rows
 
 NULLS = 10
@@ -56,7 +56,7 @@ def selections(probabilities: NDArray[np.float32]) -> list[Drift]:
     return [
         Drift("sure_rows", "selected_by_output", pick=partial(_by_weight, sure**2), mild=True),
         Drift("unsure_rows", "selected_by_output", pick=partial(_by_weight, unsure**2)),
-        Drift("repeated_rows", "repeated", pick=_repeated),
+        Drift("repeated_rows", REPEATED, pick=_repeated),
     ]
 
 
