@@ -6,6 +6,8 @@ from typing import Any
 
 from tables import FPR, NAMES, number, read, select
 
+from adversarial.evaluation.read import Record
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -38,15 +40,18 @@ CLEAN = {
 without attack in the paper."""
 
 
-def _defended(attack: str, reading: str, defence: str = "kl") -> dict[str, Any]:
+def defended(attack: str, reading: str, defence: str = "kl") -> dict[str, Any]:
+    """Return the fields of a defence's accuracy under attack, in one of the readings."""
     return {"attack": attack, "defence": defence, **READINGS[reading]}
 
 
-def _auc(attack: str, defence: str = "kl") -> dict[str, Any]:
+def auc(attack: str, defence: str = "kl") -> dict[str, Any]:
+    """Return the fields of the area under a score's ROC curve."""
     return {"attack": attack, "defence": defence, "metric": "auc"}
 
 
-def _share(value: float) -> str:
+def share(value: float) -> str:
+    """Return the text of a share."""
     return f"{value:.4f}".removeprefix("0")
 
 
@@ -84,7 +89,7 @@ GOALS = [
             paper,
             "≥ .990",
             "mnist",
-            _defended(attack, reading),
+            defended(attack, reading),
             _at_least(0.99),
         )
         for name, attack, paper in (("C&W", "cw", ".9928"), ("SLIDE", "slide", ".9923"))
@@ -93,10 +98,10 @@ GOALS = [
     *(
         Goal(
             f"MNIST, FGSM {epsilon}{step}, AE^KL, {reading}",
-            _share(paper),
+            share(paper),
             "within 1 point",
             run,
-            _defended(f"fgsm-{epsilon}{ending}", reading),
+            defended(f"fgsm-{epsilon}{ending}", reading),
             _near(paper, 0.01),
         )
         for ending, step, run in (
@@ -107,7 +112,7 @@ GOALS = [
         for reading in READINGS
     ),
     *(
-        Goal(f"MNIST, AUC, {name}", ".9992", "≥ .999", "mnist", _auc(attack), _at_least(0.999))
+        Goal(f"MNIST, AUC, {name}", ".9992", "≥ .999", "mnist", auc(attack), _at_least(0.999))
         for name, attack in (("C&W", "cw"), ("SLIDE", "slide"))
     ),
     *(
@@ -116,7 +121,7 @@ GOALS = [
             "> .97",
             "shown",
             "mnist-white-box",
-            _auc(attack) | {"target": "kl"},
+            auc(attack) | {"target": "kl"},
         )
         for name, attack in (("C&W", "cw"), ("SLIDE", "slide"))
     ),
@@ -147,10 +152,10 @@ GOALS = [
     *(
         Goal(
             f"Fashion-MNIST, {name}, AE^KL, {reading}",
-            _share(paper),
+            share(paper),
             "within 1.5 points",
             "fashion_mnist",
-            _defended(attack, reading),
+            defended(attack, reading),
             _near(paper, 0.015),
         )
         for name, attack, paper in (
@@ -167,7 +172,7 @@ GOALS = [
             "about .984",
             "≥ .98",
             "fashion_mnist",
-            _auc(attack),
+            auc(attack),
             _at_least(0.98),
         )
         for name, attack in (("C&W", "cw"), ("SLIDE", "slide"))
@@ -175,10 +180,10 @@ GOALS = [
     *(
         Goal(
             f"CIFAR-10 ResNet-56, AUC, {name}",
-            _share(paper),
-            f"≥ {_share(least)}",
+            share(paper),
+            f"≥ {share(least)}",
             "resnet56",
-            _auc(attack),
+            auc(attack),
             _at_least(least),
         )
         for name, attack, paper, least in (
@@ -234,12 +239,12 @@ def order_rows(run: str, reading: str) -> Iterator[list[str]]:
     defences = ORDERS[run]
     records = read(run)
     clean = select(records, attack="cw", metric="accuracy_clean")
-    result = [select(records, **_defended("cw", reading, defence)) for defence in defences]
+    result = [select(records, **defended("cw", reading, defence)) for defence in defences]
     to_reach = "shown"
     if tolerance is not None:
         to_reach = f"within {100 * tolerance:g} points of its distance to clean"
     for defence, theirs, ours in zip(defences, paper, result, strict=True):
-        row = [f"{name}, C&W, {NAMES[defence]}, {reading}", _share(theirs), to_reach]
+        row = [f"{name}, C&W, {NAMES[defence]}, {reading}", share(theirs), to_reach]
         if clean is None or ours is None:
             yield [*row, "not run", "–", "–", f"`{run}`"]
             continue
@@ -260,13 +265,18 @@ def _sorted(defences: Sequence[str], values: Sequence[float]) -> list[str]:
     return [name for _, name in sorted(zip(values, names, strict=True))]
 
 
+def of_drift(records: Sequence[Record], defence: str, severity: int, metric: str) -> Record | None:
+    """Return a number of all corruptions taken together, at a severity."""
+    where = {"corruption": "all", "severity": severity, "defence": defence}
+    return select(records, **where, metric=metric)
+
+
 def drift_rows(name: str, run: str, defence: str) -> Iterator[list[str]]:
     """Yield the rows of drift: CIFAR-10-C's corruptions taken together, by severity (Figure 7)."""
     records = read(run)
     for severity, theirs in enumerate(PAPER_RATIOS, start=1):
-        where = {"corruption": "all", "severity": severity, "defence": defence}
-        ratio = select(records, **where, metric="score_ratio")
-        p_value = select(records, **where, metric="ks_p_value")
+        ratio = of_drift(records, defence, severity, "score_ratio")
+        p_value = of_drift(records, defence, severity, "ks_p_value")
         row = [
             f"{name}, severity {severity}: harmful / harmless score",
             theirs,

@@ -10,9 +10,13 @@ from goals import (
     ORDERS,
     PAPER_RATIOS,
     READINGS,
+    auc,
+    defended,
     drift_rows,
     goal_row,
+    of_drift,
     order_rows,
+    share,
 )
 from runs import RUNS
 from tables import number, read, run_section, select, table
@@ -175,8 +179,9 @@ def first_page() -> Iterator[str]:
     yield ""
     severities = range(1, len(PAPER_RATIOS) + 1)
     ratios = [
-        [name, *(number(_ratio(run, defence, severity), 2) for severity in severities)]
+        [name, *(number(of_drift(records, defence, s, "score_ratio"), 2) for s in severities)]
         for name, run, defence in DRIFT
+        for records in [read(run)]
     ]
     yield from table(["classifier", *map(str, severities)], ratios)
     yield "Every number with its goal, what was missed and why, tables and figures of each run:"
@@ -212,10 +217,9 @@ def _summary() -> Iterator[list[str]]:
         for label, attack in attacks:
             undefended = {"attack": attack, "metric": "accuracy_attacked"}
             by_defence = [
-                {"attack": attack, "defence": defence, **READINGS["all corrected"]}
+                defended(attack, "all corrected", defence)
                 for defence in ORDERS.get(run, ORDERS["cifar10"])
             ]
-            auc = {"attack": attack, "defence": "kl", "metric": "auc"}
             clean = select(records, attack=attack, metric="accuracy_clean")
             theirs = CLEAN[run][1] if run in CLEAN else "–"
             yield [
@@ -224,7 +228,7 @@ def _summary() -> Iterator[list[str]]:
                 _beside(clean, theirs),
                 *(
                     _beside(select(records, **fields), _of_paper(run, fields))
-                    for fields in (undefended, *by_defence, auc)
+                    for fields in (undefended, *by_defence, auc(attack))
                 ),
             ]
 
@@ -234,7 +238,7 @@ def _of_paper(run: str, fields: dict[str, object]) -> str:
     if run in CIFAR_CW and fields["attack"] == "cw" and fields["metric"] != "auc":
         accuracies = dict(zip(ORDERS[run], CIFAR_CW[run][0], strict=True))
         if fields.get("defence") in accuracies:
-            return f"{accuracies[str(fields['defence'])]:.4f}".removeprefix("0")
+            return share(accuracies[str(fields["defence"])])
     found = (goal.paper for goal in GOALS if (goal.run, goal.number) == (run, fields))
     return next(found, "–")
 
@@ -243,10 +247,5 @@ def _beside(ours: Record | None, theirs: str) -> str:
     """Return our number, without its interval, and the paper's."""
     if ours is None or ours["value"] is None:
         return f"– / {theirs}" if theirs != "–" else "–"
-    text = f"{ours['value']:.4f}".removeprefix("0")
+    text = share(ours["value"])
     return f"{text} / {theirs}" if theirs != "–" else text
-
-
-def _ratio(run: str, defence: str, severity: int) -> Record | None:
-    where = {"corruption": "all", "severity": severity, "defence": defence}
-    return select(read(run), **where, metric="score_ratio")
