@@ -1,7 +1,8 @@
 """Functions that are killed, or lose power, before any of their operations on the file system.
 
 The operations are those after which a kill or a power loss can leave another state: opening a file
-to write it, `fsync`, giving a name (rename, link, symbolic link, directory) and taking one away.
+to write it, `fsync`, giving a name (rename, link, symbolic link, directory) and taking one away; on
+an object store, every request that changes it.
 """
 
 import itertools
@@ -14,7 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from adversarial.storage.object_folder import ObjectFolder
+
 OPERATIONS = ("fsync", "rename", "replace", "link", "symlink", "mkdir", "unlink", "rmdir")
+REQUESTS = ("write", "put", "replace", "link", "_move", "remove", "remove_all")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 Before = Callable[[str, tuple[Any, ...]], None]
@@ -44,24 +48,25 @@ sys.addaudithook(_on_open)
 @contextmanager
 def watched(before: Before) -> Iterator[None]:
     """Call a function before every operation of the block."""
-    originals = {name: getattr(os, name) for name in OPERATIONS}
+    owners: list[tuple[Any, tuple[str, ...]]] = [(os, OPERATIONS), (ObjectFolder, REQUESTS)]
+    originals = [(owner, name, getattr(owner, name)) for owner, names in owners for name in names]
 
-    def wrap(name: str) -> Callable[..., Any]:
+    def wrap(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def operation(*arguments: Any, **options: Any) -> Any:
             _tell(name, arguments)
-            return originals[name](*arguments, **options)
+            return original(*arguments, **options)
 
         return operation
 
-    for name in OPERATIONS:
-        setattr(os, name, wrap(name))
+    for owner, name, original in originals:
+        setattr(owner, name, wrap(name, original))
     _watching.append(before)
     try:
         yield
     finally:
         _watching.pop()
-        for name, original in originals.items():
-            setattr(os, name, original)
+        for owner, name, original in originals:
+            setattr(owner, name, original)
 
 
 def run_in_child(work: Callable[[], None], *, killed_before: int | None = None) -> int:

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from adversarial.bundle.read import read_bundle
+from adversarial.bundle.remote import put_bundle
 from adversarial.files import digest
+from adversarial.storage.folder import Seen
 from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.detectors.evaluate import find_bundles
 from drift_monitor.detectors.promote import promote
@@ -24,6 +26,7 @@ from drift_monitor.pages.html import render_index
 from drift_monitor.results.read import read_rejected, read_reports, read_result
 from drift_monitor.results.store import REJECTED, SCORES, SCORING, Store
 from tests.support.animals import make_images, write_batch
+from tests.support.models.small_detector import fit_detector
 
 DAYS = [date(2026, 11, 16) + timedelta(days=i) for i in range(3)]
 OTHER = DAYS[-1] + timedelta(days=1)
@@ -36,8 +39,11 @@ def monitor_in(place: Path) -> Monitor:
     return load_monitor(place / "animals.yaml")
 
 
-def prepare(place: Path, bundle: Path) -> None:
-    """Make a place, and score what is to be published there. Commit nothing."""
+def prepare(place: Path, bundle: Path, bucket: str | None = None) -> None:
+    """Make a place, and score what is to be published there. Commit nothing.
+
+    With a bucket, results and detector are kept there.
+    """
     shutil.copytree(bundle, place / "detector")
     rethreshold(place / "detector", 0.3, place / "candidate")
     keys = [f"{day}/{i}" for day in DAYS for i in range(ROWS)]
@@ -45,7 +51,11 @@ def prepare(place: Path, bundle: Path) -> None:
     for name, part in (("labels", slice(0, None)), ("early", slice(0, len(keys) // 2))):
         table = pa.table({"id": keys[part], "label": labels[part]})
         pq.write_table(table, place / f"{name}.parquet")
-    score(place, "reports")
+    if bucket is None:
+        score(place, "reports")
+        return
+    put_bundle(read_bundle(bundle), f"{bucket}/detector", Seen(None, None))
+    score(place, f"{bucket}/reports", f"{bucket}/detector")
 
 
 def score(place: Path, reports: str, detector: str = "detector") -> None:
@@ -102,7 +112,7 @@ def rewrite_pages(place: Path) -> None:
 
 def promote_candidate(place: Path) -> None:
     monitor = monitor_in(place)
-    now = read_bundle(place / "detector").fingerprint
+    now = read_bundle(monitor.detector).fingerprint
     if now != read_bundle(place / "candidate").fingerprint:
         promote(monitor, find_bundles(monitor, place / "candidate"))
 
@@ -111,16 +121,23 @@ def change_threshold(place: Path) -> None:
     rethreshold(place / "detector", 0.25)
 
 
+def fit_another(place: Path) -> None:
+    directory = place / "fitted"
+    directory.mkdir(exist_ok=True)
+    fit_detector(place / "detector" / "classifier.keras", directory)
+
+
 def commit_all(place: Path) -> None:
     backfill(place)
     label(place, "early")
 
 
 class Case(NamedTuple):
-    """What is interrupted, and what comes before it."""
+    """What is interrupted, what comes before it, and whether the next run mends what it left."""
 
     before: Callable[[Path], None] | None
     work: Callable[[Path], None]
+    is_mended: bool = True
 
 
 CASES = {
@@ -129,9 +146,12 @@ CASES = {
     "run again": Case(commit_all, lambda place: run(place, DAYS[1], AGAIN)),
     "labels": Case(commit_all, lambda place: label(place, "labels")),
     "report": Case(commit_all, rewrite_pages),
-    "promote": Case(None, promote_candidate),
-    "threshold": Case(None, change_threshold),
+    "promote": Case(None, promote_candidate, is_mended=False),
+    "threshold": Case(None, change_threshold, is_mended=False),
+    "fit": Case(None, fit_another, is_mended=False),
 }
+ON_DISK = ("threshold", "fit")
+"""Cases that are about the disk alone: detectors are made there."""
 
 
 def run_another(place: Path) -> None:
@@ -143,7 +163,7 @@ State = dict[str, bytes]
 
 
 def state_of(place: Path) -> State:
-    """Return what users can tell: the detector, reports with their tables, labels, pages."""
+    """Return what users can tell: the detectors, reports with their tables, labels, pages."""
     monitor = monitor_in(place)
     store = Store(monitor.location)
     state = {"detector": read_bundle(monitor.detector).fingerprint.encode()}
@@ -164,7 +184,7 @@ def state_of(place: Path) -> State:
 def check_nothing_lost(place: Path, before: State, after: State) -> None:
     """Check what holds at any moment: each result is the earlier one or the new one, whole."""
     store = Store(monitor_in(place).location)
-    detector = read_bundle(place / "detector").fingerprint.encode()
+    detector = read_bundle(monitor_in(place).detector).fingerprint.encode()
     assert detector in (before["detector"], after["detector"]), "the detector is another"
     committed = store.committed()
     names = {key.split("/")[0] for key in before if key.endswith("report.json")}
@@ -177,6 +197,9 @@ def check_nothing_lost(place: Path, before: State, after: State) -> None:
         key = f"{name}/report.json"
         if result.report.reference.kind == "fixed":
             assert report in (before.get(key), after.get(key)), f"{key} is neither old nor new"
+    fitted = place / "fitted" / "detector"
+    if fitted.exists():
+        read_bundle(fitted)  # checks the files' SHA-256
     for key, content in before.items():
         if "/labels/" in key:
             assert store.folder.read(key) == content, f"{key} is lost"

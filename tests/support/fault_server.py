@@ -1,6 +1,10 @@
-"""A web server of files that fails as storages do: on purpose, and for as long as it is told."""
+"""A web server of files that fails as storages do: on purpose, and for as long as it is told.
+
+It can stand before another server, whose answers it then passes on.
+"""
 
 import hashlib
+import http.client
 import re
 import threading
 from collections.abc import Iterator
@@ -28,6 +32,8 @@ class FaultServer:
         How many requests are answered first, and how many then fail.
     etags : bool
         Whether answers say which version of a file they are of.
+    upstream : str, optional
+        Host and port of a server that answers instead.
     asked : list of str
         The paths of all requests so far, with their queries.
     """
@@ -38,6 +44,7 @@ class FaultServer:
     after: int = 0
     times: int = 1_000
     etags: bool = True
+    upstream: str | None = None
     asked: list[str] = field(default_factory=list)
 
     def fails(self) -> bool:
@@ -61,6 +68,8 @@ def serve() -> Iterator[FaultServer]:
         def do_HEAD(self) -> None:
             self._answer(with_body=False)
 
+        do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - the library's names
+
         def log_message(self, *_: object) -> None:
             pass
 
@@ -72,6 +81,9 @@ def serve() -> Iterator[FaultServer]:
                 return
             if fails and state.fault in {"403", "404", "500", "503"}:
                 self.send_error(int(state.fault or 0))
+                return
+            if state.upstream:
+                self._pass_on(state.upstream, cut=fails)
                 return
             content = state.files.get(self.path.partition("?")[0])
             if self.path.endswith("/"):
@@ -98,6 +110,22 @@ def serve() -> Iterator[FaultServer]:
                 cut = fails and state.fault == "cut"
                 self.wfile.write(part[: len(part) // 2] if cut else part)
                 self.close_connection = cut or self.close_connection
+
+        def _pass_on(self, upstream: str, *, cut: bool) -> None:
+            asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            connection = http.client.HTTPConnection(upstream)
+            connection.request(self.command, self.path, asked, dict(self.headers))
+            answer = connection.getresponse()
+            content = answer.read()
+            connection.close()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in {"connection", "date", "server", "transfer-encoding"}:
+                    self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content[: len(content) // 2] if cut else content)
+            self.close_connection = cut
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         state.url = f"http://127.0.0.1:{server.server_address[1]}"
