@@ -66,6 +66,15 @@ def harmless_move(record: Record) -> bool:
     return moved and fall(record) <= MARGIN
 
 
+def resolves_margin(records: Records) -> bool:
+    """Tell whether a classifier's bounds without drift are mostly within the margin.
+
+    Where they are not, no batch of it can be shown harmless.
+    """
+    lows = [r["bounds"]["difference_low"] for r in records if r["family"] == NULL]
+    return bool(np.median(lows) >= -MARGIN)
+
+
 QUESTIONS: tuple[tuple[str, Test, Test], ...] = (
     ("false comfort: accuracy fell, and nothing is said", fell, comforted),
     (

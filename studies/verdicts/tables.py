@@ -34,6 +34,7 @@ from .questions import (
     fall,
     fell,
     harmless_move,
+    resolves_margin,
 )
 from .records import PEERS, Record, keep, kept, read_records
 
@@ -124,6 +125,30 @@ def by_family(records: Records) -> list[str]:
         )
     header = ["family", "in calibration", "batches", "accuracy fell", "harmful", "unknown"]
     return table([*header, "false comfort", "bounds hold"], rows)
+
+
+def harmless_explained(records: Records) -> list[str]:
+    """Return how far the harmless moves of which nothing is known are a matter of the margin."""
+    by_name = {
+        name: [record for record in records if record["classifier"] == name]
+        for name in dict.fromkeys(record["classifier"] for record in records)
+    }
+    fine = [name for name, own in by_name.items() if resolves_margin(own)]
+    within, beyond = (
+        fraction(
+            [r for r in records if (r["classifier"] in fine) is is_fine], harmless_move, comforted
+        )
+        for is_fine in (True, False)
+    )
+    text = (
+        f"Why so few harmless moves are called so: on days without drift, the lower bound of the "
+        f"difference in accuracy is mostly within the margin of one point for {len(fine)} of "
+        f"{len(by_name)} classifiers ({', '.join(fine)}), and {within} of their harmless moves are "
+        f"called so. For the others ({beyond}) the bounds are wider than that whatever comes: not "
+        "even a day like the reference could be shown harmless. A wider `harm_margin` or more "
+        "reference rows would help them."
+    )
+    return [*textwrap.wrap(text, 100), ""]
 
 
 def natural_days(records: Records) -> list[str]:
@@ -260,6 +285,7 @@ def page(runs: Mapping[str, Records], said: Sequence[Record] = ()) -> str:
         ),
         "",
         *summary(runs),
+        *harmless_explained(newest),
         "## By classifier",
         "",
         *by_classifier(newest),
