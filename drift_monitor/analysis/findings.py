@@ -11,6 +11,7 @@ from drift_monitor.analysis.corrections import (
     corrected_classes,
     correction_gain,
     correction_pairs,
+    likelier,
     offered,
 )
 from drift_monitor.analysis.drift_tests import drift_tests
@@ -42,7 +43,7 @@ class Findings:
     outcome : (n,) int8
         Outcome of each scored row.
     corrected : (n,) int64
-        Class of each row after the offered corrections.
+        Class of each row after the correction that the row by itself allows, offered or not.
     labels_selected : bool
         Whether the labelled rows are not a random sample (`is_selected`).
     harm, accuracy, tests, slices, corrections, correction_gain
@@ -106,7 +107,7 @@ def analyse(
     given = offered(current, gain)
     return Findings(
         outcome=here.outcome,
-        corrected=corrected_classes(current, given),
+        corrected=corrected_classes(current, likelier(current)),
         labels_selected=labels_selected,
         harm=compare_harm(here.outcome, there.outcome, harm_by, policy.harm_margin, alpha),
         accuracy=accuracy.model_copy(update={"by_class": class_accuracy(unlabelled, alpha)}),

@@ -88,10 +88,10 @@ def _gain(report: Report) -> list[str]:
             "bound what they gain: run the interval again."
         )
     elif gain.withheld is not None:
-        sentences.append(f"It is not offered as the corrected prediction: {gain.withheld}.")
+        sentences.append(f"It is not offered: {gain.withheld}.")
     else:
         sentences.append(
-            f"For {count(gain.offered)} of them it is offered as the corrected prediction."
+            f"For {count(gain.offered)} of them it is offered in the prediction's place."
         )
     if gain.likelier:
         sentences += _change(report, gain.likelier)

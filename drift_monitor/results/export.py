@@ -72,7 +72,7 @@ METRICS = {
     "input_missing_share": "Share of the rows read without a value of the input.",
     "score_quantile": "Quantile of the adversarial scores, in nats.",
     "corrections_proposed": "Flagged rows with a different class after reconstruction.",
-    "corrections_offered": "Rows whose corrected prediction is that other class.",
+    "corrections_offered": "Rows for which that other class is offered.",
     "correction_gain_expected": (
         "Change in accuracy expected from the corrections within support, offered or withheld."
     ),

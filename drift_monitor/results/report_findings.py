@@ -314,7 +314,7 @@ class Correction(ReportModel):
     prediction: str
     reconstruction_prediction: str
     n: int
-    offered: int = Field(description="rows whose corrected prediction is that class")
+    offered: int = Field(description="rows for which that class is offered")
     probability_before: float | None = Field(
         description="mean estimate that the prediction is right"
     )

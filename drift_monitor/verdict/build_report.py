@@ -172,7 +172,7 @@ def with_estimates(table: pa.Table, accuracy_estimator: AccuracyEstimator | None
 
 
 def with_corrections(table: pa.Table, corrected: Classes, class_names: Sequence[str]) -> pa.Table:
-    """Set each row's class, by name, after the corrections that are offered."""
+    """Set each row's class after correction, by name."""
     names = pa.array(class_names, pa.string()).take(pa.array(corrected))
     return with_column(table, ScoreColumn.CORRECTED_PREDICTION, names)
 

@@ -219,7 +219,7 @@ def test_the_gain_of_the_corrections_is_said_in_words() -> None:
     ):
         assert words in text
     text = section(page_of("no accuracy estimator"), "corrections")
-    assert "It is not offered as the corrected prediction: the detector has no accuracy" in text
+    assert "It is not offered: the detector has no accuracy" in text
     assert "expected" not in text
 
 
@@ -230,7 +230,7 @@ def test_a_gain_that_may_be_a_loss_is_not_promised() -> None:
     gain = report.correction_gain.model_copy(update=withheld)
     page = render_report(report.model_copy(update={"correction_gain": gain}), scores)
     text = section(page, "corrections")
-    assert f"not offered as the corrected prediction: {MAY_LOSE}." in text
+    assert f"not offered: {MAY_LOSE}." in text
     assert "lose 14 right predictions: −1.0 points of accuracy (95% bounds −2.0 to +0.1)" in text
     assert "it is offered" not in text
 
