@@ -62,6 +62,11 @@ class Prediction:
     reconstruction_confidence: NDArray[np.float32]
     features: NDArray[np.float32] | None = None
 
+    def take(self, rows: slice) -> Prediction:
+        """Return the output for some of the rows."""
+        arrays = {name: values[rows] for name, values in vars(self).items() if values is not None}
+        return Prediction(**arrays)
+
     def to_table(self, class_names: Sequence[str]) -> pa.Table:
         """Return the columns of a score table, with classes by name."""
         names = pa.array(class_names, pa.string())

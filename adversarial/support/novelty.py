@@ -24,7 +24,8 @@ FLAT_POINTS = 192
 microseconds, which a longer index would double."""
 SAMPLE_FEATURES = 10
 """Principal directions of the penultimate layer that a sample keeps."""
-ROWS_AT_ONCE = 8192
+DISTANCES_AT_ONCE = 1 << 19
+"""Distances of rows to points that are held at once: so few that they stay in a core's cache."""
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth
@@ -77,14 +78,16 @@ class Space:
         """Return the distance of n rows to the nearest point, (n,), over the threshold."""
         squares = (self.points**2).sum(axis=1)
         twice = np.ascontiguousarray(-2 * self.points.T)
-        parts: list[Floats] = []
-        for first in range(0, len(numbers), ROWS_AT_ONCE):
-            moved = self.project(numbers[first : first + ROWS_AT_ONCE])
-            nearest = (moved @ twice + squares).min(axis=1) + (moved**2).sum(axis=1)
-            parts.append(np.sqrt(np.maximum(nearest, np.float32(0))))
-        if not parts:
-            return np.zeros(0, np.float32)
-        result: Floats = np.concatenate(parts) / np.float32(self.threshold)
+        at_once = max(1, DISTANCES_AT_ONCE // len(self.points))
+        held = np.empty((min(at_once, len(numbers)), len(self.points)), np.float32)
+        result = np.empty(len(numbers), np.float32)
+        for first in range(0, len(numbers), at_once):
+            moved = self.project(numbers[first : first + at_once])
+            distances = np.matmul(moved, twice, out=held[: len(moved)])
+            distances += squares
+            nearest = distances.min(axis=1) + (moved**2).sum(axis=1)
+            result[first : first + at_once] = np.sqrt(np.maximum(nearest, np.float32(0)))
+        result /= np.float32(self.threshold)
         return result
 
 

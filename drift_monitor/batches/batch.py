@@ -2,8 +2,9 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
@@ -28,8 +29,10 @@ from drift_monitor.batches.sources import ParquetSource, TableSource
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError, ChangedBatchError
 from drift_monitor.memory import row_bytes, value_bytes
+from drift_monitor.read_ahead import read_ahead
 from drift_monitor.results.data_file import DataFile
 
+TABLES_AHEAD = 2
 DECODE_THREADS = 2
 CHUNKS_AHEAD = 2 * DECODE_THREADS
 SHARES = 16
@@ -170,21 +173,32 @@ class Batch:
         column = self.data.input_columns[0]
         return all(is_image(source.schema.field(column).type) for source in self._sources)
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
-        """Yield the rows in order, at most `size` at a time, decoded ahead by threads.
+    def rows_at_once(self, most: int) -> int:
+        """Return how many rows may be held decoded together: `most`, or fewer where they are large.
 
-        At most six chunks are held at once, whatever the batch's size, and a chunk has fewer rows
-        where rows are large.
+        At least 1.
+        """
+        return max(1, min(most, self._chunk_bytes // (VALUE_BYTES * math.prod(self.spec.shape))))
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """Yield the rows in order, at most `size` at a time, read and decoded ahead by threads.
+
+        Where files are small, several chunks together have `size` rows: one begins with every file,
+        and the next ends where these rows are full. At most eight are held at once, whatever the
+        batch's size, and a chunk has fewer rows where rows are large (`rows_at_once`).
 
         Raises
         ------
         BatchError
             If a file turns out to be damaged, or changes while it is read.
         """
-        size = max(1, min(size, self._chunk_bytes // (VALUE_BYTES * math.prod(self.spec.shape))))
+        tables = read_ahead(self._tables(self.rows_at_once(size)), TABLES_AHEAD, "read")
         pending: deque[Future[Chunk]] = deque()
-        with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
-            for file, first_row, table in self._tables(size):
+        with (
+            closing(tables),
+            ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool,
+        ):
+            for file, first_row, table in tables:
                 pending.append(pool.submit(self._decode, file, first_row, table))
                 if len(pending) > CHUNKS_AHEAD:
                     yield pending.popleft().result()
@@ -215,13 +229,15 @@ class Batch:
                 )
         return described
 
-    def _tables(self, size: int) -> Iterator[tuple[str, int, pa.Table]]:
+    def _tables(self, size: int) -> Generator[tuple[str, int, pa.Table]]:
+        n = 0
         for source in self._sources:
             first_row = 0
-            wanted = [*self.data.input_columns, *self._carried(source.schema)]
-            for table in source.tables(size, list(dict.fromkeys(wanted)), self._chunk_bytes):
+            wanted = list(dict.fromkeys([*self.data.input_columns, *self._carried(source.schema)]))
+            for table in source.tables(size, wanted, self._chunk_bytes, size - n % size):
                 yield source.name, first_row, table
                 first_row += table.num_rows
+            n += first_row
 
     def _carried(self, schema: pa.Schema) -> list[str]:
         """Return the columns besides the input that the monitor names and the file has."""

@@ -85,7 +85,11 @@ class ParquetSource:
         self._sha256: str | None = None
 
     def tables(
-        self, size: int, columns: Sequence[str], decoded: int = WHOLE_READ_BYTES
+        self,
+        size: int,
+        columns: Sequence[str],
+        decoded: int = WHOLE_READ_BYTES,
+        first: int | None = None,
     ) -> Iterator[pa.Table]:
         """Yield these columns of the rows in order, at most `size` rows at a time.
 
@@ -97,6 +101,8 @@ class ParquetSource:
             Which columns.
         decoded : int
             Most bytes of a table, unless its only row takes more.
+        first : int, optional
+            Most rows of the first table, from 1 to `size`, which is meant when not given.
 
         Raises
         ------
@@ -108,7 +114,7 @@ class ParquetSource:
         with self._watched(), self._file.one_pass() as reading:
             groups = RowGroups(reading.source, self._metadata, columns, self._file.size)
             read = groups.read(size, decoded, reading.reached)
-            for table in _in_tables_of(size, read):
+            for table in _in_tables_of(size, first or size, read):
                 yield from pieces(table, decoded)
             sha256 = reading.sha256()
         self._sha256 = sha256
@@ -181,28 +187,33 @@ class TableSource:
         self.n_rows: int = table.num_rows
 
     def tables(
-        self, size: int, columns: Sequence[str], decoded: int = WHOLE_READ_BYTES
+        self,
+        size: int,
+        columns: Sequence[str],
+        decoded: int = WHOLE_READ_BYTES,
+        first: int | None = None,
     ) -> Iterator[pa.Table]:
         """Yield these columns of the rows in order, as `ParquetSource.tables` does."""
-        for first in range(0, self.n_rows, size):
-            yield from pieces(self._table.select(list(columns)).slice(first, size), decoded)
+        wanted = iter([self._table.select(list(columns))])
+        for table in _in_tables_of(size, first or size, wanted):
+            yield from pieces(table, decoded)
 
 
-def _in_tables_of(size: int, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Cut tables anew: `size` rows each but for the last, and before a change of types."""
+def _in_tables_of(size: int, first: int, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Cut tables anew: `first` rows, then `size` each but for the last; also where types change."""
     held: list[pa.Table] = []
-    n = 0
+    n, room = 0, first
     for table in tables:
         if held and held[0].schema != table.schema:
             yield pa.concat_tables(held)
-            held, n = [], 0
-        first = 0
-        while n + len(table) - first >= size:
-            yield pa.concat_tables([*held, table.slice(first, size - n)])
-            first, held, n = first + size - n, [], 0
-        if first < len(table):
-            held.append(table.slice(first))
-            n += len(table) - first
+            held, n, room = [], 0, room - n
+        start = 0
+        while n + len(table) - start >= room:
+            yield pa.concat_tables([*held, table.slice(start, room - n)])
+            start, held, n, room = start + room - n, [], 0, size
+        if start < len(table):
+            held.append(table.slice(start))
+            n += len(table) - start
     if held:
         yield pa.concat_tables(held)
 

@@ -30,6 +30,7 @@ from drift_monitor.job.write import (
     write_index,
     write_interval,
 )
+from drift_monitor.read_ahead import read_ahead
 from drift_monitor.results.read import ATTEMPTS
 from drift_monitor.results.report import Report, parse_report
 from drift_monitor.results.store import REJECTED, REPORT, SCORES, SCORING, Store
@@ -270,19 +271,25 @@ def _write_scores(
     progress: Progress | None,
 ) -> None:
     writer: pq.ParquetWriter | None = None
-    try:
-        for table in score_batch(
+    tables = read_ahead(
+        score_batch(
             detector,
             batch,
             scores,
             batch_size=monitor.batch_size,
             n_examples=monitor.examples,
-        ):
+        ),
+        1,
+        "score",
+    )
+    try:
+        for table in tables:
             writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
             writer.write_table(table.cast(writer.schema))
             if progress:
                 progress(scores.n_scored + len(scores.rejected), batch.n_rows)
     finally:
+        tables.close()
         if writer:
             writer.close()
     if scores.n_scored + len(scores.rejected) != batch.n_rows:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from adversarial.runtimes.runtime import rows_per_pass
 from adversarial.support.novelty import Described
 from drift_monitor.batches.batch import Batch, Chunk, Rejected
 from drift_monitor.batches.class_labels import class_indices
 from drift_monitor.config import DataConfig
+from drift_monitor.read_ahead import read_ahead
 from drift_monitor.results.score_columns import (
     REJECTED_SCHEMA,
     ScoreColumn,
@@ -61,12 +64,12 @@ def score_batch(
     *,
     batch_size: int | None = None,
     n_examples: int = 0,
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table]:
     """Yield the score table of the batch chunk by chunk: the columns of `score_chunk`.
 
-    While one chunk is worked on here, or by whoever takes the tables, the next one runs through the
-    models, and those after it are decoded. Memory does not grow with the batch, except for the list
-    of rejected rows.
+    While one chunk is worked on here, or by whoever takes the tables, the rows of the next pass run
+    through the models, and those after them are read and decoded. Memory does not grow with the
+    batch, except for the list of rejected rows.
 
     Parameters
     ----------
@@ -77,41 +80,63 @@ def score_batch(
     scores : BatchScores
         Filled meanwhile.
     batch_size : int, optional
-        Rows of a chunk; `adversarial.runtimes.runtime.rows_per_pass` when not given.
+        Rows of a pass; `adversarial.runtimes.runtime.rows_per_pass` when not given.
     n_examples : int
         At most so many rows are kept to be shown.
     """
-    size = batch_size or rows_per_pass(detector.input_spec.shape)
-    for chunk, result in _predicted(detector, batch.chunks(size)):
-        scores.rejected += chunk.rejected
-        table, described = _score(detector, chunk, batch.data, result)
-        if described is not None:
-            scores.sample.add(scores.n_scored, table, described)
-        if scores.inputs:
-            scores.inputs.add(chunk)
-        if n_examples:
-            keep_examples(
-                scores.examples,
-                result.score,
-                result.prediction * len(detector.class_names) + result.reconstruction_prediction,
-                chunk.x,
-                first=scores.n_scored,
-                most=n_examples,
-            )
-        scores.n_scored += len(chunk.x)
-        yield table
+    size = batch.rows_at_once(batch_size or rows_per_pass(detector.input_spec.shape))
+    predicted = read_ahead(_predicted(detector, batch.chunks(size), size), 1, "predict")
+    # All cores are busy already: threads of BLAS would wait for each other, and for a core.
+    with closing(predicted), threadpool_limits(1, "blas"):
+        for chunk, result in predicted:
+            scores.rejected += chunk.rejected
+            table, described = _score(detector, chunk, batch.data, result)
+            if described is not None:
+                scores.sample.add(scores.n_scored, table, described)
+            if scores.inputs:
+                scores.inputs.add(chunk)
+            if n_examples:
+                n_classes = len(detector.class_names)
+                keep_examples(
+                    scores.examples,
+                    result.score,
+                    result.prediction * n_classes + result.reconstruction_prediction,
+                    chunk.x,
+                    first=scores.n_scored,
+                    most=n_examples,
+                )
+            scores.n_scored += len(chunk.x)
+            yield table
 
 
-def _predicted(detector: Scorer, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Prediction]]:
-    """Yield each chunk with the detector's output, which is computed one chunk ahead."""
-    ahead: tuple[Chunk, Future[Prediction]] | None = None
-    with ThreadPoolExecutor(1, thread_name_prefix="predict") as pool:
-        for chunk in chunks:
-            before, ahead = ahead, (chunk, pool.submit(detector.predict, chunk.x))
-            if before:
-                yield before[0], before[1].result()
-        if ahead:
-            yield ahead[0], ahead[1].result()
+def _predicted(
+    detector: Scorer, chunks: Iterator[Chunk], size: int
+) -> Generator[tuple[Chunk, Prediction]]:
+    """Yield each chunk with the detector's output, whose passes are of rows of several files."""
+    for group in _passes(chunks, size):
+        alone = len(group) == 1
+        result = detector.predict(
+            group[0].x if alone else np.concatenate([chunk.x for chunk in group])
+        )
+        first = 0
+        for chunk in group:
+            stop = first + len(chunk.x)
+            yield chunk, result if alone else result.take(slice(first, stop))
+            first = stop
+
+
+def _passes(chunks: Iterator[Chunk], size: int) -> Iterator[list[Chunk]]:
+    """Yield chunks that were cut to have `size` rows together, as they were read."""
+    group: list[Chunk] = []
+    n = 0
+    for chunk in chunks:
+        group.append(chunk)
+        n += len(chunk.x) + len(chunk.rejected)
+        if n >= size:
+            yield group
+            group, n = [], 0
+    if group:
+        yield group
 
 
 def score_chunk(detector: Scorer, chunk: Chunk, data: DataConfig) -> pa.Table:

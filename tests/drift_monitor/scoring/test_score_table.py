@@ -1,17 +1,20 @@
 """Score tables as scoring makes them: segments beside the detector's own columns."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from adversarial import AdversarialDetector
 from adversarial.bundle.calibration import Calibration
 from adversarial.detector.scorer import Prediction
-from drift_monitor.batches.batch import Chunk
+from drift_monitor.batches.batch import CHUNKS_AHEAD, Batch, Chunk
 from drift_monitor.config import DataConfig
+from drift_monitor.results.score_columns import ScoreColumn
 from drift_monitor.scoring.score_table import BatchScores, score_batch, score_chunk
 from tests.conftest import MakeMonitor
 from tests.support.analysis.score_tables import CLASSES
@@ -43,10 +46,37 @@ def test_a_segment_column_never_replaces_a_score_column(segment: str) -> None:
     assert table.select(plain.column_names).equals(plain)
 
 
+@pytest.mark.parametrize("rows_of_a_file", [1, 7, 16, 23])
+def test_passes_are_full_whatever_the_files(
+    make_monitor: MakeMonitor, rows_of_a_file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor, interval = prepare(make_monitor, n=100)
+    [whole] = Path(monitor.batch_path(interval)).parent.glob("*.parquet")
+    table = pq.read_table(whole)
+    whole.unlink()
+    for first in range(0, len(table), rows_of_a_file):
+        part = whole.with_name(f"part-{first:03d}.parquet")
+        pq.write_table(table.slice(first, rows_of_a_file), part, row_group_size=5)
+    detector = AdversarialDetector.load(monitor.detector)
+    passes: list[int] = []
+    predict = detector.predict
+
+    def counting(x: Any) -> Prediction:
+        passes.append(len(x))
+        return predict(x)
+
+    monkeypatch.setattr(detector, "predict", counting)
+    path = str(whole.parent / "*.parquet")
+    batch = Batch(path, monitor.data, detector.input_spec)
+    found = pa.concat_tables(score_batch(detector, batch, BatchScores(), batch_size=16))
+    assert passes == [16] * 6 + [4]
+    plain = score_batch(detector, Batch(table, monitor.data, detector.input_spec), BatchScores())
+    scores = ScoreColumn.SCORE
+    np.testing.assert_allclose(found[scores], pa.concat_tables(plain)[scores], atol=1e-6)
+
+
 def test_scoring_holds_a_bounded_number_of_rows(make_monitor: MakeMonitor) -> None:
     """The stream is consumed as it is made: never more chunks are decoded than run ahead."""
-    from drift_monitor.batches.batch import CHUNKS_AHEAD, Batch
-
     monitor, interval = prepare(make_monitor, n=640)
     detector = AdversarialDetector.load(monitor.detector)
     batch = Batch(monitor.batch_path(interval), monitor.data, detector.input_spec)
