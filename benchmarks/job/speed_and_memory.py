@@ -1,110 +1,146 @@
-"""Speed and memory of the batch job: `drift-monitor run` on PNG rows.
+"""Speed and memory of the batch job: `drift-monitor run` on PNG rows and on flat rows.
 
     python -m benchmarks.job.speed_and_memory
 
-Speed: one process, started up and warmed up, takes turns between the whole job (read and hash the
-Parquet file, decode the PNGs, score, judge, write tables and page, publish) and the compiled
-scoring loop alone on the same rows, decoded beforehand. The job's share of the loop's speed says
-what everything around the scoring costs.
+Speed: for each kind of rows one process, started up and warmed up, takes turns between the whole
+job (read and hash the Parquet file, decode, score, judge, write tables and page, publish), the same
+job by a detector that looks at no inputs (no novelty, no descriptors or columns), and the bare
+scoring loop of the same runtime on the same rows, decoded beforehand. Flat rows are scored so fast
+that reading them counts: there, PyArrow reading their columns is added to the loop. What novelty
+and the tests of inputs cost is timed by itself.
 
-Memory: the peak of the command `drift-monitor run` on a batch and on one four times as large.
+Memory: the peak of the command `drift-monitor run` on many flat rows and on a tenth of them.
 
-The rows are the images of --images over and over, each with an id, a logged prediction and a label.
+The PNG rows are the images of --images over and over; flat rows are drawn, and a small classifier
+and its detector are trained on others. Each row has an id, a logged prediction and a label.
 """
 
 import argparse
 import statistics
+import subprocess
 import sys
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-import yaml
-
-from benchmarks.processes import run_process
-from benchmarks.record import Ratios, ratios, verdict, write_record
+from benchmarks.images import DIRECTORY
+from benchmarks.job.batches import DATE, flat_monitor, image_monitor, without_inputs
+from benchmarks.processes import Cost, run_process
+from benchmarks.record import ratios, verdict, write_record
 from benchmarks.workers import Worker
 
-DATE = "2026-11-20"
-ROW_GROUP_ROWS = 1_000
-DIRECTORY = Path("build/bench")
-SPEED_TARGET = 0.8
-MEMORY_TARGET = 1.15
 WARM_UP_ROWS = 1_000
-N_CLASSES = 10
-WRONG_EVERY = 12
-"""Every twelfth logged prediction is another class than the label."""
+TASKS = ("job", "bare_job", "loop", "read", "novelty", "input_tests")
+MEMORY_TARGET = 1.1
+
+
+class Goal(NamedTuple):
+    """A ratio of two sums of tasks' seconds, and what it is to be."""
+
+    name: str
+    numerator: tuple[str, ...]
+    denominator: tuple[str, ...]
+    target: float
+    is_least: bool = True
+    """Whether it is to be at least the target, or at most."""
+
+
+class Case(NamedTuple):
+    """A kind of rows."""
+
+    name: str
+    goals: tuple[Goal, ...]
+
+
+IMAGES = Case(
+    "PNG",
+    (
+        Goal("the bare loop's time by the job's, no inputs", ("loop",), ("bare_job",), 0.9),
+        Goal("the bare loop's time by the job's", ("loop",), ("job",), 0.78),
+        Goal("novelty by the loop", ("novelty",), ("loop",), 0.15, is_least=False),
+    ),
+)
+FLAT = Case(
+    "flat",
+    (
+        Goal("reading and the loop by the job, no inputs", ("read", "loop"), ("bare_job",), 0.7),
+        Goal("reading and the loop by the job", ("read", "loop"), ("job",), 0.45),
+        Goal("novelty by the loop", ("novelty",), ("loop",), 1.0, is_least=False),
+        Goal("tests of inputs by the job", ("input_tests",), ("job",), 0.1, is_least=False),
+    ),
+)
 
 
 class Speed(NamedTuple):
-    """Rounds of the job and of the loop."""
-
-    rows_per_pass: int
-    """Batch size of both."""
-    job: list[float]
-    """Seconds of each round."""
-    loop: list[float]
-
-
-class Run(NamedTuple):
-    """One run of the command."""
+    """Rounds of one kind of rows."""
 
     rows: int
-    seconds: float
-    peak_mib: float
-    """Largest resident set."""
+    rows_per_pass: int
+    scored_by: str
+    """Runtime and precision."""
+    seconds: dict[str, list[float]]
+    """Of each round, by task."""
 
 
-def write_monitor(images: Path, detector: Path, rows: int) -> Path:
-    """Write a batch of `rows` rows and a monitor for it, and return the monitor's YAML file."""
-    DIRECTORY.mkdir(parents=True, exist_ok=True)
-    batch = (DIRECTORY / f"rows-{rows}.parquet").resolve()
-    writer: pq.ParquetWriter | None = None
-    for table in batch_tables(images, rows):
-        writer = writer or pq.ParquetWriter(batch, table.schema)
-        writer.write_table(table, ROW_GROUP_ROWS)
-    if writer:
-        writer.close()
+def measure_speed(monitors: list[Path], rows: int, rounds: int) -> Speed:
+    """Time the tasks in turn."""
+    command = [sys.executable, "-m", "benchmarks.job.worker", *map(str, monitors), DATE]
+    seconds: dict[str, list[float]] = {task: [] for task in TASKS}
+    with Worker(command) as worker:
+        about = worker.ask("warm_up").value
+        for turn in range(rounds):
+            for task in TASKS:
+                answer = worker.ask(task)
+                if task != "novelty" and answer.value != rows:
+                    raise SystemExit(f"{task} saw {answer.value:,} of {rows:,} rows")
+                seconds[task].append(answer.value if task == "novelty" else answer.seconds)
+            times = ", ".join(f"{task} {each[-1]:.2f} s" for task, each in seconds.items())
+            print(f"round {turn + 1}: {times}", file=sys.stderr)
+    return Speed(rows, about["rows_per_pass"], about["scored_by"], seconds)
 
-    monitor = {
-        "name": f"bench-{rows}",
-        "detector": str(detector.resolve()),
-        "reports": str((DIRECTORY / "reports").resolve()),
-        "data": {
-            "path": str(batch),
-            "input": "image",
-            "row_id": "request_id",
-            "prediction": "prediction",
-            "label": "label",
-        },
+
+def judge(case: Case, speed: Speed) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the lines and the figures of a case."""
+
+    def sums(tasks: tuple[str, ...]) -> list[float]:
+        return [sum(turn) for turn in zip(*(speed.seconds[task] for task in tasks), strict=True)]
+
+    lines = [
+        f"{speed.rows:,} {case.name} rows after start-up, {speed.rows_per_pass:,} to a pass, "
+        f"{speed.scored_by}; median of {len(speed.seconds['job'])} rounds, taken in turn",
+        "",
+        f"{'':46}{'seconds':>9}{'rows/s':>12}",
+    ]
+    words = {
+        "job": "whole job",
+        "bare_job": "whole job, no novelty and no tests of inputs",
+        "loop": "bare scoring loop",
+        "read": "PyArrow reading the columns",
+        "novelty": "novelty",
+        "input_tests": "tests of inputs",
     }
-    path = DIRECTORY / f"bench-{rows}.yaml"
-    path.write_text(yaml.safe_dump(monitor, sort_keys=False), encoding="utf-8")
-    return path
-
-
-def batch_tables(images: Path, rows: int) -> Iterator[pa.Table]:
-    """Yield the batch, at most one copy of the images at a time."""
-    source = pq.read_table(images, columns=["image", "label"]).replace_schema_metadata()
-    for start in range(0, rows, len(source)):
-        part = source.slice(0, rows - start)
-        ids = np.arange(start, start + len(part))
-        label = part["label"].to_numpy()
-        prediction = np.where(ids % WRONG_EVERY, label, (label + 1) % N_CLASSES)
-        yield pa.table(
-            {
-                "image": part["image"],
-                "request_id": [f"request-{i:08d}" for i in ids],
-                "prediction": prediction,
-                "label": label,
-            }
+    for task, name in words.items():
+        middle = statistics.median(speed.seconds[task])
+        lines.append(f"{name:46}{middle:9.2f}{speed.rows / middle:12,.0f}")
+    lines += ["", f"{'':46}{'median (least to greatest)':>28}{'goal':>9}"]
+    figures = []
+    for goal in case.goals:
+        found = ratios(sums(goal.numerator), sums(goal.denominator))
+        beyond = found.median - goal.target
+        reached = beyond >= 0 if goal.is_least else beyond <= 0
+        sign = "≥" if goal.is_least else "≤"
+        lines.append(
+            f"{goal.name:46}{found!s:>28}{f'{sign} {goal.target:g}':>9} {verdict(reached)}"
         )
+        figures.append(
+            {"name": goal.name, "target": goal.target, "is_least": goal.is_least}
+            | found._asdict()
+            | {"reached": reached}
+        )
+    return lines, figures
 
 
-def run_command(monitor: Path, rows: int) -> Run:
+def run_command(monitor: Path, rows: int) -> Cost:
     """Run `drift-monitor run` once and return what it took.
 
     Raises
@@ -113,54 +149,8 @@ def run_command(monitor: Path, rows: int) -> Run:
         If the command fails.
     """
     program = Path(sys.executable).with_name("drift-monitor")
-    command = [str(program), "run", str(monitor), "--date", DATE]
     print(f"drift-monitor run on {rows:,} rows", file=sys.stderr)
-    cost = run_process(command)
-    return Run(rows, cost.seconds, cost.peak_mib)
-
-
-def measure_speed(monitor: Path, small_monitor: Path, rows: int, rounds: int) -> Speed:
-    """Time the job and the loop in turn."""
-    inputs = [str(monitor), str(small_monitor), DATE]
-    command = [sys.executable, "-m", "benchmarks.job.worker", *inputs]
-    with Worker(command) as worker:
-        speed = Speed(worker.ask("warm_up").value, [], [])
-        for turn in range(rounds):
-            for task, seconds in (("job", speed.job), ("loop", speed.loop)):
-                answer = worker.ask(task)
-                if answer.value != rows:
-                    raise SystemExit(f"{task} scored {answer.value:,} of {rows:,} rows")
-                seconds.append(answer.seconds)
-            print(
-                f"round {turn + 1}: {speed.job[-1]:.1f} s, {speed.loop[-1]:.1f} s", file=sys.stderr
-            )
-    return speed
-
-
-def table(speed: Speed, share: Ratios, small: Run, large: Run, growth: float) -> str:
-    """Return the text of the result."""
-    rows = small.rows
-    lines = [
-        f"{rows:,} PNG rows after start-up, {speed.rows_per_pass} rows to a pass; median of "
-        f"{len(speed.job)} rounds, taken in turn",
-        "",
-        f"{'':30}{'rows/s':>10}",
-        f"{'whole job':30}{rows / statistics.median(speed.job):10,.0f}",
-        f"{'compiled scoring loop alone':30}{rows / statistics.median(speed.loop):10,.0f}",
-        "",
-        f"The job runs at {share} of the loop's speed: median of the rounds' ratios (least to "
-        "greatest).",
-        f"Target {SPEED_TARGET}: {verdict(share.median >= SPEED_TARGET)}.",
-        "",
-        "drift-monitor run, the whole process",
-        "",
-        f"{'rows':>10}{'seconds':>10}{'peak MiB':>10}",
-        *(f"{run.rows:10,}{run.seconds:10,.0f}{run.peak_mib:10,.0f}" for run in (small, large)),
-        "",
-        f"Peak memory grows {growth:.2f} times from {small.rows:,} to {large.rows:,} rows.",
-        f"Target {MEMORY_TARGET}: {verdict(growth <= MEMORY_TARGET)}.",
-    ]
-    return "\n".join(lines)
+    return run_process([str(program), "run", str(monitor), "--date", DATE])
 
 
 def main() -> None:
@@ -168,35 +158,58 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--detector", type=Path, default=Path("examples/fashion_mnist/detector"))
     parser.add_argument("--images", type=Path, default=Path("examples/fashion_mnist/test.parquet"))
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--large-rows", type=int, default=400_000, help="rows for the memory")
+    parser.add_argument("--rows", type=int, default=100_000, help="PNG rows")
+    parser.add_argument("--flat-rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     rows: int = arguments.rows
+    flat_rows: int = arguments.flat_rows
 
-    monitor = write_monitor(arguments.images, arguments.detector, rows)
-    large_monitor = write_monitor(arguments.images, arguments.detector, arguments.large_rows)
-    small = run_command(monitor, rows)
-    large = run_command(large_monitor, arguments.large_rows)
+    directory = DIRECTORY / "flat"
+    flat_detector = directory / "flat-detector"
+    if not flat_detector.exists():
+        command = [sys.executable, "-m", "benchmarks.job.flat_detector", str(directory)]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+
+    lines: list[str] = []
+    figures: dict[str, Any] = {}
+    make_images = partial(image_monitor, arguments.images)
+    for case, detector, n, make in (
+        (IMAGES, arguments.detector, rows, make_images),
+        (FLAT, flat_detector, flat_rows, flat_monitor),
+    ):
+        monitors = [
+            make(detector, n, f"{case.name}-job"),
+            make(without_inputs(detector), n, f"{case.name}-bare"),
+            make(detector, WARM_UP_ROWS, f"{case.name}-warm-up"),
+        ]
+        speed = measure_speed(monitors, n, arguments.rounds)
+        text, goals = judge(case, speed)
+        lines += [*text, ""]
+        figures[case.name] = {**speed._asdict(), "goals": goals}
+
+    runs = {
+        n: run_command(flat_monitor(flat_detector, n, f"flat-{n}"), n)
+        for n in (flat_rows // 10, flat_rows)
+    }
+    small, large = runs.values()
     growth = large.peak_mib / small.peak_mib
-    small_monitor = write_monitor(arguments.images, arguments.detector, WARM_UP_ROWS)
-    speed = measure_speed(monitor, small_monitor, rows, arguments.rounds)
-    share = ratios(speed.loop, speed.job)
-
-    figures: dict[str, Any] = {
-        "rows": rows,
-        "rows_per_pass": speed.rows_per_pass,
-        "job_seconds": speed.job,
-        "loop_seconds": speed.loop,
-        "share": share._asdict(),
-        "share_target": SPEED_TARGET,
-        "share_reached": share.median >= SPEED_TARGET,
-        "runs": [small._asdict(), large._asdict()],
+    lines += [
+        "drift-monitor run on flat rows, the whole process",
+        "",
+        f"{'rows':>10}{'seconds':>10}{'peak MiB':>10}",
+        *(f"{n:10,}{run.seconds:10.1f}{run.peak_mib:10,.0f}" for n, run in runs.items()),
+        "",
+        f"Peak memory grows {growth:.2f} times. Goal ≤ {MEMORY_TARGET}: "
+        f"{verdict(growth <= MEMORY_TARGET)}.",
+    ]
+    figures["runs"] = [{"rows": n} | run._asdict() for n, run in runs.items()]
+    figures |= {
         "memory_growth": growth,
         "memory_target": MEMORY_TARGET,
         "memory_reached": growth <= MEMORY_TARGET,
     }
-    write_record("job", table(speed, share, small, large, growth), figures)
+    write_record("job", "\n".join(lines), figures)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.images import read_pixels, write_array
-from benchmarks.job.speed_and_memory import DATE, DIRECTORY, write_monitor
+from benchmarks.images import DIRECTORY, read_pixels, write_array
+from benchmarks.job.batches import DATE, REPORTS, image_monitor
 from benchmarks.processes import Cost, run_process
 from benchmarks.record import Ratios, ratios, verdict, write_record
 
@@ -49,9 +49,10 @@ def of(costs: list[Cost], what: Callable[[Cost], float]) -> list[float]:
     return [what(cost) for cost in costs]
 
 
-def commands_of(monitor: Path, detector: Path, reports: Path) -> dict[str, list[str]]:
-    """Return the commands that read what a run has committed."""
-    result = reports / monitor.stem / DATE
+def commands_of(monitor: Path, detector: Path, labels: Path) -> dict[str, list[str]]:
+    """Return the commands that read what a run has committed, and the one that adds labels."""
+    result = REPORTS.resolve() / monitor.stem / DATE
+    of_the_day = ["--start", DATE, "--end", DATE]
     return {
         "drift-monitor --help": program("drift-monitor", "--help"),
         "drift-monitor validate": program("drift-monitor", "validate", monitor, "--date", DATE),
@@ -59,6 +60,9 @@ def commands_of(monitor: Path, detector: Path, reports: Path) -> dict[str, list[
         "drift-monitor export": program("drift-monitor", "export", monitor),
         "drift-monitor compare": program("drift-monitor", "compare", result, result),
         "drift-monitor report": program("drift-monitor", "report", monitor),
+        "drift-monitor labels": program(
+            "drift-monitor", "labels", monitor, "--labels", labels, *of_the_day
+        ),
         "adversarial inspect": program("adversarial", "inspect", detector),
         "reading a DAG's monitor": [
             *(sys.executable, "-c"),
@@ -103,7 +107,7 @@ def main() -> None:
 
     pixels = read_pixels(arguments.images)[:FIRST_ROWS]
     rows = write_array("startup", pixels)
-    monitor = write_monitor(arguments.images, arguments.detector, BATCH_ROWS)
+    monitor = image_monitor(arguments.images, arguments.detector, BATCH_ROWS, "startup")
     worker = [sys.executable, "-m", "benchmarks.startup.first_rows", str(arguments.detector)]
     first = f"first {FIRST_ROWS} rows, "
     costs = in_turn(
@@ -125,7 +129,7 @@ def main() -> None:
         ),
     }
     costs |= in_turn(
-        commands_of(monitor, arguments.detector, (DIRECTORY / "reports").resolve()),
+        commands_of(monitor, arguments.detector, DIRECTORY / f"images-{BATCH_ROWS}"),
         arguments.rounds,
     )
     figures: dict[str, Any] = {
