@@ -30,6 +30,11 @@ class FGSM(Attack):
     epsilon: Annotated[float | Rows, NON_NEGATIVE]
     steps: PositiveInt = 1
 
+    @property
+    def repeats(self) -> bool:
+        """Whether there are steps to try; a single one is faster done than compiled."""
+        return self.steps > 1 or self.weight_steps > 0
+
     def prepare(self, victim: Victim) -> Perturb:
         """Return the step along the gradient's sign."""
         low, high = self.limits()

@@ -2,10 +2,10 @@
 
     python -m benchmarks.attacks.speed
 
-256 MNIST images and the classifier that `adversarial train --dataset mnist` leaves, with the
-paper's hyper-parameters, each attack of this project and Foolbox's in turn. Both run in this
-process, on one TensorFlow. Every round compiles again, because a compiled step is faster or slower
-from trace to trace.
+256 test images and the classifier of the quickstart, with the paper's hyper-parameters for MNIST;
+with --dataset mnist, MNIST's and the classifier that `adversarial train --dataset mnist` leaves.
+Each attack of this project and Foolbox's take turns in this process, on one TensorFlow. Every round
+compiles again, because a compiled step is faster or slower from trace to trace.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import adversarial  # noqa: F401  first, because it turns on oneDNN for the Tens
 import foolbox
 import keras
 import numpy as np
+import pyarrow.parquet as pq
 import tensorflow as tf
 from numpy.typing import NDArray
 
@@ -32,9 +33,11 @@ from adversarial.attacks.core.logits import logits_of
 from adversarial.attacks.named import make_attack
 from adversarial.files import cache_directory
 from adversarial.paper.datasets import load_dataset, scale
+from benchmarks.images import read_pixels
 from benchmarks.record import Ratios, ratios, verdict, write_record
 
 N_ROWS = 256
+QUICKSTART = Path("examples/fashion_mnist")
 
 
 @dataclass
@@ -65,10 +68,27 @@ class Contest:
     epsilon: float | None = None
 
 
-def contests() -> list[Contest]:
-    """Return what is compared."""
+def victims(
+    dataset: str, classifier: Path | None, data_dir: Path | None
+) -> tuple[keras.Model, NDArray[np.float32], NDArray[np.int64]]:
+    """Return the classifier, and the images in [0, 1] and their classes."""
+    if dataset == "mnist":
+        trained = classifier or cache_directory() / "mnist-cnn" / "classifier.keras"
+        if not trained.exists():
+            raise SystemExit(f"{trained} is not there: adversarial train --dataset mnist")
+        mnist = load_dataset("mnist", data_dir)
+        images, y = mnist.x_test, mnist.y_test
+    else:
+        trained = classifier or QUICKSTART / "detector" / "classifier.keras"
+        images = read_pixels(QUICKSTART / "test.parquet")
+        y = pq.read_table(QUICKSTART / "test.parquet", columns=["label"])["label"].to_numpy()
+    return keras.saving.load_model(trained), scale(images), y.astype(np.int64)
+
+
+def contests(named: str) -> list[Contest]:
+    """Return what is compared, if an attack's name contains `named`."""
     theirs = foolbox.attacks
-    return [
+    every = [
         Contest(
             [
                 Contender("C&W, the paper's", CarliniWagner.paper(batch_size=N_ROWS), 3.0),
@@ -85,6 +105,9 @@ def contests() -> list[Contest]:
             20.0,
         ),
         Contest([Contender("FGSM, ε = 0.2", FGSM(0.2), 1.0)], theirs.LinfFastGradientAttack(), 0.2),
+    ]
+    return [
+        contest for contest in every if any(named in contender.name for contender in contest.ours)
     ]
 
 
@@ -123,7 +146,7 @@ def measure(
             x_adv, side.success = run(x, y)
             side.seconds.append(time.perf_counter() - started)
             side.norms = np.linalg.norm((x_adv - x).reshape(len(x), -1), axis=1).astype(np.float64)
-            print(f"round {turn + 1}: {name}, {side.seconds[-1]:.1f} s", file=sys.stderr)
+            print(f"round {turn + 1}: {name}, {side.seconds[-1]:.2f} s", file=sys.stderr)
     theirs = sides.pop("Foolbox")
     return list(sides.values()), theirs
 
@@ -148,8 +171,8 @@ def line(contender: Contender, ours: Side, theirs: Side) -> tuple[str, dict[str,
         "margin": float(margin),
     }
     text = (
-        f"{contender.name:18}{statistics.median(ours.seconds):8.1f}"
-        f"{statistics.median(theirs.seconds):9.1f}   {speedup!s:24}{contender.target:4g}"
+        f"{contender.name:18}{statistics.median(ours.seconds):8.2f}"
+        f"{statistics.median(theirs.seconds):9.2f}   {speedup!s:24}{contender.target:4g}"
         f"{verdict(speedup.median >= contender.target):>9}{ours.success.mean():9.1%}"
         f"{theirs.success.mean():8.1%}{mean_l2[0]:8.3f}{mean_l2[1]:8.3f}"
         f"  {difference.mean():+.4f} ± {margin:.4f}"
@@ -160,25 +183,22 @@ def line(contender: Contender, ours: Side, theirs: Side) -> tuple[str, dict[str,
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--classifier", type=Path, default=cache_directory() / "mnist-cnn" / "classifier.keras"
-    )
+    parser.add_argument("--dataset", choices=["quickstart", "mnist"], default="quickstart")
+    parser.add_argument("--classifier", type=Path, help="another classifier of these images")
     parser.add_argument("--data-dir", type=Path, help="directory of MNIST's files")
+    parser.add_argument("--rows", type=int, default=N_ROWS)
+    parser.add_argument("--attacks", help="only those whose name contains this, such as FGSM")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count(), help="TensorFlow's; all cores if not given"
     )
     arguments = parser.parse_args()
-    if not arguments.classifier.exists():
-        raise SystemExit(f"{arguments.classifier} is not there: adversarial train --dataset mnist")
-
     tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
     tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
-    classifier = keras.saving.load_model(arguments.classifier)
-    dataset = load_dataset("mnist", arguments.data_dir)
-    x, y = scale(dataset.x_test[:N_ROWS]), dataset.y_test[:N_ROWS].astype(np.int64)
+    classifier, x, y = victims(arguments.dataset, arguments.classifier, arguments.data_dir)
+    x, y = x[: arguments.rows], y[: arguments.rows]
     result = []
-    for contest in contests():
+    for contest in contests(arguments.attacks or ""):
         sides, theirs = measure(contest, classifier, x, y, arguments.rounds)
         result += [
             line(contender, side, theirs)
@@ -186,8 +206,9 @@ def main() -> None:
         ]
     text = "\n".join(
         [
-            f"{N_ROWS} MNIST images, Foolbox {foolbox.__version__}, TensorFlow's threads: "
-            f"{arguments.threads}; seconds are medians of {arguments.rounds} rounds, taken in turn",
+            f"{len(x)} images of {arguments.dataset}, Foolbox {foolbox.__version__}, TensorFlow's "
+            f"threads: {arguments.threads}; seconds are medians of {arguments.rounds} rounds, taken "
+            "in turn",
             "",
             f"{'':18}{'ours/s':>8}{'theirs/s':>9}   {'times faster':24}{'goal':>4}{'':9}"
             f"{'success':>9}{'theirs':>8}{'L2':>8}{'theirs':>8}  paired difference of L2",

@@ -30,6 +30,10 @@ from adversarial.files import arrays_digest
 
 LEVELS = 255
 """Steps between the bounds in an 8-bit image."""
+ROUNDING = 1e-6
+"""Share of the bounds' distance that rounding in float32 stays below."""
+UNCOMPILED_BATCHES = 2
+"""So few batches are attacked in the time that compiling a model and its gradient takes."""
 
 
 def _are_bounds(bounds: Bounds) -> bool:
@@ -133,7 +137,8 @@ class Attack(abc.ABC):
         x = np.asarray(x, np.float32)
         y = check_inputs(model, x, np.asarray(y), self.bounds)
         criterion = Misclassified(model) if isinstance(model, keras.Model) else model
-        victim = Victim(criterion, x.shape[1:], len(x))
+        compiled = self.repeats or len(x) > UNCOMPILED_BATCHES * self.batch_size
+        victim = Victim(criterion, x.shape[1:], len(x), compiled=compiled)
         if directory is not None:
             directory = Path(directory)
             settings = self.settings() | {"rows": arrays_digest(x, y)}
@@ -152,6 +157,11 @@ class Attack(abc.ABC):
             if name != "seconds"
         }
         return AttackResult(**merged, seconds=float(sum(batch["seconds"] for batch in batches)))
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a batch is shown to the model so often that compiling it always pays."""
+        return True
 
     def settings(self) -> dict[str, Any]:
         """Return the attack and its hyper-parameters, which results depend on, as JSON values."""
@@ -193,10 +203,11 @@ class Attack(abc.ABC):
         seconds = time.perf_counter() - started
         queries = victim.queries[rows].copy()
         flat = (x_adv.astype(np.float64) - x).reshape(len(x), -1)
+        success = victim.evaluate(x_adv, y, rows).met
         batch = {
             "x_adv": x_adv,
-            "success": victim.evaluate(x_adv, y, rows).met,
-            "success_rounded": victim.evaluate(self._rounded(x_adv), y, rows).met,
+            "success": success,
+            "success_rounded": self._success_rounded(victim, x_adv, y, rows, success),
             "l1": np.abs(flat).sum(axis=1),
             "l2": np.sqrt((flat**2).sum(axis=1)),
             "linf": np.abs(flat).max(axis=1),
@@ -206,6 +217,25 @@ class Attack(abc.ABC):
         if file is not None:
             write_batch(file, batch)
         return batch
+
+    def _success_rounded(
+        self,
+        victim: Victim,
+        x_adv: Rows,
+        y: Classes,
+        rows: NDArray[np.int64],
+        success: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Return on which rows the attack succeeds as 8-bit images; some are such already."""
+        low, high = self.limits()
+        rounded = self._rounded(x_adv)
+        moved = np.abs(rounded - x_adv) > ROUNDING * (high - low)
+        changed = np.flatnonzero(moved.reshape(len(moved), -1).any(axis=1))
+        result = success.copy()
+        if len(changed):
+            found = victim.evaluate(rounded[changed], y[changed], rows[changed])
+            result[changed] = found.met
+        return result
 
     def _rounded(self, x: Rows) -> Rows:
         """Return rows rounded to the levels of an 8-bit image."""

@@ -1,4 +1,4 @@
-"""What is attacked: a criterion, compiled for any number of rows."""
+"""What is attacked: a criterion, as a rule compiled for any number of rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FINGERPRINT_ROWS = 16
 
 
 class Victim:
-    """A criterion, compiled, that counts how often each row was shown to the model.
+    """A criterion that counts how often each row was shown to the model.
 
     Parameters
     ----------
@@ -31,6 +31,8 @@ class Victim:
         Shape of one row.
     n : int
         Number of rows.
+    compiled : bool
+        Whether to compile it, which pays if it is called more than a few times.
 
     Attributes
     ----------
@@ -42,14 +44,17 @@ class Victim:
         How often it then met the criterion, or the first of several.
     """
 
-    def __init__(self, criterion: Criterion, shape: tuple[int, ...], n: int) -> None:
+    def __init__(
+        self, criterion: Criterion, shape: tuple[int, ...], n: int, *, compiled: bool = True
+    ) -> None:
         self.shape = shape
         self.weights = np.ones(n, np.float32)
         self.queries = np.zeros(n, np.int64)
         self.first_met = np.zeros(n, np.int64)
         self._criterion = criterion
-        self._evaluate = self.compile(self.criterion)
-        self._gradient = self.compile(self.differentiate)
+        prepare = self.compile if compiled else _eager
+        self._evaluate = prepare(self.criterion)
+        self._gradient = prepare(self.differentiate)
 
     def compile(self, function: Callable[..., Any], *more: tf.TensorSpec) -> Callable[..., Any]:
         """Compile a function of rows, classes, weights and `more`, for any number of rows."""
@@ -122,3 +127,8 @@ class Victim:
         result = CriterionResult(*(tensor.numpy() for tensor in tensors))
         self.count(rows, result.first_met)
         return result
+
+
+def _eager(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of tensors as one of arrays."""
+    return lambda *arrays: function(*map(tf.convert_to_tensor, arrays))

@@ -1,9 +1,14 @@
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 
 from adversarial.attacks import FGSM, PGD, RayS, SquareAttack
+from adversarial.attacks.core.criteria import CriterionResult
+from adversarial.attacks.core.victim import Rows, Victim
 from tests.support.attack_cases import make_rows
 
 
@@ -65,3 +70,41 @@ def test_flat_rows_have_bounds_and_steps_of_their_own() -> None:
     for attack in (RayS(steps=20), SquareAttack(50.0, steps=50)):
         found = replace(attack, bounds=(0.0, 1000.0)).run(classifier, x, y)
         assert found.success.any()
+
+
+def test_a_single_step_on_few_rows_is_done_without_compiling(
+    classifier: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = make_rows(60)
+    compiled = FGSM(0.1, batch_size=10).run(classifier, x, y)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(tf, "function", refuse)
+    found = FGSM(0.1, batch_size=30).run(classifier, x, y)
+    np.testing.assert_allclose(found.x_adv, compiled.x_adv, atol=1e-6)
+    np.testing.assert_array_equal(found.success, compiled.success)
+    for repeated in (FGSM(0.1, steps=2), FGSM(0.1, batch_size=10), PGD(0.1)):
+        with pytest.raises(AssertionError, match="compiled"):
+            repeated.run(classifier, x, y)
+
+
+def test_rows_that_are_8_bit_images_already_are_not_classified_again(
+    classifier: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = make_rows(40)
+    x = np.round(x * 255).astype(np.float32) / np.float32(255)
+    shown: list[int] = []
+    evaluate = Victim.evaluate
+
+    def counting(self: Victim, x: Rows, *more: Any) -> CriterionResult:
+        shown.append(len(x))
+        return evaluate(self, x, *more)
+
+    monkeypatch.setattr(Victim, "evaluate", counting)
+    found = FGSM(51 / 255).run(classifier, x, y)
+    np.testing.assert_array_equal(found.success_rounded, found.success)
+    assert shown == [40]
+    FGSM(51.5 / 255).run(classifier, x, y)
+    assert shown == [40, 40, 40]
