@@ -1,6 +1,5 @@
-"""Locks on files and directories among processes, and directories that change places."""
+"""Locks on files and directories among processes."""
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -62,21 +61,6 @@ def lock_path(path: Path, *, shared: bool = False, patience: float = PATIENCE) -
         if not is_held:
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-
-
-def exchange_directories(one: Path, other: Path) -> bool:
-    """Let two directories change places in one step, so that a kill leaves each in a place.
-
-    Returns
-    -------
-    bool
-        False where the system or its file system cannot; then nothing has changed.
-    """
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
-    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
-    return renameat2 is not None and not renameat2(
-        here, os.fsencode(one), here, os.fsencode(other), exchange
-    )
 
 
 def _try_lock(descriptor: int, *, shared: bool) -> bool:

@@ -22,6 +22,9 @@ SAVED_CLASSIFIER = "classifier"
 """Directory of a classifier that is a SavedModel, in place of `classifier.keras`."""
 
 AUTOENCODER = "autoencoder.keras"
+AUTOENCODERS = "autoencoders"
+"""Directory of the autoencoders of an ensemble, in place of `autoencoder.keras`."""
+
 REFERENCE = "reference.parquet"
 
 ACCURACY = "accuracy.json"

@@ -4,7 +4,6 @@ Reading a bundle's description and its reference window needs no TensorFlow; loa
 `adversarial.detector.detector`'s work.
 """
 
-import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -32,17 +31,22 @@ from adversarial.bundle.manifest import (
     RUNTIME_SAMPLE,
     SAMPLE,
     SCORING_GRAPH,
-    SIGNATURE,
     BundleError,
     Manifest,
     parse_manifest,
 )
-from adversarial.bundle.remote import fetch_bundle, find_signature
+from adversarial.bundle.places import (
+    fetch_bundle,
+    find_file,
+    find_signature,
+    find_strangers,
+    is_outside,
+)
 from adversarial.bundle.runtime_sample import RuntimeSample
 from adversarial.bundle.signature import require_signature
 from adversarial.bundle.threshold import describe_threshold
 from adversarial.errors import validation_reasons
-from adversarial.files import sha256
+from adversarial.files import digest, sha256
 from adversarial.locks import lock_path
 from adversarial.storage.opening import is_url, open_folder
 
@@ -88,23 +92,16 @@ class Bundle:
 
     def is_in_place(self) -> bool:
         """Say whether its place still holds this detector, by its `detector.json` alone."""
-        if self.url:
-            text = open_folder(self.url).look(MANIFEST).content or b""
-            return hashlib.sha256(text).hexdigest() == self.fingerprint
-        try:
-            text = (self.path / MANIFEST).read_bytes()
-        except OSError:
-            return False
-        return hashlib.sha256(text).hexdigest() == self.fingerprint
+        text = open_folder(self.place).look(MANIFEST).content
+        return text is not None and digest(text) == self.fingerprint
+
+    def file(self, name: str) -> Path:
+        """Return where one of its files, or directories of files, is on this machine."""
+        return find_file(self.path, self.manifest, name)
 
     def signature(self) -> bytes | None:
         """Return the signature beside its `detector.json`; None where there is none."""
-        if self.url:
-            return find_signature(self.url, self.fingerprint)
-        try:
-            return (self.path / SIGNATURE).read_bytes()
-        except FileNotFoundError:
-            return None
+        return find_signature(open_folder(self.place), self.fingerprint)
 
     def reference(self) -> pa.Table:
         """Return the reference window: scores and outputs of rows known to be good."""
@@ -162,7 +159,7 @@ class Bundle:
 
     def scoring_graph(self) -> Path | None:
         """Return the file of the graph from which rows can be scored; None if there is none."""
-        return self.path / SCORING_GRAPH if SCORING_GRAPH in self.manifest.sha256 else None
+        return self.file(SCORING_GRAPH) if SCORING_GRAPH in self.manifest.sha256 else None
 
     def calibration(self) -> Calibration:
         """Return the threshold, the reference window and what is derived from that window.
@@ -189,7 +186,7 @@ class Bundle:
 
     @cached_property
     def _reference(self) -> pa.Table:
-        return pq.read_table(self.path / REFERENCE)
+        return pq.read_table(self.file(REFERENCE))
 
     @cached_property
     def _accuracy_estimator(self) -> "AccuracyEstimator | None":
@@ -211,7 +208,7 @@ class Bundle:
     def _reference_inputs(self) -> pa.Table | None:
         if REFERENCE_INPUTS not in self.manifest.sha256:
             return None
-        return pq.read_table(self.path / REFERENCE_INPUTS)
+        return pq.read_table(self.file(REFERENCE_INPUTS))
 
     @cached_property
     def _novelty(self) -> "NoveltyIndex | None":
@@ -225,7 +222,7 @@ class Bundle:
     def _sample(self) -> pa.Table | None:
         if SAMPLE not in self.manifest.sha256:
             return None
-        return pq.read_table(self.path / SAMPLE)
+        return pq.read_table(self.file(SAMPLE))
 
     @cached_property
     def _runtime_sample(self) -> RuntimeSample | None:
@@ -235,19 +232,19 @@ class Bundle:
 
     def _read_arrays(self, name: str, load: Callable[[Path], T]) -> T:
         try:
-            return load(self.path / name)
+            return load(self.file(name))
         except (KeyError, TypeError, ValueError, EOFError, OSError) as error:
             raise BundleError(
-                f"{self.path / name} cannot be read ({error}): it was written by another version; "
+                f"{self.file(name)} cannot be read ({error}): it was written by another version; "
                 "make it again with 'drift-monitor reference'"
             ) from None
 
     def _read_json(self, name: str, validate: Callable[[bytes], T]) -> T:
         try:
-            return validate((self.path / name).read_bytes())
+            return validate(self.file(name).read_bytes())
         except ValidationError as error:
             raise BundleError(
-                f"{self.path / name} cannot be read ({validation_reasons(error)}): it was written "
+                f"{self.file(name)} cannot be read ({validation_reasons(error)}): it was written "
                 "by another version; make it again with 'drift-monitor reference'"
             ) from None
 
@@ -307,22 +304,22 @@ def _read_bundle(path: Path) -> Bundle:
             f"the SHA-256 it carries; {remedy}"
         )
 
-    present = {p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()}
-    present -= {MANIFEST, SIGNATURE}
-    for name in sorted(manifest.sha256.keys() - present):
-        raise BundleError(f"{path / name} is missing from the detector bundle; {remedy}")
-    for name in sorted(present - manifest.sha256.keys()):
+    files = {name: find_file(path, manifest, name) for name in sorted(manifest.sha256)}
+    for name, file in files.items():
+        if is_outside(name) or not file.is_file():
+            raise BundleError(f"{path / name} is missing from the detector bundle; {remedy}")
+    for name in find_strangers(path, manifest):
         raise BundleError(
             f"{path / name} does not belong to the detector bundle (detector.json does not list "
             "it); remove it"
         )
-    for name, expected in sorted(manifest.sha256.items()):
-        if sha256(path / name) != expected:
+    for name, file in files.items():
+        if sha256(file) != manifest.sha256[name]:
             raise BundleError(
-                f"{path / name} has been altered since the bundle was saved (SHA-256 differs from "
+                f"{file} has been altered since the bundle was saved (SHA-256 differs from "
                 f"the one in detector.json); {remedy}"
             )
-    return Bundle(path, manifest, hashlib.sha256(text.encode()).hexdigest())
+    return Bundle(path, manifest, digest(text.encode()))
 
 
 def bundle_lock(

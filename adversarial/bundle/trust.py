@@ -67,7 +67,7 @@ def missing_opt_ins(
 def missing_from_bundle(bundle: Bundle, trust: Sequence[str]) -> list[str]:
     """Return what must be added to `trust` before a bundle's classifier can be loaded."""
     if bundle.manifest.classifier_output is None:
-        return missing_opt_ins(bundle.path / CLASSIFIER, trust)
+        return missing_opt_ins(bundle.file(CLASSIFIER), trust)
     return [] if SAVED_MODEL in trust else [SAVED_MODEL]
 
 

@@ -98,9 +98,9 @@ def load_detector(source: str | Path | Bundle, trust: Sequence[str] = ()) -> Adv
         bundle = read_bundle(source)
         manifest = bundle.manifest
         return AdversarialDetector(
-            read_classifier(bundle.path, manifest.classifier_output, trust),
+            read_classifier(bundle, trust),
             [
-                load_model(bundle.path / name)
+                load_model(bundle.file(name))
                 for name in autoencoder_files(len(manifest.ensemble_weights))
             ],
             weights=manifest.ensemble_weights,

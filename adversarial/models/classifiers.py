@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.bundle.manifest import CLASSIFIER, SAVED_CLASSIFIER, OutputKind
+from adversarial.bundle.read import Bundle
 from adversarial.bundle.trust import LAMBDA, SAVED_MODEL, missing_opt_ins, refusal
 from adversarial.errors import ModelError
 from adversarial.models.checks import check_probabilities
@@ -123,19 +124,21 @@ def saved_model_output(classifier: keras.Model) -> OutputKind | None:
     return None if layer is None else layer.output_kind
 
 
-def read_classifier(bundle: Path, output: OutputKind | None, trust: Sequence[str]) -> keras.Model:
-    """Load what `save_classifier` wrote, given its `saved_model_output`.
+def read_classifier(bundle: Bundle, trust: Sequence[str]) -> keras.Model:
+    """Load a bundle's classifier, which `save_classifier` wrote.
 
     Raises
     ------
     ModelError
         As `load_model`, or if the classifier is a SavedModel and "SavedModel" is not trusted.
     """
+    output = bundle.manifest.classifier_output
     if output is None:
-        return load_model(bundle / CLASSIFIER, trust)
+        return load_model(bundle.file(CLASSIFIER), trust)
+    path = bundle.file(SAVED_CLASSIFIER)
     if SAVED_MODEL not in trust:
-        raise ModelError(refusal(bundle / SAVED_CLASSIFIER, [SAVED_MODEL]))
-    model = _from_saved_model(bundle / SAVED_CLASSIFIER)
+        raise ModelError(refusal(path, [SAVED_MODEL]))
+    model = _from_saved_model(path)
     _saved_model_layer(model).output_kind = output
     return with_probabilities(model, output)
 

@@ -91,6 +91,12 @@ class Folder(Protocol):
         What begins with a dot is unfinished, and is left out.
         """
 
+    def names(self) -> list[str]:
+        """Return the names of all files, also of those in folders of this one, in order.
+
+        What is unfinished is left out.
+        """
+
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
 
@@ -100,8 +106,8 @@ class Folder(Protocol):
     def remove_empty(self) -> None:
         """Remove the folder if there is nothing in it."""
 
-    def sweep(self, keep: Collection[str]) -> None:
-        """Remove the files that are not to be kept, and are too old for a writer to need them."""
+    def sweep(self, names: Collection[str]) -> None:
+        """Remove those of these files that are too old for a writer to need them."""
 
     def sweep_unfinished(self, names: re.Pattern[str] = files.SCRATCH) -> None:
         """Remove what killed writers have left here, after a time: what has one of these names."""

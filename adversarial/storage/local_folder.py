@@ -142,6 +142,18 @@ class LocalFolder:
         names = (path.relative_to(self.path) for path in found)
         return sorted(n.as_posix() for n in names if not any(p.startswith(".") for p in n.parts))
 
+    def names(self) -> list[str]:
+        """Return the names of all files, also of those in folders of this one, in order.
+
+        What is unfinished is left out.
+        """
+        found = []
+        for folder, inner, names in os.walk(self.path):
+            inner[:] = [name for name in inner if not name.startswith(".")]
+            here = Path(folder).relative_to(self.path)
+            found += [(here / name).as_posix() for name in names if not name.startswith(".")]
+        return sorted(found)
+
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         (self.path / name).unlink(missing_ok=True)
@@ -160,10 +172,10 @@ class LocalFolder:
         if self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
 
-    def sweep(self, keep: Collection[str]) -> None:
-        """Remove the files that are not to be kept, and are too old for a writer to need them."""
-        for name in self.find("*"):
-            if name not in keep and files.is_abandoned(self.path / name):
+    def sweep(self, names: Collection[str]) -> None:
+        """Remove those of these files that are too old for a writer to need them."""
+        for name in names:
+            if files.is_abandoned(self.path / name):
                 self.remove(name)
 
     def sweep_unfinished(self, names: re.Pattern[str] = files.SCRATCH) -> None:

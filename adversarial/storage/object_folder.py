@@ -132,11 +132,14 @@ class ObjectFolder:
         wanted = pattern.split("/")
 
         def matches(parts: list[str]) -> bool:
-            is_hidden = any(part.startswith(".") for part in parts)
-            alike = len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))
-            return alike and not is_hidden
+            return len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))
 
-        return sorted(name for name in self._list() if matches(name.split("/")))
+        return [name for name in self.names() if matches(name.split("/"))]
+
+    def names(self) -> list[str]:
+        """Return the names of all objects, in order."""
+        found = self._list()
+        return sorted(n for n in found if not any(p.startswith(".") for p in n.split("/")))
 
     def remove(self, name: str) -> None:
         """Remove an object, if it is there."""
@@ -152,11 +155,11 @@ class ObjectFolder:
     def remove_empty(self) -> None:
         """Do nothing: an object store has no folders."""
 
-    def sweep(self, keep: Collection[str]) -> None:
-        """Remove objects that are not to be kept, and are too old for a writer to need them."""
-        found = self._list()
-        for name in self.find("*"):
-            if name not in keep and name in found and _is_abandoned([found[name]]):
+    def sweep(self, names: Collection[str]) -> None:
+        """Remove those of these objects that are too old for a writer to need them."""
+        found = self._list() if names else {}
+        for name in names:
+            if name in found and _is_abandoned([found[name]]):
                 self.remove(name)
 
     def sweep_unfinished(self, names: re.Pattern[str] = files.SCRATCH) -> None:

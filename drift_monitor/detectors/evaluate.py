@@ -45,10 +45,7 @@ def find_bundles(monitor: Monitor, candidate: Path | str | None) -> dict[str, Bu
         If the candidate is the current detector, has other classes or takes other rows.
     """
     bundles = {}
-    has_detector = Path(monitor.detector).exists()
-    if is_url(monitor.detector):
-        has_detector = open_folder(monitor.detector).exists(MANIFEST)
-    if candidate is None or has_detector:
+    if candidate is None or open_folder(monitor.detector).exists(MANIFEST):
         bundles[CURRENT] = read_bundle(monitor.detector, monitor.detector_key)
     if candidate is not None:
         bundles[CANDIDATE] = read_bundle(candidate, monitor.detector_key)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from adversarial.bundle.manifest import MANIFEST
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
-from adversarial.bundle.remote import put_bundle
 from adversarial.bundle.trust import missing_from_bundle, refusal
 from adversarial.bundle.write import rewrite_bundle
 from adversarial.files import digest
@@ -25,12 +24,12 @@ class Promotion:
     ----------
     fingerprint : str
         Fingerprint of the bundle that is now the monitor's.
-    previous : Path, str or None
+    previous : str or None
         Where the previous bundle is kept; None if there was none.
     """
 
     fingerprint: str
-    previous: Path | str | None
+    previous: str | None
 
 
 def check_verdict(comparison: Comparison, *, allow_undecided: bool = False) -> None:
@@ -47,9 +46,9 @@ def check_verdict(comparison: Comparison, *, allow_undecided: bool = False) -> N
 def promote(monitor: Monitor, bundles: dict[str, Bundle]) -> Promotion:
     """Put a candidate in place of the monitor's detector, keeping the previous one beside it.
 
-    The previous bundle is copied first, so a kill at any moment leaves a whole bundle in place. A
-    job that is loading the detector is waited for; a job that starts meanwhile loads either bundle,
-    never a mixture.
+    The previous bundle is copied first, and one write decides, so a kill at any moment leaves a
+    whole bundle in place. A job that is loading the detector from a disk is waited for; a job that
+    starts meanwhile loads either bundle, never a mixture.
 
     Parameters
     ----------
@@ -71,46 +70,29 @@ def promote(monitor: Monitor, bundles: dict[str, Bundle]) -> Promotion:
     candidate = bundles["candidate"]
     if missing := missing_from_bundle(candidate, monitor.trust):
         raise ConfigError(refusal(candidate.place, missing))
-    if is_url(monitor.detector):
-        return _promote_to_url(monitor.detector, candidate, bundles.get(CURRENT))
-    # Resolved, so that the target of a symbolic link is replaced, not the link.
-    target = Path(monitor.detector).resolve()
+    current = bundles.get(CURRENT)
+    place = monitor.detector
+    if not is_url(place):
+        place = str(Path(place).resolve())  # what is kept lies beside the target of a link
+    replaced = PromotionError(
+        f"{place} has been replaced meanwhile: compare the candidate with what is there now; "
+        "nothing has been changed"
+    )
     with Store(monitor.location).lock():
-        current = bundles.get(CURRENT)
-        if not (current.is_in_place() if current else not target.exists()):
-            raise PromotionError(
-                f"{target} has been replaced meanwhile: compare the candidate with what is there "
-                "now; nothing has been changed"
-            )
+        seen = open_folder(place).look(MANIFEST)
+        found = None if seen.content is None else digest(seen.content)
+        if found != (current.fingerprint if current else None):
+            raise replaced
         previous = None
         if current is not None:
-            previous = target.with_name(f"{target.name}.{current.fingerprint[:12]}")
-            if previous.exists():
+            previous = f"{place}.{current.fingerprint[:12]}"
+            if not is_url(previous) and Path(previous).exists():
                 read_bundle(previous)
             else:
                 rewrite_bundle(current, previous)
-        with bundle_lock(candidate.path):
-            rewrite_bundle(candidate, target)
-    return Promotion(candidate.fingerprint, previous)
-
-
-def _promote_to_url(url: str, candidate: Bundle, current: Bundle | None) -> Promotion:
-    """Do the same for a detector on an object store, where one conditional write decides."""
-    seen = open_folder(url).look(MANIFEST)
-    found = None if seen.content is None else digest(seen.content)
-    expected = None if current is None else current.fingerprint
-    replaced = PromotionError(
-        f"{url} has been replaced meanwhile: compare the candidate with what is there now; nothing "
-        "has been changed"
-    )
-    if found != expected:
-        raise replaced
-    previous = None
-    if current is not None:
-        previous = f"{url}.{current.fingerprint[:12]}"
-        put_bundle(current, previous, open_folder(previous).look(MANIFEST))
-    try:
-        put_bundle(candidate, url, seen)
-    except ChangedError:
-        raise replaced from None
+        try:
+            with bundle_lock(candidate):
+                rewrite_bundle(candidate, place, seen=seen)
+        except ChangedError:
+            raise replaced from None
     return Promotion(candidate.fingerprint, previous)

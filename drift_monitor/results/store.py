@@ -143,7 +143,8 @@ class Store:
             target.write(name, staging.read(name))
         self.discard(staging)
         kept = {Path(file.path).name for file in (report.files.scores, report.files.rejected)}
-        (target / DATA).sweep(kept)
+        data = target / DATA
+        data.sweep([name for name in data.find("*") if name not in kept])
         target.sweep_unfinished()
         self.folder.sweep_unfinished()
         self.folder.sweep_unfinished(_STAGING)

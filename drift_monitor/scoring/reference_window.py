@@ -104,7 +104,7 @@ def reference_window(monitor: Monitor, bundle: Bundle, interval: Interval) -> Re
 def _checked(table: pa.Table, bundle: Bundle) -> pa.Table:
     if missing := set(SCORED) - set(table.column_names):
         raise BundleError(
-            f"{bundle.path / REFERENCE} has no column {', '.join(sorted(missing))}: the bundle is "
+            f"{bundle.file(REFERENCE)} has no column {', '.join(sorted(missing))}: the bundle is "
             "of an older version; renew its reference with 'drift-monitor reference'"
         )
     return table

@@ -24,6 +24,10 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 Before = Callable[[str, tuple[Any, ...]], None]
 """Called before an operation with its name and arguments."""
 
+_ORIGINALS: list[tuple[Any, str, Callable[..., Any]]] = [
+    *((os, name, getattr(os, name)) for name in OPERATIONS),
+    *((ObjectFolder, name, getattr(ObjectFolder, name)) for name in REQUESTS),
+]
 _watching: list[Before] = []
 
 
@@ -47,9 +51,8 @@ sys.addaudithook(_on_open)
 
 @contextmanager
 def watched(before: Before) -> Iterator[None]:
-    """Call a function before every operation of the block."""
-    owners: list[tuple[Any, tuple[str, ...]]] = [(os, OPERATIONS), (ObjectFolder, REQUESTS)]
-    originals = [(owner, name, getattr(owner, name)) for owner, names in owners for name in names]
+    """Call a function before every operation of the block, in place of one that watches already."""
+    outer = [(owner, name, getattr(owner, name)) for owner, name, _ in _ORIGINALS]
 
     def wrap(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def operation(*arguments: Any, **options: Any) -> Any:
@@ -58,15 +61,15 @@ def watched(before: Before) -> Iterator[None]:
 
         return operation
 
-    for owner, name, original in originals:
+    for owner, name, original in _ORIGINALS:
         setattr(owner, name, wrap(name, original))
     _watching.append(before)
     try:
         yield
     finally:
         _watching.pop()
-        for owner, name, original in originals:
-            setattr(owner, name, original)
+        for owner, name, watching in outer:
+            setattr(owner, name, watching)
 
 
 def run_in_child(work: Callable[[], None], *, killed_before: int | None = None) -> int:

@@ -147,7 +147,7 @@ CASES = {
     "labels": Case(commit_all, lambda place: label(place, "labels")),
     "report": Case(commit_all, rewrite_pages),
     "promote": Case(None, promote_candidate, is_mended=False),
-    "threshold": Case(None, change_threshold, is_mended=False),
+    "threshold": Case(promote_candidate, change_threshold, is_mended=False),
     "fit": Case(None, fit_another, is_mended=False),
 }
 ON_DISK = ("threshold", "fit")

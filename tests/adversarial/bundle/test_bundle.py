@@ -1,14 +1,10 @@
 """Replacing a bundle while others read it."""
 
-import ctypes
 import errno
 import fcntl
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -19,11 +15,9 @@ import numpy as np
 import pytest
 
 from adversarial import AdversarialDetector, BundleError, InputSpec, read_bundle
-from adversarial.bundle import write
 from adversarial.bundle.manifest import ACCURACY, FEATURE_QUANTILES, REFERENCE
 from adversarial.bundle.read import bundle_lock
 from adversarial.bundle.write import write_bundle
-from adversarial.locks import exchange_directories
 from drift_monitor.detectors.reference import feature_quantiles, rethreshold
 
 
@@ -133,47 +127,13 @@ def test_where_there_is_no_bundle_nothing_is_waited_for(tmp_path: Path) -> None:
         pass
 
 
-def test_there_is_a_whole_bundle_in_place_at_every_moment_of_a_replacement(copy: Path) -> None:
-    """Killed right after the exchange, where two renames would leave none in place."""
-    code = (
-        "import os, signal, sys; from pathlib import Path; "
-        "from adversarial.bundle import write as bundle; "
-        "rename = Path.rename; "
-        "Path.rename = lambda *a: (rename(*a), os.kill(os.getpid(), signal.SIGKILL)); "
-        "exchange = bundle.exchange_directories; "
-        "bundle.exchange_directories = "
-        "lambda *a: (exchange(*a), os.kill(os.getpid(), signal.SIGKILL))[0]; "
-        "from drift_monitor.detectors.reference import rethreshold; "
-        "rethreshold(Path(sys.argv[1]), 0.3)"
-    )
-    before = read_bundle(copy).fingerprint
-    done = subprocess.run([sys.executable, "-c", code, str(copy)], check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert read_bundle(copy).fingerprint != before
-
-
-def test_a_file_system_that_cannot_exchange_gets_two_renames(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(write, "exchange_directories", lambda *_: False)
-    before = read_bundle(copy)
-    rethreshold(copy, 0.3)
-    assert read_bundle(copy).fingerprint != before.fingerprint
-    assert os.listdir(copy.parent) == ["detector"]  # noqa: PTH208
-
-
-def test_a_system_without_the_call_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
-    assert not exchange_directories(tmp_path, tmp_path)
-
-
 def rewrite(path: Path, *, without: str = "", **texts: str) -> None:
     """Write a bundle again without a file, or with others' content."""
     found = read_bundle(path)
 
     def fill(directory: Path) -> None:
         for name in found.manifest.sha256.keys() - {without}:
-            shutil.copyfile(path / name, directory / name)
+            shutil.copyfile(found.file(name), directory / name)
         for name, text in texts.items():
             (directory / f"{name}.json").write_text(text)
 

@@ -60,7 +60,7 @@ def test_what_is_not_there_is_said_to_be_so(folder: Folder) -> None:
         with pytest.raises(FileNotFoundError):
             read("a")
     assert folder.look("a") == Seen(None, None)
-    assert folder.find("*") == []
+    assert folder.find("*") == folder.names() == []
     folder.remove("a")
     folder.remove_all()
     folder.remove_empty()
@@ -102,6 +102,8 @@ def test_files_are_found_by_a_pattern_and_unfinished_ones_are_not(folder: Folder
     assert folder.find("*") == ["a", "b.json"]
     assert folder.find("*/b.json") == ["x/b.json"]
     assert folder.find("x/*/*.json") == ["x/y/b.json"]
+    assert folder.names() == ["a", "b.json", "x/b.json", "x/y/b.json"]
+    assert (folder / "x").names() == ["b.json", "y/b.json"]
 
 
 def test_files_are_taken_from_another_folder(folder: Folder) -> None:
@@ -132,7 +134,7 @@ def test_all_is_removed(folder: Folder) -> None:
 def test_only_what_is_old_is_swept(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "kept", ".1a2b3c4d.x/part", "other/part"):
         folder.write(name, b"")
-    folder.sweep({"kept", "other"})
+    folder.sweep(["a", "gone"])
     folder.sweep_unfinished()
     assert folder.exists("a")
     later = time.time() + files.ABANDONED_AFTER + 60
@@ -144,7 +146,7 @@ def test_only_what_is_old_is_swept(folder: Folder, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(time, "time", lambda: later)
     monkeypatch.setattr(object_folder, "datetime", Later)
-    folder.sweep({"kept", "other"})
+    folder.sweep(["a", "gone"])
     folder.sweep_unfinished()
     assert folder.find("*") == ["kept"]
     assert folder.exists("other/part")

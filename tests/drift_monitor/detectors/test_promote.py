@@ -2,16 +2,13 @@
 
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from adversarial import AdversarialDetector, read_bundle
-from adversarial.bundle.manifest import BundleError
+from adversarial.bundle.manifest import MANIFEST, BundleError
 from adversarial.bundle.read import bundle_lock
 from adversarial.errors import DriftMonitorError
 from drift_monitor.config import Monitor, load_monitor
@@ -37,12 +34,10 @@ def candidate(bundle: Path, tmp_path: Path) -> Path:
     return rethreshold(bundle, 0.3, tmp_path / "candidate")
 
 
-def content(directory: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(directory).as_posix(): path.read_bytes()
-        for path in directory.rglob("*")
-        if path.is_file()
-    }
+def content(directory: str | Path) -> dict[str, bytes]:
+    found = read_bundle(directory)
+    files = {name: found.file(name).read_bytes() for name in found.manifest.sha256}
+    return files | {MANIFEST: (found.path / MANIFEST).read_bytes()}
 
 
 def bundles_beside(monitor: Monitor) -> list[str]:
@@ -58,12 +53,12 @@ def test_the_candidate_takes_the_place_and_the_previous_bundle_is_kept(
     done = promote(monitor, find_bundles(monitor, candidate))
     assert content(target) == new == content(candidate)
     assert done.fingerprint == read_bundle(candidate).fingerprint
-    assert done.previous == target.with_name(f"detector.{first[:12]}")
+    assert done.previous == f"{target}.{first[:12]}"
     assert content(done.previous) == before
 
     back = promote(monitor, find_bundles(monitor, done.previous))
     assert content(target) == before
-    assert back.previous == target.with_name(f"detector.{done.fingerprint[:12]}")
+    assert back.previous == f"{target}.{done.fingerprint[:12]}"
     # And once more: what is kept already is left as it is.
     assert promote(monitor, find_bundles(monitor, candidate)).previous == done.previous
     assert len(bundles_beside(monitor)) == 3
@@ -86,38 +81,6 @@ def test_a_link_to_the_detector_stays_a_link(monitor: Monitor, candidate: Path) 
     promote(linked, find_bundles(linked, candidate))
     assert link.is_symlink()
     assert read_bundle(link).fingerprint == read_bundle(candidate).fingerprint
-
-
-@pytest.mark.parametrize("killed_after", [1, 2])
-def test_a_kill_leaves_a_whole_detector_in_place(
-    monitor: Monitor, candidate: Path, tmp_path: Path, killed_after: int
-) -> None:
-    """Killed before the n-th file system change that moves a bundle, and after the one before."""
-    code = (
-        "import os, signal, sys; from pathlib import Path; from adversarial.bundle import write\n"
-        "from drift_monitor.config import load_monitor; "
-        "from drift_monitor.detectors.evaluate import find_bundles; "
-        "from drift_monitor.detectors.promote import promote\n"
-        "moves = 0\n"
-        "def killing(change):\n"
-        "    def changed(*arguments):\n"
-        "        global moves\n"
-        "        moves += 1\n"
-        "        if moves == int(sys.argv[3]): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "        return change(*arguments)\n"
-        "    return changed\n"
-        "Path.rename = killing(Path.rename)\n"
-        "write.exchange_directories = killing(write.exchange_directories)\n"
-        "monitor = load_monitor(sys.argv[1])\n"
-        "promote(monitor, find_bundles(monitor, Path(sys.argv[2])))"
-    )
-    before = content(Path(monitor.detector))
-    words = [str(tmp_path / "animals.yaml"), str(candidate), str(killed_after)]
-    done = subprocess.run([sys.executable, "-c", code, *words], check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert content(Path(monitor.detector)) == before
-    promote(monitor, find_bundles(monitor, candidate))
-    assert content(Path(monitor.detector)) == content(candidate)
 
 
 def test_a_job_that_is_loading_the_detector_is_waited_for(

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from adversarial.bundle.read import read_bundle
-from adversarial.bundle.remote import put_bundle
-from adversarial.storage.folder import Seen
+from adversarial.bundle.write import rewrite_bundle
 from drift_monitor import load_monitor, read_history, read_rejected, read_report, read_scores
 from drift_monitor.detectors.evaluate import evaluate_bundles, find_bundles
 from drift_monitor.detectors.evaluation_record import read_evaluation, read_measures
@@ -57,7 +56,7 @@ def states(
     prepare(place, bundle)
     on_disk = everything(place)
     detector = f"{bucket}/detector"
-    put_bundle(read_bundle(bundle), detector, Seen(None, None))
+    rewrite_bundle(read_bundle(bundle), detector)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(place.parent / "cache"))
         score(place, f"{bucket}/reports", detector)
