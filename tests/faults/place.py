@@ -12,9 +12,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from adversarial.bundle.read import read_bundle
-from adversarial.bundle.remote import put_bundle
+from adversarial.bundle.write import rewrite_bundle
 from adversarial.files import digest
-from adversarial.storage.folder import Seen
 from drift_monitor.config import Monitor, load_monitor
 from drift_monitor.detectors.evaluate import find_bundles
 from drift_monitor.detectors.promote import promote
@@ -54,7 +53,7 @@ def prepare(place: Path, bundle: Path, bucket: str | None = None) -> None:
     if bucket is None:
         score(place, "reports")
         return
-    put_bundle(read_bundle(bundle), f"{bucket}/detector", Seen(None, None))
+    rewrite_bundle(read_bundle(bundle), f"{bucket}/detector")
     score(place, f"{bucket}/reports", f"{bucket}/detector")
 
 
