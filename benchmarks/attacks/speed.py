@@ -207,8 +207,8 @@ def main() -> None:
     text = "\n".join(
         [
             f"{len(x)} images of {arguments.dataset}, Foolbox {foolbox.__version__}, TensorFlow's "
-            f"threads: {arguments.threads}; seconds are medians of {arguments.rounds} rounds, taken "
-            "in turn",
+            f"threads: {arguments.threads}; seconds are medians of {arguments.rounds} rounds, "
+            "taken in turn",
             "",
             f"{'':18}{'ours/s':>8}{'theirs/s':>9}   {'times faster':24}{'goal':>4}{'':9}"
             f"{'success':>9}{'theirs':>8}{'L2':>8}{'theirs':>8}  paired difference of L2",
