@@ -89,17 +89,20 @@ def parse_data_config(
 
 
 def parse_names(text: str, option: str) -> list[str]:
-    """Return the names separated by commas, or the lines of the file that `@FILE` names."""
-    names = text.split(",")
+    """Return the names separated by commas, or the lines of the file that `@FILE` names.
+
+    Spaces around a name belong to it in a file, and not between commas.
+    """
     if text.startswith("@"):
         try:
-            names = Path(text[1:]).read_text(encoding="utf-8-sig").splitlines()
+            lines = Path(text[1:]).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise typer.BadParameter(
                 f"{text[1:]} cannot be read ({error}): expected a text file with one name per line",
                 param_hint=option,
             ) from None
-    return [name.strip() for name in names if name.strip()]
+        return [line for line in lines if line.strip()]
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def check_fpr(fpr: float) -> None:

@@ -111,7 +111,7 @@ def test_without_reference_data_a_part_of_the_training_rows_is_held_out(
 
 @pytest.mark.parametrize(
     ("text", "names"),
-    [("a, b,,c", ["a", "b", "c"]), ("@names.txt", ["a", "b, in mm", "c"])],
+    [("a, b,,c", ["a", "b", "c"]), ("@names.txt", ["a", " b, in mm", "c"])],
 )
 def test_names_are_given_by_commas_or_in_a_file(
     invoke: Invoke,
