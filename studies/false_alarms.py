@@ -4,8 +4,9 @@
     python studies/false_alarms.py write
 
 `run` scores Fashion-MNIST's test images and corrupted copies of them with the quickstart's
-detector, draws batches, and writes `false_alarms.json`; `write` turns that into `false_alarms.md`.
-Scores are cached in build/false_alarms: delete it when the detector has changed.
+detector, draws batches, judges each as a run of the monitor does, and writes `false_alarms.json`;
+`write` turns that into `false_alarms.md`. Counts are kept in build/false_alarms, and a run that was
+stopped goes on there: delete it when the detector or a rule has changed.
 """
 
 import argparse
@@ -13,176 +14,144 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
+from judged_images import Judge, Rows, Scored
 from tables import table
 
-from adversarial import AdversarialDetector
-from adversarial.bundle.read import read_bundle
 from adversarial.corruptions import CORRUPTIONS, EXTRA, SEVERITIES, corrupt
-from adversarial.files import replace_file
-from drift_monitor.analysis.findings import analyse
-from drift_monitor.batches.batch import Batch
-from drift_monitor.config import DataConfig, HarmByOption, Policy
-from drift_monitor.results.report import Counts
-from drift_monitor.scoring.scored_rows import ScoredRows
+from adversarial.files import write_json
+from drift_monitor.config import HarmByOption, Policy
+from drift_monitor.scoring.reference_window import UNFIT
 from drift_monitor.stats.estimates import Rate
 from drift_monitor.stats.proportions import rate
-from drift_monitor.verdict.build_report import with_estimates
-from drift_monitor.verdict.rules import Evidence, decide
 
 HERE = Path(__file__).parent
 RECORD = HERE / "false_alarms.json"
 SCRATCH = HERE.parent / "build" / "false_alarms"
-EXAMPLE = HERE.parent / "examples" / "fashion_mnist"
 
 SIZES = (200, 1000, 5000)
 HARM_BY: tuple[HarmByOption, ...] = ("labels", "detector")
 TRAILING = {200: 7, 1000: 7, 5000: 1}
 """Intervals of the trailing window, by their rows; 10,000 test images make two of 5,000."""
-CORRUPTED_ROWS = 5000
+SIZE_COLUMNS = [f"n = {n:,}: harmful · unknown · other" for n in SIZES]
+FALLS = (("10 points or more", 0.1, 1.0), ("2 to 10 points", 0.02, 0.1), ("less", -1.0, 0.02))
+"""Names and ranges of falls in accuracy."""
+TEST_ROWS, CORRUPTED_ROWS = 10_000, 5000
 SEED = 0
-
-Rows = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Judge:
-    """Gives verdicts on batches of scored rows."""
-
-    bundle: Any
-    policy: Policy
-
-    def rows(self, scores: pa.Table) -> ScoredRows:
-        """Return scored rows with the accuracy estimator's estimates."""
-        estimated = with_estimates(scores, self.bundle.accuracy_estimator())
-        return ScoredRows.of(estimated, self.bundle.manifest.class_names, ())
-
-    def verdict(self, current: ScoredRows, reference: ScoredRows) -> str:
-        """Return the verdict on a batch."""
-        names = self.bundle.manifest.class_names
-        result = analyse(current, reference, names, self.policy, self.bundle.accuracy_estimator())
-        n = len(current)
-        counts = Counts(read=n, scored=n, rejected=0, flagged=0, labelled=n, non_finite=0)
-        evidence = Evidence(counts, result.harm, result.accuracy, result.tests)
-        return decide(evidence, self.policy).verdict
+OTHERS = {
+    "harmful_drift": "harmful",
+    "drift_harm_unknown": "unknown",
+    "harmless_drift": "harmless",
+    "statistical_only": "statistical",
+}
+"""Verdicts but `no_drift`, and their names in a table."""
 
 
 def run(weeks: int, batches: int) -> None:
     """Draw all batches and write `false_alarms.json`."""
-    bundle = read_bundle(EXAMPLE / "detector")
-    clean = scored("clean", 10_000, lambda x: x)
-    null = [
-        {"reference": kind, "harm_by": harm_by, "n": n, "weeks": weeks}
-        | {"verdicts": dict(Counter(draw(Judge(bundle, Policy(harm_by=harm_by)), clean, n, weeks)))}
-        for kind, draw in (("fixed", fixed), ("redrawn", redrawn), ("trailing", trailing))
-        for harm_by in HARM_BY
-        for n in SIZES
-    ]
-    judge = Judge(bundle, Policy(harm_by="detector"))
-    reference = judge.rows(bundle.reference())
-    power = []
+    judge = Judge()
+    clean = judge.score(TEST_ROWS)
+    null: list[dict[str, Any]] = []
+    for n in SIZES:
+        null += kept(f"drawn-{n}-{weeks}", partial(drawn_weeks, judge, clean, n, weeks))
+        for harm_by in HARM_BY:
+            count = partial(trailing_weeks, judge, clean, n, weeks, harm_by)
+            null += kept(f"trailing-{harm_by}-{n}-{weeks}", count)
+        print(null[-6:], flush=True)
+    null.sort(key=lambda entry: (entry["reference"], HARM_BY.index(entry["harm_by"])))
+    power: list[dict[str, Any]] = []
     for name in (name for name in CORRUPTIONS if name not in EXTRA):
         for severity in SEVERITIES:
-            table = scored(
-                f"{name}-{severity}",
-                CORRUPTED_ROWS,
-                partial(corrupt, name=name, severity=severity),
-            )
-            rows = judge.rows(table)
-            for n in SIZES:
-                rng = np.random.default_rng([SEED, severity, n])
-                result = Counter(
-                    judge.verdict(rows.take(drawn), reference)
-                    for drawn in draws(rng, len(rows), n, 1 if n == len(rows) else batches)
-                )
-                power.append(
-                    {
-                        "corruption": name,
-                        "severity": severity,
-                        "n": n,
-                        "accuracy": float(rows.correct.mean()),
-                        "verdicts": dict(result),
-                    }
-                )
-            print(name, severity, power[-1]["verdicts"], flush=True)
-    accuracy = float(judge.rows(clean).correct.mean())
-    record = {"alpha": judge.policy.alpha, "accuracy": accuracy, "null": null, "power": power}
-    RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            count = partial(corrupted_batches, judge, name, severity, batches)
+            power += kept(f"{name}-{severity}-{batches}", count)
+            print(power[-1], flush=True)
+    record = {"alpha": Policy().alpha, "accuracy": clean.accuracy, "null": null, "power": power}
+    write_json(RECORD, record)
 
 
-def scored(
-    name: str, n: int, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-) -> pa.Table:
-    """Return the score table of the first n test images, changed; cached in `SCRATCH`."""
-    kept = SCRATCH / f"{name}.parquet"
-    if not kept.exists():
-        x, labels, detector = _load()
-        result = detector.predict(change(x[:n])).to_table(detector.class_names)
-        names = pa.array(detector.class_names)
-        result = result.append_column("label", names.take(pa.array(labels[:n])))
+def kept(name: str, count: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return what is counted, from `SCRATCH` where an earlier run has counted it."""
+    path = SCRATCH / f"{name}.json"
+    if not path.exists():
+        counted = count()
         SCRATCH.mkdir(parents=True, exist_ok=True)
-        with replace_file(kept) as scratch:
-            pq.write_table(result, scratch)
-    return pq.read_table(kept)
+        write_json(path, {"counted": counted})
+    result: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["counted"]
+    return result
 
 
-@cache
-def _load() -> tuple[NDArray[np.float32], NDArray[np.int64], AdversarialDetector]:
-    detector = AdversarialDetector.load(EXAMPLE / "detector")
-    data = DataConfig(path=str(EXAMPLE / "test.parquet"), input="image", label="label")
-    chunks = list(Batch(data.path, data, detector.input_spec).chunks(4096))
-    x = np.concatenate([chunk.x for chunk in chunks])
-    labels = np.concatenate([np.asarray(chunk.columns["label"]) for chunk in chunks])
-    return x, labels, detector
+def drawn_weeks(judge: Judge, clean: Scored, n: int, weeks: int) -> list[dict[str, Any]]:
+    """Count verdicts on batches drawn without replacement, against two references.
+
+    One is the detector's own window, the same for all weeks; the other is 5,000 other test images,
+    drawn for each week.
+    """
+    rng = np.random.default_rng([SEED, n])
+    found: dict[tuple[str, HarmByOption], Counter[str]] = {
+        (reference, harm_by): Counter() for reference in ("fixed", "redrawn") for harm_by in HARM_BY
+    }
+    for _ in range(weeks):
+        rows = rng.permutation(len(clean.x))
+        batch, other = clean.take(rows[:n]), clean.take(rows[n : n + 5000])
+        scoring = judge.scoring(batch)
+        for (reference, harm_by), verdicts in found.items():
+            against = other if reference == "redrawn" else None
+            verdicts[judge.verdict(batch, scoring, harm_by, against)] += 1
+    return [
+        {"reference": reference, "harm_by": harm_by, "n": n, "verdicts": dict(verdicts)}
+        for (reference, harm_by), verdicts in found.items()
+    ]
 
 
-def draws(rng: np.random.Generator, n_rows: int, n: int, times: int) -> Iterator[Rows]:
-    """Yield the rows of `times` batches of n, each drawn without replacement."""
-    for _ in range(times):
-        yield rng.permutation(n_rows)[:n]
-
-
-def fixed(judge: Judge, clean: pa.Table, n: int, weeks: int) -> Iterator[str]:
-    """Yield verdicts on batches against the detector's own window, the same for all weeks."""
-    pool, reference = judge.rows(clean), judge.rows(judge.bundle.reference())
-    for rows in draws(np.random.default_rng([SEED, n]), len(pool), n, weeks):
-        yield judge.verdict(pool.take(rows), reference)
-
-
-def redrawn(judge: Judge, clean: pa.Table, n: int, weeks: int) -> Iterator[str]:
-    """Yield verdicts on batches against 5,000 other test images, drawn for each week."""
-    pool = judge.rows(clean)
-    for rows in draws(np.random.default_rng([SEED, n, 1]), len(pool), len(pool), weeks):
-        yield judge.verdict(pool.take(rows[:n]), pool.take(rows[n : n + 5000]))
-
-
-def trailing(judge: Judge, clean: pa.Table, n: int, weeks: int) -> Iterator[str]:
-    """Yield verdicts on a sequence of weeks, each against the last ones that were not harmful.
+def trailing_weeks(
+    judge: Judge, clean: Scored, n: int, weeks: int, harm_by: HarmByOption
+) -> list[dict[str, Any]]:
+    """Count verdicts on a sequence of weeks, each against the last ones that are fit for it.
 
     The rows of a week are drawn from those that are not in the window.
     """
-    pool = judge.rows(clean)
     rng = np.random.default_rng([SEED, n, 2])
     window: list[Rows] = []
-    seen = 0
-    while seen < weeks:
+    verdicts: Counter[str] = Counter()
+    while verdicts.total() < weeks:
         held = np.concatenate([*window, np.array([], np.int64)])
-        rows = rng.permutation(np.setdiff1d(np.arange(len(pool)), held))[:n]
+        rows = rng.permutation(np.setdiff1d(np.arange(len(clean.x)), held))[:n]
         if len(window) == TRAILING[n]:
-            verdict = judge.verdict(pool.take(rows), pool.take(held))
-            seen += 1
-            yield verdict
-            if verdict == "harmful_drift":
+            batch = clean.take(rows)
+            verdict = judge.verdict(batch, judge.scoring(batch), harm_by, clean.take(held))
+            verdicts[verdict] += 1
+            if verdict in UNFIT:
                 continue
         window = [*window, rows][-TRAILING[n] :]
+    return [{"reference": "trailing", "harm_by": harm_by, "n": n, "verdicts": dict(verdicts)}]
+
+
+def corrupted_batches(
+    judge: Judge, corruption: str, severity: int, batches: int
+) -> list[dict[str, Any]]:
+    """Count verdicts on batches of corrupted images, without labels; one batch is of them all."""
+    images = judge.score(CORRUPTED_ROWS, partial(corrupt, name=corruption, severity=severity))
+    result = []
+    for n in SIZES:
+        rng = np.random.default_rng([SEED, severity, n])
+        verdicts: Counter[str] = Counter()
+        for _ in range(1 if n == CORRUPTED_ROWS else batches):
+            batch = images.take(rng.permutation(CORRUPTED_ROWS)[:n])
+            verdicts[judge.verdict(batch, judge.scoring(batch), "detector")] += 1
+        result.append(
+            {
+                "corruption": corruption,
+                "severity": severity,
+                "n": n,
+                "accuracy": images.accuracy,
+                "verdicts": dict(verdicts),
+            }
+        )
+    return result
 
 
 def write() -> None:
@@ -206,27 +175,30 @@ def write() -> None:
             "All batches are of clean test images. An alarm is any verdict but `no_drift`. The "
             "references are: *fixed*, the detector's own 5,000 images, the same for all weeks; "
             "*redrawn*, 5,000 test images drawn for each week, the case that α is about; and "
-            f"*trailing*, the last {TRAILING[200]} weeks that were not harmful "
+            f"*trailing*, the last {TRAILING[200]} weeks that were fit for it "
             f"({TRAILING[5000]} for weeks of 5,000 rows, because there are 10,000 images). Batches "
             "are drawn without replacement. Those of 5,000 rows, half of all images, are therefore "
             "more alike than weeks in production would be, and their numbers look too good."
         ),
         "",
         *table(
-            ["reference", "harm by", "n", "weeks", "alarms", "harmful", "harmless", "statistical"],
+            ["reference", "harm by", "n", "weeks", "alarms", *OTHERS.values()],
             [_null_row(entry) for entry in record["null"]],
         ),
         *_judgement(record["null"], alpha),
         "## Drift",
         "",
         *_wrapped(
-            "The first 5,000 test images under the 15 corruptions of CIFAR-10-C, without labels "
-            "(harm by `detector`): the share of batches with the verdict `harmful_drift`, and in "
-            "brackets with any verdict but `no_drift`. There is one batch of 5,000 rows each."
+            f"The first {CORRUPTED_ROWS:,} test images under the 15 corruptions of CIFAR-10-C, "
+            "without labels: the shares of batches with the verdict `harmful_drift`, with "
+            "`drift_harm_unknown`, and with a verdict after which nobody does anything. There is "
+            f"one batch of {CORRUPTED_ROWS:,} rows of each corruption and severity, and there are "
+            f"{_batches(record['power'])} of each smaller size."
         ),
         "",
+        *table(["accuracy fell by", *SIZE_COLUMNS], list(_fall_rows(record))),
         *table(
-            ["corruption", "severity", "accuracy", *(f"n = {n:,}" for n in SIZES)],
+            ["corruption", "severity", "accuracy", *SIZE_COLUMNS],
             list(_power_rows(record["power"])),
         ),
     ]
@@ -238,10 +210,9 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, 100, break_on_hyphens=False)
 
 
-def _alarms(verdicts: dict[str, int], *, harmful: bool = False) -> Rate:
+def _alarms(verdicts: dict[str, int]) -> Rate:
     n = sum(verdicts.values())
-    count = verdicts.get("harmful_drift", 0) if harmful else n - verdicts.get("no_drift", 0)
-    result = rate(count, n)
+    result = rate(n - verdicts.get("no_drift", 0), n)
     if result is None:
         raise ValueError("no batch was drawn")
     return result
@@ -250,10 +221,7 @@ def _alarms(verdicts: dict[str, int], *, harmful: bool = False) -> Rate:
 def _null_row(entry: dict[str, Any]) -> list[str]:
     verdicts = entry["verdicts"]
     result = _alarms(verdicts)
-    shares = (
-        f"{verdicts.get(name, 0) / result.n:.1%}"
-        for name in ("harmful_drift", "harmless_drift", "statistical_only")
-    )
+    shares = (f"{verdicts.get(name, 0) / result.n:.1%}" for name in OTHERS)
     return [
         entry["reference"],
         entry["harm_by"],
@@ -278,17 +246,30 @@ def _judgement(null: Sequence[dict[str, Any]], alpha: float) -> Iterator[str]:
     yield ""
 
 
+def _batches(power: Sequence[dict[str, Any]]) -> int:
+    return sum(next(entry for entry in power if entry["n"] == SIZES[0])["verdicts"].values())
+
+
+def _fall_rows(record: dict[str, Any]) -> Iterator[list[str]]:
+    for name, low, high in FALLS:
+        chosen = [e for e in record["power"] if low <= record["accuracy"] - e["accuracy"] < high]
+        yield [name, *(_shares([e for e in chosen if e["n"] == n]) for n in SIZES)]
+
+
 def _power_rows(power: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
-    cells: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
+    cells: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for entry in power:
-        cells.setdefault((entry["corruption"], entry["severity"]), {})[entry["n"]] = entry
-    for (name, severity), by_size in cells.items():
-        shares = []
-        for n in SIZES:
-            verdicts = by_size[n]["verdicts"]
-            harmful = _alarms(verdicts, harmful=True).rate
-            shares.append(f"{harmful:.0%} ({_alarms(verdicts).rate:.0%})")
-        yield [name, str(severity), f"{by_size[SIZES[0]]['accuracy']:.3f}", *shares]
+        cells.setdefault((entry["corruption"], entry["severity"]), []).append(entry)
+    for (name, severity), entries in cells.items():
+        shares = [_shares([entry for entry in entries if entry["n"] == n]) for n in SIZES]
+        yield [name, str(severity), f"{entries[0]['accuracy']:.3f}", *shares]
+
+
+def _shares(entries: Sequence[dict[str, Any]]) -> str:
+    verdicts = sum((Counter(entry["verdicts"]) for entry in entries), Counter())
+    loud = [verdicts[name] for name in ("harmful_drift", "drift_harm_unknown")]
+    shares = [count / verdicts.total() for count in (*loud, verdicts.total() - sum(loud))]
+    return " · ".join(f"{share:.0%}" for share in shares)
 
 
 def main() -> None:
@@ -296,8 +277,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     runner = commands.add_parser("run", help="score, draw and count")
-    runner.add_argument("--weeks", type=int, default=1000, help="weeks without drift of each kind")
-    runner.add_argument("--batches", type=int, default=50, help="batches of each corruption")
+    runner.add_argument("--weeks", type=int, default=300, help="weeks without drift of each kind")
+    runner.add_argument("--batches", type=int, default=5, help="batches of each corruption")
     commands.add_parser("write", help="write false_alarms.md")
     arguments = parser.parse_args()
     if arguments.command == "run":

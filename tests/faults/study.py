@@ -24,12 +24,12 @@ PAGE = ROOT / "studies" / "reliability.md"
 SCRATCH = ROOT / "build" / "reliability"
 RARELY = {"fit": 12}
 """Cases that take long are interrupted before every so many operations; others before each."""
-POWER_EVERY = 4
+POWER_EVERY = 8
 ON_S3 = tuple(case for case in CASES if case not in ON_DISK)
 OTHERS = {
-    "storage": ["tests.faults.storage_faults", "--every", "4"],
+    "storage": ["tests.faults.storage_faults", "--every", "6"],
     "concurrent": ["tests.faults.concurrent_backfills", "--at-once", "8"],
-    "bad inputs": ["tests.bad_inputs.count", "--files", "2500"],
+    "bad inputs": ["tests.bad_inputs.count", "--files", "2100"],
 }
 
 TEXT = """# Reliability
