@@ -36,8 +36,8 @@ class GuardFigures(BaseModel):
 
 BOUNDS: dict[str, tuple[float, float, str]] = {
     "largest_score_change": (0.5, 0, "a score changes by"),
-    "mean_score_change": (0.01, 0, "scores change on average by"),
-    "score_distance": (0.03, 3, "D between the distributions of scores is"),
+    "mean_score_change": (0.02, 0, "scores change on average by"),
+    "score_distance": (0.05, 7, "D between the distributions of scores is"),
     "changed_predictions": (0.005, 1, "the share of other predictions is"),
     "changed_flags": (0.01, 2, "the share of other flags is"),
     "changed_reconstruction_predictions": (0.01, 2, "the share of other reconstruction classes is"),
@@ -45,8 +45,15 @@ BOUNDS: dict[str, tuple[float, float, str]] = {
 }
 """By figure: its greatest value, and the rows that may differ in a sample however small.
 
-Where neighbours in the order of scores change places, D in a sample of 256 rows reaches 0.02 though
-the distributions are the same.
+Rounding lets neighbours in the order of scores change places, more often one way than the other in
+a small sample. Where bfloat16 moved the scores of 4,000 images and of 20,000 flat rows by a D of
+0.004, D in one of a thousand samples of them was beyond 0.043 among 256 rows and 0.082 among 85. A
+D of 0.042 in all rows, made by scores 1.4 times as large, was never within the bound among 256 rows
+(0 of 1,000 samples); a D of 0.025 was in two of three. What passes is thus less than half of the
+smallest effect that a monitor reports by default (`policy.min_effect`, 0.1).
+
+Changes in nats bound what a reader sees of a row. The scores of a ResNet-56 lie between 0 and 4
+nats, and bfloat16 moves them by 0.013 on average without another flag or prediction.
 """
 
 

@@ -41,9 +41,10 @@ def agreement(a: NDArray[np.float64], b: NDArray[np.float64]) -> Agreement:
 
 def table(n_images: int, sides: list[dict[str, Any]], found: Agreement) -> str:
     """Return the text of the result."""
-    header = f"{'':24}{'mean score':>12}{f'score of image {found.row:,}':>24}{'TensorFlow':>12}"
+    header = f"{'':36}{'mean score':>12}{f'score of image {found.row:,}':>24}{'version':>12}"
     lines = [
-        f"{side['name']:24}{side['mean_score']:12.6f}{score:24.6f}{side['tensorflow']:>12}"
+        f"{side['name']:36}{side['mean_score']:12.6f}{score:24.6f}"
+        f"{side['version'].split('-')[0]:>12}"
         for side, score in zip(sides, found.scores, strict=True)
     ]
     return "\n".join(
@@ -68,13 +69,15 @@ def main() -> None:
     arguments = parser.parse_args()
 
     pixels = read_pixels(arguments.images)
-    with scorers(arguments.detector, write_array("scoring", pixels)) as workers:
+    choice = ("openvino", "float32")
+    with scorers(arguments.detector, write_array("scoring", pixels), [choice]) as (ours, peer):
+        workers = [*ours, peer]
         sides: list[dict[str, Any]] = [worker.ask("about").value for worker in workers]
-        ours, peer = (np.asarray(worker.ask("score").value) for worker in workers)
-    result = agreement(ours, peer)
+        scores = [np.asarray(worker.ask("score").value) for worker in workers]
+    result = agreement(scores[0], scores[1])
 
-    for side, scores in zip(sides, (ours, peer), strict=True):
-        side["mean_score"] = float(scores.mean())
+    for side, found in zip(sides, scores, strict=True):
+        side["mean_score"] = float(found.mean())
     write_record(
         "score_agreement",
         table(len(pixels), sides, result),

@@ -21,7 +21,7 @@ def main() -> None:
     """Load the models and the images, then serve."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("detector", help="directory of the bundle")
-    parser.add_argument("images", help=".npy file of the images, (n, 28, 28, 1) float32")
+    parser.add_argument("images", help=".npy file of the images, (n, *input_shape) float32")
     arguments = parser.parse_args()
 
     classifier, autoencoder = (
@@ -35,7 +35,8 @@ def main() -> None:
         return {
             "name": f"alibi-detect {alibi_detect.__version__}",
             "batch_size": BATCH_SIZE,
-            "tensorflow": tf.__version__,
+            "precision": "float32",
+            "version": tf.__version__,
         }
 
     serve({"about": about, "score": lambda: detector.score(x, batch_size=BATCH_SIZE)})

@@ -5,9 +5,13 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from adversarial import load_scorer
 from drift_monitor.cli.main import main
+from drift_monitor.config import load_monitor
 from examples.breast_cancer import prepare
 
 EXAMPLE = Path(prepare.__file__).parent
@@ -27,6 +31,19 @@ def drift_monitor(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
     assert not stopped.value.code
 
 
+def check_agreement(build: Path, monitor: Path) -> None:
+    """Compare OpenVINO's scores with TensorFlow's on every row of the example."""
+    data = load_monitor(monitor).data
+    by_openvino = load_scorer(build / "detector", runtime="openvino", precision="float32")
+    by_tensorflow = load_scorer(build / "detector", runtime="tensorflow")
+    files = [*build.glob("*.parquet"), *build.glob("production/*/*.parquet")]
+    assert len(files) == 2 + len(VERDICTS)
+    for file in files:
+        columns = [pq.read_table(file)[name].to_numpy() for name in data.input_columns]
+        x = np.stack(columns, axis=1).astype(np.float32)
+        np.testing.assert_allclose(by_openvino.score(x), by_tensorflow.score(x), rtol=0, atol=1e-5)
+
+
 def test_every_day_gets_the_right_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monitor = tmp_path / "examples" / "breast_cancer" / "monitor.yaml"
     monitor.parent.mkdir(parents=True)
@@ -43,6 +60,8 @@ def test_every_day_gets_the_right_verdict(tmp_path: Path, monkeypatch: pytest.Mo
     )
     days = list(VERDICTS)
     drift_monitor(monkeypatch, "backfill", monitor, "--start", days[0], "--end", days[-1])
+
+    check_agreement(build, monitor)
 
     reports = build / "reports" / "breast_cancer"
     found = {day: json.loads((reports / day / "report.json").read_text()) for day in days}

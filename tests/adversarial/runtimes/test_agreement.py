@@ -100,10 +100,11 @@ def test_the_quickstarts_scores_agree_with_tensorflows(tmp_path: Path) -> None:
     batch = Batch(
         str(EXAMPLE / "test.parquet"), DataConfig(path="-", input="image"), made.input_spec
     )
-    x = next(batch.chunks(1000)).x
     made.save(tmp_path / "bundle")
     scorer = load_scorer(tmp_path / "bundle", runtime="openvino", precision="float32")
-    np.testing.assert_allclose(scorer.score(x), made.score(x), rtol=0, atol=1e-5)
+    for chunk in batch.chunks(1000):
+        x = chunk.x
+        np.testing.assert_allclose(scorer.score(x), made.score(x), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", DETECTORS)
