@@ -56,7 +56,10 @@ def watched(before: Before) -> Iterator[None]:
 
     def wrap(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def operation(*arguments: Any, **options: Any) -> Any:
-            _tell(name, arguments)
+            told = arguments
+            if (directory := options.get("dir_fd")) is not None:
+                told = (Path(f"/proc/self/fd/{directory}").readlink() / arguments[0],)
+            _tell(name, told)
             return original(*arguments, **options)
 
         return operation
