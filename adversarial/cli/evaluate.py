@@ -1,7 +1,9 @@
 """The commands `adversarial evaluate`, `report` and `compare`."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -85,8 +87,8 @@ def evaluate(  # noqa: PLR0913  # a parameter is an option of the command
     data_dir: Annotated[Path | None, typer.Option(help="As in train.")] = None,
     cache_dir: Annotated[Path | None, typer.Option(help="As in train.")] = None,
     output: Annotated[
-        Path, typer.Option(help="Directory of the results; a killed run goes on from it.")
-    ] = Path("build/evaluation"),
+        str, typer.Option(help="Directory or URL of the results; a killed run goes on from it.")
+    ] = "build/evaluation",
 ) -> None:
     """Attack a classifier and measure how well detectors detect and correct."""
     from adversarial.extras import require_training
@@ -94,10 +96,14 @@ def evaluate(  # noqa: PLR0913  # a parameter is an option of the command
     require_training("adversarial evaluate")
     from adversarial.corruptions import name_corruptions
     from adversarial.evaluation.experiment import Experiment
+    from adversarial.evaluation.read import METRICS_FILE
     from adversarial.evaluation.run import run_experiment
+    from adversarial.evaluation.write import RunError
     from adversarial.paper.datasets import draw_images
     from adversarial.paper.recipes import find_recipe
     from adversarial.reporting.page import write_report
+    from adversarial.storage.copies import collect, deliver, work_directory
+    from adversarial.storage.opening import is_url, join
 
     experiment = Experiment(
         attacks=tuple(attack or (() if corruption else Experiment.attacks)),
@@ -123,24 +129,43 @@ def evaluate(  # noqa: PLR0913  # a parameter is an option of the command
         "ensembles": defences.ensembles,
     }
     verbose = sys.stdout.isatty()
-    records = run_experiment(experiment, detectors, x, y, output, about=about, verbose=verbose)
+    is_copy = is_url(output) and not work_directory(output).exists()
+    directory = collect(output)
+    try:
+        records = run_experiment(
+            experiment, detectors, x, y, directory, about=about, verbose=verbose
+        )
+    except RunError as error:
+        if not is_copy:
+            raise
+        shutil.rmtree(directory)
+        raise RunError(str(error).replace(str(directory), output)) from None
     _print_headlines(records)
-    echo(f"{output / 'metrics.parquet'}: {len(records)} numbers")
-    echo(f"{write_report(output)}: the same as a page, with figures")
+    page = write_report(directory).name
+    deliver(directory, output, last=METRICS_FILE)
+    echo(f"{join(output, METRICS_FILE)}: {len(records)} numbers")
+    echo(f"{join(output, page)}: the same as a page, with figures")
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Directory of a finished evaluation.")],
+    run: Annotated[str, typer.Argument(help="Directory or URL of a finished evaluation.")],
 ) -> None:
     """Draw an evaluation's figures and write its report again, without models."""
+    from adversarial.evaluation.read import METRICS_FILE
     from adversarial.reporting.page import write_report
+    from adversarial.storage.copies import collect, deliver
+    from adversarial.storage.opening import join
 
-    echo(write_report(run))
+    directory = collect(run)
+    page = write_report(directory).name
+    deliver(directory, run, last=METRICS_FILE)
+    echo(join(run, page))
 
 
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Directories of finished evaluations.")
+        list[str],
+        typer.Argument(metavar="RUN...", help="Directories or URLs of finished evaluations."),
     ],
     metric: Annotated[
         list[str] | None, typer.Option(help="Only this number, such as auc. Repeatable.")
@@ -164,8 +189,10 @@ def compare(
         to_csv,
         to_markdown,
     )
+    from adversarial.storage.copies import local_copy
 
-    named = name_runs([read_results(run) for run in runs])
+    with ExitStack() as copies:
+        named = name_runs([read_results(copies.enter_context(local_copy(run))) for run in runs])
     result = compare_evaluations(named, metrics=metric or (), fprs=fpr or ())
     if have_no_defence_in_common(named):
         echo(

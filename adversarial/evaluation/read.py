@@ -39,6 +39,9 @@ KINDS: dict[str, type] = {
 }
 """What `config.json` must hold."""
 
+METRICS_FILE = "metrics.parquet"
+"""The numbers; an evaluation that has them is finished."""
+
 NUMBER_COLUMNS = tuple(name for name in ROWS.names[len(PLACE) :] if name != "success")
 
 
@@ -140,7 +143,7 @@ def read_results(directory: Path) -> Results:
         If the directory holds no evaluation, an unfinished one, or a damaged `config.json` or
         `metrics.parquet`.
     """
-    file, metrics = directory / "config.json", directory / "metrics.parquet"
+    file, metrics = directory / "config.json", directory / METRICS_FILE
     if not file.is_file():
         raise ResultsError(
             f"{directory} holds no evaluation (no {file.name}): name the --output of "

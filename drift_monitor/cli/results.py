@@ -131,7 +131,7 @@ def rows(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="File to write the rows to, .csv or .parquet.")
+        str | None, typer.Option(help="File or URL to write the rows to, .csv or .parquet.")
     ] = None,
 ) -> None:
     """List the rows of a committed interval by descending score, or a random sample of them."""
@@ -140,10 +140,12 @@ def rows(
     from drift_monitor.errors import ConfigError
     from drift_monitor.results.read import read_result
     from drift_monitor.results.row_list import list_rows
-    from drift_monitor.results.table_file import check_suffix, write_table
+    from drift_monitor.results.table_file import check_local, check_suffix, write_table
 
     if output:
         check_suffix(output)
+        if random:
+            check_local("--output", output, "a sheet is filled in by hand and so written to disk")
     config = load_monitor(monitor)
     result = read_result(join(config.location, config.interval(date).id))
     redacts = config.data.row_id in config.data.redact
@@ -162,7 +164,7 @@ def rows(
     )
     shown = listed.slice(0, limit if limit or output else ROWS_SHOWN)
     if output:
-        write_table(_sheet(config, result, shown, output) if random else shown, output)
+        write_table(_sheet(config, result, shown, Path(output)) if random else shown, output)
         echo(f"Wrote {output}: {len(shown):,} of {len(listed):,} rows")
         if random:
             echo(f"Fill in its column 'label', then: {_labels_command(config, date, output)}")
@@ -176,12 +178,13 @@ def compare(
     a: Annotated[str, typer.Argument(help="Directory or URL of an interval, or its report.json.")],
     b: Annotated[str, typer.Argument(help="The other one; differences are B minus A.")],
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="File to write the comparison to, as JSON.")
+        str | None,
+        typer.Option("--json", help="File or URL to write the comparison to, as JSON."),
     ] = None,
 ) -> None:
     """Compare two committed intervals, or two detectors on the same interval: B minus A."""
-    from adversarial.files import write_text
     from adversarial.reporting.terminal_table import print_table
+    from adversarial.storage.copies import replace_at
     from drift_monitor.analysis.interval_comparison import compare_results
     from drift_monitor.cli.comparison_table import differences, on_same_rows, side_by_side
     from drift_monitor.results.read import read_result
@@ -200,17 +203,18 @@ def compare(
     for note in comparison.notes:
         echo(f"Note: {note}")
     if json_file:
-        write_text(json_file, comparison.to_json())
+        with replace_at(json_file) as scratch:
+            scratch.write_text(comparison.to_json(), encoding="utf-8")
         echo(f"Wrote {json_file}")
 
 
 def export(
     monitor: MonitorFile,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="File for one row per interval, metric and slice, .csv or .parquet; CSV on stdout "
-            "if neither file is given."
+            help="File or URL for one row per interval, metric and slice, .csv or .parquet; CSV on "
+            "stdout if neither file is given."
         ),
     ] = None,
     prometheus: Annotated[
@@ -222,10 +226,12 @@ def export(
     from drift_monitor.config import load_monitor
     from drift_monitor.results.export import history_table
     from drift_monitor.results.read import read_reports
-    from drift_monitor.results.table_file import check_suffix, to_csv, write_table
+    from drift_monitor.results.table_file import check_local, check_suffix, to_csv, write_table
 
     if output:
         check_suffix(output)
+    if prometheus:
+        check_local("--prometheus", prometheus, "node_exporter collects metrics from a disk")
     config = load_monitor(monitor)
     reports, unreadable = read_reports(config.location)
     for reason in unreadable:
@@ -268,9 +274,9 @@ def _sheet(config: "Monitor", result: "Result", rows: "pa.Table", output: Path) 
         return empty_sheet(rows)
 
 
-def _labels_command(config: "Monitor", date: datetime, output: Path) -> str:
+def _labels_command(config: "Monitor", date: datetime, output: str) -> str:
     interval = config.interval(date).id
-    words = ["drift-monitor", "labels", config.file, "--labels", str(output)]
+    words = ["drift-monitor", "labels", config.file, "--labels", output]
     return shlex.join([*words, "--start", interval, "--end", interval])
 
 

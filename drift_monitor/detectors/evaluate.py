@@ -1,7 +1,5 @@
 """Attack a monitor's detector, and on the same rows a candidate to replace it."""
 
-import hashlib
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +10,9 @@ from numpy.typing import NDArray
 from adversarial.bundle.manifest import MANIFEST, InputSpec
 from adversarial.bundle.read import Bundle, read_bundle
 from adversarial.extras import require_training
-from adversarial.files import cache_directory, to_json
-from adversarial.storage.opening import is_url, open_folder
+from adversarial.files import write_json
+from adversarial.storage.copies import deliver, work_directory
+from adversarial.storage.opening import open_folder
 from drift_monitor.batches.batch import Batch
 from drift_monitor.batches.labelled_rows import evaluation_batch, evaluation_config, read_rows
 from drift_monitor.config import Monitor
@@ -135,7 +134,7 @@ def evaluate_bundles(
 
     rows = read_rows(batch, any_bundle.manifest.class_names, config)
     location = evaluation_location(monitor, bundles, batch)
-    directory = _work_directory(location)
+    directory = work_directory(location)
     units = _unit_range(rows.x, any_bundle.manifest.input, config)
     detectors = {}
     for name, bundle in bundles.items():
@@ -173,28 +172,10 @@ def evaluate_bundles(
         },
         shared_classifier=shared,
     )
-    _finish(evaluation, directory, location)
+    # Put in place last, it says that the evaluation is finished.
+    write_json(directory / EVALUATION, evaluation.model_dump(mode="json"))
+    deliver(directory, location, last=EVALUATION)
     return location
-
-
-def _work_directory(location: str) -> Path:
-    """Return where an evaluation is made: in its place, or on this machine if that is a URL."""
-    if not is_url(location):
-        return Path(location)
-    name = hashlib.sha256(location.encode()).hexdigest()[:16]
-    return cache_directory() / "evaluations" / name
-
-
-def _finish(evaluation: Evaluation, directory: Path, location: str) -> None:
-    """Put an evaluation in its place, `evaluation.json` last."""
-    folder = open_folder(location)
-    if is_url(location):
-        for path in sorted(directory.rglob("*")):
-            if path.is_file():
-                folder.put(path, path.relative_to(directory).as_posix())
-    folder.write(EVALUATION, to_json(evaluation.model_dump(mode="json")).encode())
-    if is_url(location):
-        shutil.rmtree(directory)
 
 
 def _check_compatible(current: Bundle, candidate: Bundle) -> None:

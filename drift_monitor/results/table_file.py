@@ -1,15 +1,15 @@
 """Write tables to a file that the user names, as Parquet or CSV."""
 
 import io
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from adversarial.files import replace_file
-from adversarial.storage.opening import is_collapsed_url
+from adversarial.storage.copies import replace_at
+from adversarial.storage.opening import Location, is_collapsed_url, is_url
 from drift_monitor.errors import ConfigError
 
 SUFFIXES = (".parquet", ".csv")
@@ -20,33 +20,52 @@ NUMBER = r"^[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?$"
 KEPT = r"^'('*[=+\-@\t\r])"
 
 
-def check_suffix(path: Path) -> None:
+def check_suffix(location: Location) -> None:
     """Refuse a file whose suffix names no known format.
 
     Raises
     ------
     ConfigError
-        If it is neither `.parquet` nor `.csv`, or a URL.
+        If it is neither `.parquet` nor `.csv`.
     """
-    if is_collapsed_url(path):
-        raise ConfigError(f"{path} is a URL, but tables are written to disk: name a local file")
-    if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"{path} ends in neither {' nor '.join(SUFFIXES)}: use one of these")
+    if PurePath(location).suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"{location} ends in neither {' nor '.join(SUFFIXES)}: use one of these")
 
 
-def write_table(table: pa.Table, path: Path) -> None:
+def check_local(option: str, location: Location, why: str) -> None:
+    """Refuse a URL where only a file on disk will do.
+
+    Parameters
+    ----------
+    option : str
+        The option that names it.
+    location : str or path
+        The file; a URL is known also where it has been taken for a path.
+    why : str
+        What is written there and why to disk.
+
+    Raises
+    ------
+    ConfigError
+        If it is a URL.
+    """
+    if is_url(location) or is_collapsed_url(Path(location)):
+        raise ConfigError(f"{option} {location} is a URL, but {why}: name a local file")
+
+
+def write_table(table: pa.Table, location: Location) -> None:
     """Write a table as Parquet or CSV (`to_csv`); an earlier file is replaced in one step.
 
     Raises
     ------
     ConfigError
         If the suffix is neither `.parquet` nor `.csv`.
-    OSError
+    OSError, TransientError
         If it cannot be written; an earlier file is then unchanged.
     """
-    check_suffix(path)
-    with replace_file(path) as scratch:
-        if path.suffix.lower() == ".csv":
+    check_suffix(location)
+    with replace_at(location) as scratch:
+        if scratch.suffix.lower() == ".csv":
             pa_csv.write_csv(_defused(table), scratch)
         else:
             pq.write_table(table, scratch, compression="zstd")

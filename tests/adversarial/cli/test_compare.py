@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 from adversarial.cli.main import app
 from adversarial.evaluation.read import ResultsError, read_results, read_rows
 from adversarial.reporting.comparison import compare_evaluations, name_runs
+from adversarial.storage.opening import open_folder
 from tests.support.evaluation_run import write_metrics, write_run
+from tests.support.s3_server import s3_server
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,17 @@ def test_the_table_says_the_same(runs: list[Path]) -> None:
     assert "0.5000 (0.4000 to 0.6000) *" in text
     assert "a/run (animals, cnn, n 60)" in text
     assert "* disjoint from that of the first run" in text
+
+
+def test_runs_on_a_store_are_compared_like_those_on_disk(runs: list[Path]) -> None:
+    with s3_server() as bucket:
+        urls = [f"{bucket}/{run.parent.name}/run" for run in runs]
+        for run, url in zip(runs, urls, strict=True):
+            for path in run.rglob("*"):
+                if path.is_file():
+                    open_folder(url).write(path.relative_to(run).as_posix(), path.read_bytes())
+        found = CliRunner().invoke(app, ["compare", *urls, "--format", "csv"])
+    assert found.output == output(runs, "--format", "csv")
 
 
 def test_csv_holds_the_numbers_in_full(runs: list[Path]) -> None:

@@ -2,6 +2,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
 import pytest
@@ -9,7 +10,9 @@ from typer.testing import CliRunner
 
 from adversarial.cli.main import app
 from adversarial.evaluation.experiment import Experiment
+from adversarial.storage.opening import open_folder
 from tests.support.evaluation_run import select
+from tests.support.s3_server import s3_server
 
 QUICKSTART = Path("examples/fashion_mnist")
 BOTH = ["--detector", f"a={QUICKSTART}/detector", "--detector", f"b={QUICKSTART}/detector"]
@@ -44,6 +47,34 @@ def test_the_quickstart_alone_is_enough(tmp_path: Path) -> None:
     assert "64 test images" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
     assert {"roc-cw-grey-box.svg", "grid-slide-grey-box.webp"} <= figures
+
+
+def test_an_evaluation_goes_to_a_store_and_is_drawn_again_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    local, options = tmp_path / "run", ["--dataset", "fashion_mnist", "--limit", "8"]
+    options += ["--attack", "fgsm-0.1"]
+    with s3_server() as bucket:
+        url = f"{bucket}/evaluations/run"
+        for output in (str(local), url, url):  # the second time, its attacks are there already
+            found = CliRunner().invoke(app, ["evaluate", *options, "--output", output])
+            assert found.exit_code == 0, found.output + str(found.exception)
+        assert f"{url}/report.html: the same as a page" in found.output
+        store = open_folder(url)
+        for name in ("metrics.json", "rows.parquet", "config.json"):
+            assert store.read(name) == (local / name).read_bytes()
+        names = {path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file()}
+        assert set(store.names()) == {name for name in names if not name.startswith(".")}
+        store.remove("report.html")
+        found = CliRunner().invoke(app, ["report", url])
+        assert found.output == f"{url}/report.html\n"
+        assert store.exists("report.html")
+        found = CliRunner().invoke(app, ["evaluate", *options, "--seed", "1", "--output", url])
+        assert f"{url} holds an evaluation with other settings" in str(found.exception)
+        assert "seed 0, now 1): give another --output" in str(found.exception)
+    assert not list((tmp_path / "cache" / "drift-monitor" / "evaluations").iterdir())
+    assert not Path(urlsplit(url).scheme + ":").exists()
 
 
 def test_evaluation_without_a_detector_says_how_to_get_one(tmp_path: Path) -> None:

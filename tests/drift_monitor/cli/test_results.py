@@ -12,6 +12,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from adversarial.storage.opening import open_folder
 from drift_monitor.config import load_monitor
 from drift_monitor.job.run import run_interval
 from drift_monitor.results.export import history_table
@@ -21,6 +22,7 @@ from tests.conftest import Invoke, MakeMonitor
 from tests.support.animals import make_images, write_batch
 from tests.support.reports.cases import Case
 from tests.support.reports.make import make
+from tests.support.s3_server import s3_server
 
 DAYS = [date(2026, 11, 20) + timedelta(days=i) for i in range(3)]
 CASE = Case(labels=True, rows=400, examples=0)
@@ -238,6 +240,36 @@ def test_export_writes_the_whole_history(invoke: Invoke, monitor: Path, tmp_path
     invoke("export", monitor, "--output", text)
     assert len(pa_csv.read_csv(text)) == len(expected)
     assert sorted(p.name for p in tmp_path.glob("*hist*")) == ["history.csv", "history.parquet"]
+
+
+def test_tables_go_to_a_store_and_what_is_filled_in_or_collected_does_not(
+    invoke: Invoke, monitor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = ("rows", monitor, "--date", DAYS[1])
+    both = (place(monitor, DAYS[0]), place(monitor, DAYS[1]))
+    with s3_server() as bucket:
+        for words, name in (
+            (("export", monitor, "--output"), "history.csv"),
+            ((*rows, "--output"), "rows.parquet"),
+            (("compare", *both, "--json"), "comparison.json"),
+        ):
+            url = f"{bucket}/tables/{name}"
+            for on_disk in (name, url):
+                code, out, err = invoke(*words, on_disk)
+                assert (code, f"Wrote {on_disk}" in out) == (0, True), err
+            assert open_folder(f"{bucket}/tables").read(name) == Path(name).read_bytes()
+        for refused, option in (
+            ((*rows, "--random", 3), "--output"),
+            (("export", monitor), "--prometheus"),
+        ):
+            code, _, err = invoke(*refused, option, f"{bucket}/tables/new.csv")
+            assert (code, "is a URL" in err, option in err) == (1, True, True), err
+            assert "name a local file" in " ".join(err.split())
+        assert open_folder(f"{bucket}/tables").names() == sorted(
+            ["history.csv", "rows.parquet", "comparison.json"]
+        )
+    assert not [path.name for path in tmp_path.iterdir() if ":" in path.name]
 
 
 def test_export_without_a_file_prints_csv(monitor: Path, invoke: Invoke) -> None:

@@ -58,7 +58,7 @@ def test_a_finished_evaluation_is_read_and_a_killed_one_finished(
 ) -> None:
     bundles = find_bundles(monitor, None)
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "to_json", lambda *_: 1 / 0)
+        patch.setattr(evaluation, "write_json", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             evaluate_bundles(monitor, bundles)
     directory = Path(evaluation_location(monitor, bundles, batch_of(monitor)))

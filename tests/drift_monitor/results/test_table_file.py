@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drift_monitor.errors import ConfigError
-from drift_monitor.results.table_file import as_written, check_suffix, to_csv
+from drift_monitor.results.table_file import as_written, check_local, to_csv
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), min_size=1)
 
@@ -35,6 +35,8 @@ def test_ids_that_were_written_are_read_back(texts: list[str]) -> None:
     assert as_written(pa.chunked_array([cells], pa.string())).to_pylist() == texts
 
 
-def test_a_url_is_refused_before_anything_is_read() -> None:
-    with pytest.raises(ConfigError, match="is a URL, but tables are written to disk"):
-        check_suffix(Path("s3://bucket/rows.csv"))
+@pytest.mark.parametrize("url", ["s3://bucket/rows.csv", Path("s3://bucket/rows.csv")])
+def test_a_url_is_refused_where_only_a_file_on_disk_will_do(url: str | Path) -> None:
+    with pytest.raises(ConfigError, match=r"--output s3:.* is a URL, but why: name a local file"):
+        check_local("--output", url, "why")
+    check_local("--output", "rows.csv", "why")
