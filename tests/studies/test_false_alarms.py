@@ -41,5 +41,8 @@ def test_alarms_beyond_alpha_are_named(
     changed.write_text(json.dumps(record), encoding="utf-8")
     monkeypatch.setitem(script["write"].__globals__, "RECORD", changed)
     page = written(script, monkeypatch, tmp_path)
-    assert "| fixed | labels | 200 | 1,000 | 10.0% (8.3% to 12.0%) | 6.0% | 0.0% | 4.0% | 0.0% |" in page
+    assert (
+        "| fixed | labels | 200 | 1,000 | 10.0% (8.3% to 12.0%) | 6.0% | 0.0% | 4.0% | 0.0% |"
+        in page
+    )
     assert "sampling error: fixed, labels, n = 200." in page
