@@ -6,7 +6,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 STAMP := .venv/.setup
 RUN := .venv/bin/
 
-.PHONY: help setup demo test lint format fuzz bench paper docs clean
+.PHONY: help setup demo test lint format fuzz audit bench paper docs clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,13 @@ format: $(STAMP)  ## Format the code and fix what ruff can fix
 
 fuzz: $(STAMP)  ## Spoil files of each kind for FUZZ_SECONDS=600 and see that each is named or read
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) $(RUN)pytest -q tests/bad_inputs/test_fuzz.py
+
+audit: $(STAMP)  ## Look up known vulnerabilities of the locked dependencies at osv.dev
+	@said=$$($(UV) audit --preview-features audit-command --locked 2>&1); code=$$?; \
+	case "$$code $$said" in \
+		2*"Request failed"*|2*"sending request"*) echo "Not audited: osv.dev cannot be reached from here";; \
+		*) echo "$$said"; exit $$code;; \
+	esac
 
 bench: $(STAMP)  ## Measure speed and accuracy against peers; writes benchmarks/results/
 	$(RUN)python -m benchmarks.scoring.speed

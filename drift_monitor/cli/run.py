@@ -130,6 +130,7 @@ def validate(
     from drift_monitor.config import load_monitor
     from drift_monitor.errors import ConfigError
     from drift_monitor.intervals import STEPS
+    from drift_monitor.verdict.redaction import describe_kept_inputs
 
     config = load_monitor(monitor)
     first, second = config.intervals(config.start_date, config.start_date + 7 * STEPS["day"])[:2]
@@ -146,6 +147,8 @@ def validate(
         raise ConfigError(f"{monitor}: {refusal(bundle.place, missing)}")
     signed = f", signed with the key of {config.detector_key}" if config.detector_key else ""
     echo(f"{config.detector}: detector {bundle.fingerprint[:12]}, all files unaltered{signed}")
+    if kept := describe_kept_inputs(bundle, config.data):
+        echo(f"Warning: {kept}", fg="yellow", err=True)
     if config.evaluation:
         from drift_monitor.batches.labelled_rows import evaluation_batch
         from drift_monitor.detectors.evaluate import make_experiment

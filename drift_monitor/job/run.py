@@ -4,9 +4,10 @@ The three steps pass files to each other through a staging folder, so that each 
 own. Only the first runs the models.
 """
 
+import logging
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,11 +38,14 @@ from drift_monitor.results.store import REJECTED, REPORT, SCORES, SCORING, Store
 from drift_monitor.scoring.examples import render_examples
 from drift_monitor.scoring.input_summary import summary_for
 from drift_monitor.scoring.score_table import BatchScores, rejected_table, score_batch
+from drift_monitor.verdict.redaction import describe_kept_inputs
 from drift_monitor.verdict.scored_interval import ScoredInterval, Scoring
 
 if TYPE_CHECKING:
     from adversarial.detector.scorer import Scorer
 
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
@@ -88,6 +92,8 @@ def score_interval(
     started = time.monotonic()
     with bundle_lock(monitor.detector):
         bundle = read_bundle(bundle or monitor.detector, monitor.detector_key)
+        if kept := describe_kept_inputs(bundle, monitor.data):
+            _warn_once(f"{monitor.name}: {kept}")
         # Before the models are loaded, so that a missing batch is reported at once.
         batch = Batch(
             monitor.batch_path(interval),
@@ -298,3 +304,9 @@ def _write_scores(
             f"were scored and {len(scores.rejected):,} rejected: the files are damaged; write them "
             "again"
         )
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """Log what would be the same for every interval of a backfill."""
+    logger.warning(text)

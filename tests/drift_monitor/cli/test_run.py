@@ -292,6 +292,20 @@ def test_validate_checks_config_bundle_and_batch(invoke: Invoke, make_monitor: M
     assert "'image'" in err
 
 
+def test_sensitive_inputs_that_the_bundle_keeps_are_warned_of_once(
+    invoke: Invoke, make_monitor: MakeMonitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown, hidden = make_monitor("shown"), make_monitor("hidden", data={"show_inputs": False})
+    for monitor, n in ((shown, 0), (hidden, 1)):
+        write_day(monitor)
+        _, _, err = invoke("validate", monitor)
+        assert " ".join(err.split()).count("runtime_sample.npz (--no-runtime-sample") == n
+        caplog.clear()
+        for _ in range(2):
+            assert invoke("run", monitor, "--date", DAY)[0] == 0
+        assert sum("calls inputs sensitive" in text for text in caplog.messages) == n
+
+
 def test_validate_finds_a_path_that_is_the_same_for_every_interval(
     invoke: Invoke, make_monitor: MakeMonitor
 ) -> None:

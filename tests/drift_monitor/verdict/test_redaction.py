@@ -1,14 +1,22 @@
 """Sensitive inputs and ids: in no report, on no page."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+from adversarial.bundle.manifest import InputSpec, Manifest
+from adversarial.bundle.read import Bundle
 from drift_monitor.config import DataConfig
 from drift_monitor.pages.html import render_report
 from drift_monitor.results.report import Report
 from drift_monitor.results.report_findings import RenderedExample
 from drift_monitor.results.row_list import list_rows
-from drift_monitor.verdict.redaction import redacted_examples, redacted_inputs
+from drift_monitor.verdict.redaction import (
+    describe_kept_inputs,
+    redacted_examples,
+    redacted_inputs,
+)
 from tests.support.reports.cases import CASES
 from tests.support.reports.make import make
 
@@ -76,3 +84,44 @@ def test_redacted_ids_are_in_no_list_and_no_example() -> None:
 def test_a_column_that_reports_are_about_cannot_be_redacted() -> None:
     with pytest.raises(ValidationError, match="redact names 'site': expected an input column"):
         DataConfig(path="x", input="image", segments=["site"], redact=["site"])
+
+
+IMAGE, COLUMNS = (8, 8, 1), (2,)
+KEPT = ("runtime_sample.npz", "calibration.parquet", "reference_inputs.parquet")
+
+
+@pytest.mark.parametrize(
+    ("shape", "data", "files", "named"),
+    [
+        (IMAGE, {}, KEPT, None),
+        (IMAGE, {"show_inputs": False}, KEPT, KEPT[:1]),
+        (IMAGE, {"redact": ["a"]}, KEPT, KEPT[:1]),
+        (IMAGE, {"show_inputs": False}, KEPT[1:], None),
+        (COLUMNS, {"redact": ["b"]}, KEPT, KEPT),
+        (COLUMNS, {"redact": ["b"]}, KEPT[2:], KEPT[2:]),
+        (COLUMNS, {"redact": ["b"]}, (), None),
+        (COLUMNS, {"redact": ["id"]}, KEPT, None),
+    ],
+)
+def test_files_of_a_bundle_that_hold_sensitive_inputs_are_named(
+    shape: tuple[int, ...],
+    data: dict[str, object],
+    files: tuple[str, ...],
+    named: tuple[str, ...] | None,
+) -> None:
+    manifest = Manifest(
+        class_names=("x", "y"),
+        input=InputSpec(shape=shape),
+        threshold=1,
+        fpr=0.1,
+        temperature=1,
+        ensemble_weights=(1.0,),
+        sha256=dict.fromkeys(files, "00"),
+    )
+    columns = ["a", "b"] if shape == COLUMNS else "a"
+    config = DataConfig.model_validate({"path": "x", "input": columns, "row_id": "id", **data})
+    said = describe_kept_inputs(Bundle(Path("detector"), manifest, "00"), config)
+    assert [name for name in KEPT if name in (said or "")] == list(named or ())
+    if said:
+        assert said.startswith(f"data.{next(iter(data))} calls inputs sensitive")
+        assert ("--no-runtime-sample leaves it out" in said) == (KEPT[0] in files)
