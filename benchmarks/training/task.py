@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -64,6 +65,7 @@ class Trainer(Protocol):
         """Return the mean D_KL(M(x) ‖ M(AE(x))) of the held-out images, in nats."""
 
 
-def serve_trainer(trainer: Trainer) -> None:
-    """Let `training.speed` call the trainer's methods by name."""
-    serve({name: getattr(trainer, name) for name in ("about", "reset", "train", "divergence")})
+def serve_trainer(trainer: Trainer, **more: Callable[[], Any]) -> None:
+    """Let `training.speed` call the trainer's methods by name, and `more`."""
+    names = ("about", "reset", "train", "divergence")
+    serve({name: getattr(trainer, name) for name in names} | more)
