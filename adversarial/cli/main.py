@@ -7,6 +7,7 @@ import typer
 
 from adversarial.cli.echo import echo
 from adversarial.cli.evaluate import compare, evaluate, report
+from adversarial.cli.lean_arrow import keep_pandas_out
 from adversarial.cli.run_app import run_app
 from adversarial.cli.train import train
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 @app.callback()
 def adversarial() -> None:
     """Adversarial detection by matching prediction distributions."""
+    keep_pandas_out()
 
 
 @app.command()

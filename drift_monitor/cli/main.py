@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from adversarial.cli.lean_arrow import keep_pandas_out
 from adversarial.cli.run_app import run_app
 from drift_monitor.cli.candidate import evaluate, promote
 from drift_monitor.cli.detector import reference, threshold
@@ -24,6 +25,12 @@ for _command in (
     *(evaluate, promote),
 ):
     app.command()(_command)
+
+
+@app.callback()
+def drift_monitor() -> None:
+    """Say whether drift harms a classifier's predictions, batch by batch."""
+    keep_pandas_out()
 
 
 @app.command()
