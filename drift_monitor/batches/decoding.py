@@ -16,6 +16,7 @@ IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's mode by number of channels."""
 
 NO_IMAGE = "image is null or empty"
+ONLY_A_PATH = "image is a path without the bytes of its file: write them into the batch"
 
 JPEG_START = b"\xff\xd8"
 """The first bytes of every JPEG file."""
@@ -213,10 +214,21 @@ def _images(column: pa.ChunkedArray, spec: InputSpec) -> tuple[NDArray[np.float3
             why[at] = str(error)
     if places is None:
         del why[len(files)]
-        return _from_bytes(pixels[:-1], spec), why
+        return _from_bytes(pixels[:-1], spec), _with_paths(column, why)
     places = np.where(places < 0, len(files), places)
     reasons = {row: why[at] for row, at in enumerate(places.tolist()) if at in why}
-    return _from_bytes(pixels[places], spec), reasons
+    return _from_bytes(pixels[places], spec), _with_paths(column, reasons)
+
+
+def _with_paths(column: pa.ChunkedArray, reasons: dict[int, str]) -> dict[int, str]:
+    """Say of rows without an image where they have its path, as data sets of Hugging Face may."""
+    if not pa.types.is_struct(column.type) or column.type.get_field_index("path") < 0:
+        return reasons
+    has_path = np.asarray(pc.struct_field(column, "path").is_valid())
+    return {
+        row: ONLY_A_PATH if reason == NO_IMAGE and has_path[row] else reason
+        for row, reason in reasons.items()
+    }
 
 
 class _UndecodableError(Exception):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote
 
 import fsspec
 
@@ -30,6 +31,27 @@ NOT_THE_STORAGE = (ImportError, NotImplementedError, TypeError, ValueError, io.U
 """What an address that no storage can serve raises: no such protocol, no package, no seeking."""
 
 Answer = TypeVar("Answer")
+
+
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+"""What writers of partitions call a directory of rows without a value."""
+
+
+def partition_values(path: str) -> dict[str, str | None]:
+    """Return the columns that the directories of a path name, as Hive and Spark write them.
+
+    Examples
+    --------
+    >>> partition_values("s3://bucket/date=2026-11-20/country=C%C3%B4te d'Ivoire/0.parquet")
+    {'date': '2026-11-20', 'country': "Côte d'Ivoire"}
+    """
+    directories = path.partition("?")[0].split("/")[:-1]
+    pairs = (directory.partition("=") for directory in directories)
+    return {
+        name: None if value == NO_VALUE else unquote(value)
+        for name, is_one, value in pairs
+        if is_one
+    }
 
 
 def find_files(

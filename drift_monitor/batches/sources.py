@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adversarial.masking import mask_secrets
 from drift_monitor.batches.hashed_files import stored_file
-from drift_monitor.batches.parquet_files import RETRY_SECONDS, damaged
+from drift_monitor.batches.parquet_files import RETRY_SECONDS, damaged, partition_values
 from drift_monitor.batches.row_groups import (
     ContradictionError,
     RowGroups,
@@ -50,7 +51,7 @@ class ParquetSource:
     name : str
         Its path or URL, without secrets.
     schema : pyarrow.Schema
-        Its columns.
+        Its columns, with those that its path names (`partition_values`) and it lacks, as text.
     n_rows : int
         Its rows.
 
@@ -68,10 +69,10 @@ class ParquetSource:
         try:
             with self._file.footer() as (file, self._version):
                 footer = open_parquet(file)
-                self.schema: pa.Schema = footer.schema_arrow
+                written: pa.Schema = footer.schema_arrow
                 self._metadata: pq.FileMetaData = footer.metadata
                 check_rows(self._metadata)
-                list(self.schema.names)  # raises where one is no text
+                in_file = set(written.names)  # raises where one is no text
         except pa.ArrowInvalid as error:
             if not _lacks_footer(error):
                 raise damaged(self.name, error) from error
@@ -81,6 +82,11 @@ class ParquetSource:
             ) from None
         except READING as error:
             raise damaged(self.name, error) from error
+        self._partition = {
+            name: value for name, value in partition_values(path).items() if name not in in_file
+        }
+        named = [pa.field(name, pa.string()) for name in self._partition]
+        self.schema: pa.Schema = pa.schema([*written, *named], written.metadata)
         self.n_rows: int = self._metadata.num_rows
         self._sha256: str | None = None
 
@@ -111,20 +117,27 @@ class ParquetSource:
         BatchError
             If it turns out to be damaged.
         """
+        named = [name for name in self._partition if name in columns]
+        in_file = [name for name in columns if name not in named]
         with self._watched(), self._file.one_pass() as reading:
-            groups = RowGroups(reading.source, self._metadata, columns, self._file.size)
+            groups = RowGroups(reading.source, self._metadata, in_file, self._file.size)
             read = groups.read(size, decoded, reading.reached)
             for table in _in_tables_of(size, first or size, read):
-                yield from pieces(table, decoded)
+                yield from map(partial(self._with_partition, named), pieces(table, decoded))
             sha256 = reading.sha256()
         self._sha256 = sha256
+
+    def _with_partition(self, named: Sequence[str], table: pa.Table) -> pa.Table:
+        for name in named:
+            value = pa.scalar(self._partition[name], pa.string())
+            table = table.append_column(name, pa.repeat(value, len(table)))
+        return table
 
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Return these columns of all rows. Errors as in `tables`."""
         wanted = pa.schema([self.schema.field(name) for name in columns])
         tables = [
-            table.cast(wanted) if table.schema != wanted else table
-            for table in self.tables(WHOLE_READ_ROWS, columns)
+            table.select(columns).cast(wanted) for table in self.tables(WHOLE_READ_ROWS, columns)
         ]
         return pa.concat_tables(tables) if tables else wanted.empty_table()
 

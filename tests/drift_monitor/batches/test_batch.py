@@ -97,6 +97,22 @@ def test_a_label_may_arrive_later(tmp_path: Path) -> None:
     assert [len(chunk.rows) for chunk in chunks] == [2, 2]
 
 
+def test_columns_that_directories_name_are_those_of_every_row(tmp_path: Path) -> None:
+    for country, first in (("CH", 0), ("FR%2FOM", 10), ("__HIVE_DEFAULT_PARTITION__", 20)):
+        directory = tmp_path / "date=2026-11-20" / f"country={country}"
+        directory.mkdir(parents=True)
+        column = fixed_size_list([[first, 1], [first, 2]], 2)
+        table = pa.table({"x": column, "date": ["in the file"] * 2})
+        pq.write_table(table, directory / "a.parquet")
+    path = tmp_path / "date=2026-11-20" / "**" / "*.parquet"
+    found = batch(path, FLAT, segments=["date", "country"])
+    chunks = list(found.chunks(3))
+    columns = pa.concat_tables([chunk.columns for chunk in chunks])
+    assert columns["country"].to_pylist() == ["CH", "CH", "FR/OM", "FR/OM", None, None]
+    assert set(columns["date"].to_pylist()) == {"in the file"}
+    assert np.concatenate([chunk.x for chunk in chunks])[:, 0].tolist() == [0, 0, 10, 10, 20, 20]
+
+
 def test_a_file_that_a_glob_finds_in_several_ways_is_read_once(tmp_path: Path) -> None:
     path = tmp_path / "hour" / "part" / "x.parquet"
     path.parent.mkdir(parents=True)

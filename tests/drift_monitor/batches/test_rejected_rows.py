@@ -195,3 +195,16 @@ def test_a_column_of_nulls_alone_is_all_rejected(kind: pa.DataType, tmp_path: Pa
     assert x.shape == (0, 2)
     assert not rows
     assert rejected == [0, 1, 2, 3]
+
+
+def test_an_image_that_is_only_a_path_is_rejected_as_such(tmp_path: Path) -> None:
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    good = encode(random_pixels(*SIZE, 1))
+    rows = [{"bytes": None, "path": "a.png"}, {"bytes": good, "path": "b.png"}, None]
+    pq.write_table(pa.table({"x": pa.array(rows, kind)}), tmp_path / "x.parquet")
+    [chunk] = batch(tmp_path / "x.parquet", GREY).chunks(10)
+    reasons = {rejected.row: rejected.reason for rejected in chunk.rejected}
+    assert reasons == {
+        0: "image is a path without the bytes of its file: write them into the batch",
+        2: "image is null or empty",
+    }
