@@ -34,6 +34,7 @@ from drift_monitor.job.write import (
 from drift_monitor.read_ahead import read_ahead
 from drift_monitor.results.read import ATTEMPTS
 from drift_monitor.results.report import Report, parse_report
+from drift_monitor.results.score_columns import repeated_texts
 from drift_monitor.results.store import REJECTED, REPORT, SCORES, SCORING, Store
 from drift_monitor.scoring.examples import render_examples
 from drift_monitor.scoring.input_summary import summary_for
@@ -290,7 +291,12 @@ def _write_scores(
     )
     try:
         for table in tables:
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer = writer or pq.ParquetWriter(
+                path,
+                table.schema,
+                compression="zstd",
+                use_dictionary=repeated_texts(table.schema),
+            )
             writer.write_table(table.cast(writer.schema))
             if progress:
                 progress(scores.n_scored + len(scores.rejected), batch.n_rows)

@@ -22,7 +22,7 @@ from drift_monitor.intervals import Interval
 from drift_monitor.pages.html import render_index, render_report
 from drift_monitor.results.read import ATTEMPTS, read_reports, read_result
 from drift_monitor.results.report import Files, Report, StoredFile
-from drift_monitor.results.score_columns import ScoreColumn
+from drift_monitor.results.score_columns import repeated_texts
 from drift_monitor.results.store import PAGE, REJECTED, REPORT, RUN, SCORES, Store, put_data
 from drift_monitor.scoring.reference_window import ReferenceWindow, reference_window
 from drift_monitor.verdict.build_report import build_report
@@ -156,17 +156,12 @@ def write_interval(
 
 
 def _write_scores(scores: pa.Table, path: Path) -> None:
-    repeated = [
-        field.name
-        for field in scores.schema
-        if pa.types.is_string(field.type) and field.name != ScoreColumn.ROW_ID
-    ]
     pq.write_table(
         scores,
         path,
         compression="zstd",
         row_group_size=ROW_GROUP_ROWS,
-        use_dictionary=repeated,
+        use_dictionary=repeated_texts(scores.schema),
     )
 
 

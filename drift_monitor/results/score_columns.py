@@ -92,6 +92,15 @@ def column_type(name: str) -> pa.DataType:
     return _TYPES.get(name, pa.string())
 
 
+def repeated_texts(schema: pa.Schema) -> list[str]:
+    """Return the columns of texts that occur again and again, which a dictionary makes smaller."""
+    return [
+        field.name
+        for field in schema
+        if pa.types.is_string(field.type) and field.name != ScoreColumn.ROW_ID
+    ]
+
+
 def make_score_table(columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.Table:
     """Return columns as a score table, in its order and with its types; segments come last."""
     names = sorted(columns, key=lambda name: _ORDER.get(name, len(_ORDER)))
