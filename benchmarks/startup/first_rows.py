@@ -5,6 +5,7 @@ import argparse
 import numpy as np
 
 from adversarial import load_scorer
+from adversarial.cli.lean_arrow import keep_pandas_out
 
 
 def main() -> None:
@@ -14,6 +15,7 @@ def main() -> None:
     parser.add_argument("rows", help=".npy file of the rows, float32")
     parser.add_argument("runtime", choices=("openvino", "tensorflow"))
     arguments = parser.parse_args()
+    keep_pandas_out()  # as every command does
     scorer = load_scorer(arguments.detector, runtime=arguments.runtime, precision="float32")
     scorer.score(np.load(arguments.rows))
 
