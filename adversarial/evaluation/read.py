@@ -260,7 +260,7 @@ def _read_config(file: Path) -> dict[str, Any]:
         config = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise _unreadable(file, error) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(file, str(error)) from None
     known: dict[str, Any] = config if isinstance(config, dict) else {}
     if known and known.keys().isdisjoint({"dataset", "model"}):

@@ -67,7 +67,7 @@ def claim(output: Path, config: Record) -> None:
         return
     try:
         result, why = json.loads(file.read_text(encoding="utf-8")), "no object"
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         result, why = None, str(error)
     if not isinstance(result, dict):
         raise RunError(f"{file} is damaged ({why}): remove it; finished attacks will be used again")

@@ -159,7 +159,7 @@ class Checkpoints:
             state = json.loads(path.read_text(encoding="utf-8"))
             settings = dict(state["settings"])
             history = {name: list(values) for name, values in state["history"].items()}
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise CheckpointError(
                 f"{path} cannot be read ({error}): start again without resuming"
             ) from None

@@ -191,6 +191,6 @@ def _read_run(folder: Folder) -> Mapping[str, Any]:
     """Return what is known of the run that scored an interval, for `run.json`."""
     try:
         run = json.loads(folder.read(RUN))
-    except (OSError, ValueError):  # nothing depends on it
+    except (OSError, ValueError, RecursionError):  # nothing depends on it
         return {}
     return run if isinstance(run, dict) else {}

@@ -278,7 +278,7 @@ def is_whole(content: bytes) -> bool:
     """Whether a `report.json` has been written to its end, whatever its version."""
     try:
         return isinstance(json.loads(content), dict)
-    except ValueError:  # no JSON, or no text
+    except (ValueError, RecursionError):  # no JSON, or no text
         return False
 
 

@@ -23,15 +23,20 @@ def prepared(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "cases"),
-    [([], ("run", "run again", "labels", "promote")), (["--power"], ("run again", "threshold"))],
-    ids=["kill", "power"],
+    ("kind", "cases", "every"),
+    [
+        ([], ("run", "run again", "labels"), 61),
+        ([], ("promote",), 29),
+        (["--power"], ("run", "run again"), 61),
+        (["--power"], ("promote", "threshold"), 29),
+    ],
+    ids=["kill", "kill, detector", "power", "power, detector"],
 )
 def test_nothing_is_lost_and_nothing_stays_outdated(
-    kind: list[str], cases: tuple[str, ...], prepared: Path
+    kind: list[str], cases: tuple[str, ...], every: int, prepared: Path
 ) -> None:
     words = [word for case in cases for word in ("--case", case)]
-    command = [sys.executable, "-m", "tests.faults.campaign", str(prepared), "--every", "61"]
+    command = [sys.executable, "-m", "tests.faults.campaign", str(prepared), "--every", str(every)]
     done = subprocess.run([*command, *words, *kind], check=False, capture_output=True, text=True)
     assert done.stdout, done.stderr
     found = json.loads(done.stdout)

@@ -45,7 +45,7 @@ def claim_directory(
     try:
         result = json.loads(file.read_text(encoding="utf-8"))
         known, before = dict(result["settings"]), np.array(result["fingerprint"], np.float64)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise AttackError(f"{file} is damaged ({error}): remove {directory}") from None
     changed = describe_changes(known, settings)
     now = np.array(fingerprint)

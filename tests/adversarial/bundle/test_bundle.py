@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from adversarial import AdversarialDetector, BundleError, InputSpec, read_bundle
-from adversarial.bundle.manifest import ACCURACY, FEATURE_QUANTILES, REFERENCE
+from adversarial.bundle.manifest import ACCURACY, FEATURE_QUANTILES, MANIFEST, REFERENCE
 from adversarial.bundle.read import bundle_lock
 from adversarial.bundle.write import write_bundle
 from drift_monitor.detectors.reference import feature_quantiles, rethreshold
@@ -199,3 +199,10 @@ def test_quantiles_are_those_of_each_feature() -> None:
     np.testing.assert_allclose(found["age"], np.arange(101), atol=1e-9)
     np.testing.assert_allclose(found["height"], 900 + np.arange(101), atol=1e-9)
     assert feature_quantiles(np.zeros((5, 2, 2, 1), np.float32), InputSpec(shape=(2, 2, 1))) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"sha256":' * 100_000, "{}"])
+def test_a_manifest_that_is_none_is_named(copy: Path, text: str) -> None:
+    (copy / MANIFEST).write_text(text)
+    with pytest.raises(BundleError, match=r"detector\.json cannot be read"):
+        read_bundle(copy)

@@ -164,6 +164,7 @@ def parts(version: str) -> dict[str, str]:
 def test_what_is_loaded_together_lies_together(tmp_path: Path) -> None:
     """A SavedModel's directory, and a graph with its weights, whichever of them has changed."""
     target = bundle_of(tmp_path / "detector", parts("1"))
+    folders = set()
     for version in ("2", "3"):
         bundle_of(target, parts(version))
         found = read_bundle(target)
@@ -172,12 +173,14 @@ def test_what_is_loaded_together_lies_together(tmp_path: Path) -> None:
         graph = found.scoring_graph()
         assert graph is not None
         assert graph.with_suffix(".bin").read_text() == version
+        folders.add(found.file("classifier"))
         saved = found.file("classifier")
         assert names_in(saved) == set(SAVED)
         assert (saved / SAVED[-1]).read_text() == version
         assert found.file("autoencoders/0.keras").read_text() == version
         assert found.file("accuracy.json") == target / "accuracy.json"
         assert len(names_in(target)) == len(parts(version)) + 1
+    assert len(folders) == 2
 
 
 def test_a_bundle_that_was_replaced_is_copied_flat_and_put_on_a_store(
@@ -263,11 +266,13 @@ def test_what_killed_writers_have_left_is_swept_after_a_time(tmp_path: Path) -> 
     assert read_bundle(target).file(REFERENCE).read_text() == "4"
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
 def test_a_file_that_was_altered_in_its_place_is_named_and_mended_by_the_next_writer(
-    tmp_path: Path,
+    tmp_path: Path, is_replaced: bool
 ) -> None:
-    target = bundle_of(tmp_path / "detector", parts("1"))
-    bundle_of(target, parts("2"))
+    target = bundle_of(tmp_path / "detector", parts("1" if is_replaced else "2"))
+    if is_replaced:
+        bundle_of(target, parts("2"))
     for name in ("scoring_graph.bin", "accuracy.json"):
         file = read_bundle(target).file(name)
         file.write_text("altered")

@@ -122,6 +122,13 @@ def test_names_are_as_short_as_tells_them_apart(runs: list[Path]) -> None:
     ]
 
 
+def test_settings_that_are_nested_too_deeply_are_named(runs: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "metrics.parquet").write_bytes((runs[0] / "metrics.parquet").read_bytes())
+    (tmp_path / "config.json").write_text('{"fprs":' * 100_000)
+    with pytest.raises(ResultsError, match=r"config.json is damaged \(maximum recursion depth"):
+        read_results(tmp_path)
+
+
 def test_what_is_no_finished_run_is_refused(runs: list[Path], tmp_path: Path) -> None:
     config, metrics = tmp_path / "config.json", tmp_path / "metrics.parquet"
     with pytest.raises(ResultsError, match=r"holds no evaluation \(no config.json\): name the"):

@@ -3,14 +3,19 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from drift_monitor.config import load_monitor
+from drift_monitor.job import write
 from drift_monitor.job.rejudge import rejudge
 from drift_monitor.job.run import publish, run_interval, score_interval, write_report
+from drift_monitor.pages import html
+from drift_monitor.results.read import read_result
+from drift_monitor.results.store import Store
 from tests.conftest import MakeMonitor
 from tests.support.animals import CLASSES, make_images, write_batch
 from tests.support.job.late_labels import (
@@ -199,3 +204,27 @@ def test_labels_that_arrive_at_once_are_all_kept(make_monitor: MakeMonitor, tmp_
     found = report(monitor, DAYS[0])
     assert found.counts.labelled == ROWS
     assert {file.path for file in found.labels} == {str(file) for file in files}
+
+
+def test_a_page_that_is_rendered_while_labels_arrive_is_of_the_report_with_labels(
+    make_monitor: MakeMonitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page is rendered from the report before, and written after the one with labels."""
+    monitor = prepare(make_monitor)
+    file = write_labels(tmp_path / "labels.parquet", DAYS)
+    day, render = f"{DAYS[0]}", html.render_report
+
+    def arrive(*arguments: Any) -> str:
+        monkeypatch.setattr(write, "render_report", render)
+        page = render(*arguments)
+        label(monitor, file)
+        return page
+
+    monkeypatch.setattr(write, "render_report", arrive)
+    write.rerender(monitor, day)
+    assert report(monitor, DAYS[0]).counts.labelled == ROWS
+    store = Store(monitor.location)
+    assert write.is_rendered(store, day)
+    result = read_result(store.folder / day)
+    expected = render(result.report, result.scores, result.digest)
+    assert (monitor.directory / day / "report.html").read_text(encoding="utf-8") == expected

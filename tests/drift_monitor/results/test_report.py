@@ -47,6 +47,13 @@ def test_an_old_report_is_refused_with_the_command_that_makes_it_anew(
     assert command in str(error.value)
 
 
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"harm":' * 100_000])
+def test_what_is_no_report_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / REPORT).write_text(text, encoding="utf-8")
+    with pytest.raises(StoreError, match=f"{tmp_path / REPORT} "):
+        read_report(tmp_path / REPORT)
+
+
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     report = make(SMALL)[0]
     (tmp_path / REPORT).write_text(report.to_json(), encoding="utf-8")
