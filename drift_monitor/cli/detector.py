@@ -8,7 +8,6 @@ import typer
 
 from adversarial.cli.echo import echo
 from drift_monitor.cli.options import (
-    InputColumns,
     Label,
     NewBundle,
     NoAccuracy,
@@ -42,7 +41,14 @@ def reference(  # noqa: PLR0913  # a parameter is an option of the command
     data: Annotated[
         str, typer.Option(help="Normal rows the models were not trained on: Parquet path or URL.")
     ],
-    input_columns: InputColumns = "image",
+    input_columns: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            help="Input column, or numeric columns, comma-separated or @FILE with one per line; "
+            "the columns that BUNDLE was fitted on, or 'image', when not given.",
+        ),
+    ] = None,
     shape: Shape = None,
     label: Label = None,
     segments: Segments = "",
@@ -60,7 +66,13 @@ def reference(  # noqa: PLR0913  # a parameter is an option of the command
     """Give a bundle a new reference window, and with it a threshold, without training."""
     if fpr is not None:
         check_fpr(fpr)
-    rows = parse_data_config(data, input_columns, shape, label, segments)
+    rows = parse_data_config(data, input_columns or "image", shape, label, segments)
+    if input_columns is None:
+        from adversarial.bundle.read import read_bundle
+
+        features = read_bundle(bundle).manifest.input.feature_names
+        if features:
+            rows = rows.model_copy(update={"input": list(features)})
     from drift_monitor.detectors.reference import CalibrationSettings, renew_reference
 
     settings = CalibrationSettings(

@@ -120,8 +120,9 @@ def rows(
         int | None,
         typer.Option(
             min=1,
-            help="Draw this many of them at random. With --output, the file has their inputs and "
-            "an empty column 'label': fill it in, and pass the file to 'labels'.",
+            help="Draw this many of them at random. With --output, of those without a label; the "
+            "file has their inputs and an empty column 'label': fill it in, and pass the file to "
+            "'labels'.",
         ),
     ] = None,
     limit: Annotated[
@@ -160,6 +161,7 @@ def rows(
         outcome=outcome,
         flagged=flagged,
         random=random,
+        unlabelled=output is not None,
         redact_ids=redacts,
     )
     shown = listed.slice(0, limit if limit or output else ROWS_SHOWN)

@@ -31,7 +31,7 @@ VERDICTS = {
 
 MEANINGS = {
     "insufficient_data": "there is too little to judge by",
-    "harmful_drift": "predictions are harmed more often than in the reference",
+    "harmful_drift": "more predictions are wrong than in the reference",
     "drift_harm_unknown": "something changed, and harm is neither shown nor excluded",
     "harmless_drift": "the data moved; harm beyond the margin is excluded",
     "statistical_only": "a difference beyond chance, below the minimum effect",

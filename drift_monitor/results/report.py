@@ -113,6 +113,18 @@ class Counts(ReportModel):
         default=None,
         description="scored rows whose time is missing, or cannot be represented, such as infinity",
     )
+    logged: int | None = Field(
+        default=None,
+        description="scored rows with the prediction that was served; null in older reports",
+    )
+    served_otherwise: int | None = Field(
+        default=None,
+        description="of these, rows for which the detector's classifier predicts another class",
+    )
+    repeated_ids: int | None = Field(
+        default=None,
+        description="scored rows with a row id that an earlier row has; null without row ids",
+    )
 
 
 class VerdictInfo(ReportModel):

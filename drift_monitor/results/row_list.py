@@ -35,6 +35,7 @@ def list_rows(
     outcome: str | None = None,
     flagged: bool = False,
     random: int | None = None,
+    unlabelled: bool = False,
     redact_ids: bool = False,
 ) -> pa.Table:
     """Return rows of an interval, highest score first; scores that are not finite come last.
@@ -51,6 +52,8 @@ def list_rows(
         Only flagged rows.
     random : int, optional
         Only this many of them, drawn at random, in random order; the same ones each time.
+    unlabelled : bool
+        Only rows without a label: a second sample of them goes on where the first ended.
     redact_ids : bool
         Whether row ids must not be shown.
     """
@@ -66,5 +69,8 @@ def list_rows(
     segments = [segment_column(name) for name in report.config["data"].get("segments", [])]
     shown = [name for name in (*COLUMNS, *segments) if name in scores.column_names]
     if random is not None:
-        order = np.random.default_rng(0).permutation(len(scores))[:random]
+        order = np.random.default_rng(0).permutation(len(scores))
+        if unlabelled and ScoreColumn.LABEL in scores.column_names:
+            order = order[np.asarray(scores[ScoreColumn.LABEL].is_null())[order]]
+        order = order[:random]
     return scores.select(shown).take(order)

@@ -83,6 +83,9 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         labelled=int(np.count_nonzero(current.label >= 0)),
         non_finite=int(np.count_nonzero(~current.finite)),
         **_times(scores, interval),
+        logged=int(np.count_nonzero(current.logged >= 0)),
+        served_otherwise=int(np.count_nonzero(current.served != current.prediction)),
+        repeated_ids=_repeated_ids(scores),
     )
     inputs = scoring.inputs and adjust_inputs(scoring.inputs, monitor.policy)
     evidence = Evidence(counts, findings.harm, findings.accuracy, findings.tests, inputs, support)
@@ -153,9 +156,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         corrections=findings.corrections,
         correction_gain=findings.correction_gain,
         examples=redacted_examples(join_scores(scoring.rendered, scores), monitor.data),
-        detector_health=health(
-            scored, current, reference, counts, labels_selected=findings.labels_selected
-        ),
+        detector_health=health(scored, reference, counts, labels_selected=findings.labels_selected),
         config=mask_all(monitor.model_dump(mode="json")),
     )
     return report, scores
@@ -185,6 +186,13 @@ def _quantiles(
         return []
     result: list[float] = np.quantile(values, probabilities).tolist()
     return result
+
+
+def _repeated_ids(scores: pa.Table) -> int | None:
+    if ScoreColumn.ROW_ID not in scores.column_names:
+        return None
+    ids = scores[ScoreColumn.ROW_ID]
+    return int(len(ids) - ids.null_count - pc.count_distinct(ids).as_py())
 
 
 def _times(scores: pa.Table, interval: Interval) -> dict[str, int]:

@@ -21,7 +21,6 @@ SECONDS_PER_DAY = 24 * 3600
 
 def health(
     scored: ScoredInterval,
-    current: ScoredRows,
     reference: ScoredRows,
     counts: Counts,
     *,
@@ -33,8 +32,8 @@ def health(
     ----------
     scored : ScoredInterval
         The interval.
-    current, reference : ScoredRows
-        Rows of the batch, and those they are compared with.
+    reference : ScoredRows
+        Rows that it is compared with.
     counts : Counts
         Counts of its rows.
     labels_selected : bool
@@ -42,7 +41,9 @@ def health(
     """
     window, manifest = scored.window, scored.bundle.manifest
     expected = false_positive_rate(window.own_score, manifest.threshold)
-    agreement = _logged_agreement(current)
+    agreement = None
+    if counts.logged and counts.served_otherwise is not None:
+        agreement = 1 - counts.served_otherwise / counts.logged
     self_test = _self_test(reference)
     created = manifest.reference_created
     return Health(
@@ -69,11 +70,6 @@ def health(
             *_reference_warnings(self_test, window),
         ],
     )
-
-
-def _logged_agreement(rows: ScoredRows) -> float | None:
-    given = rows.logged >= 0
-    return float((rows.logged == rows.prediction)[given].mean()) if given.any() else None
 
 
 def _self_test(reference: ScoredRows) -> SelfTest | None:
@@ -122,6 +118,12 @@ def _row_warnings(counts: Counts, rejected: Counter[str], data: DataConfig) -> l
         warnings.append(
             f"{counts.without_time:,} of {counts.scored:,} scored rows have no time in "
             f"{data.timestamp}, or one that no calendar holds, such as infinity."
+        )
+    if counts.repeated_ids:
+        warnings.append(
+            f"{counts.repeated_ids:,} of {counts.scored:,} scored rows have a row id "
+            f"({data.row_id}) that an earlier row has: the batch may have been loaded twice, and "
+            "labels cannot be joined to these rows."
         )
     if data.label and counts.scored and not counts.labelled:
         warnings.append(

@@ -8,12 +8,16 @@ from drift_monitor.pages.inputs import name_of, what_moved
 from drift_monitor.pages.resemblance import sentence
 from drift_monitor.results.report import Counts, VerdictName
 from drift_monitor.results.report_findings import Accuracy, Harm, InputFindings, Support
-from drift_monitor.verdict.rules import estimate_excludes_harm, labels_exclude_harm
+from drift_monitor.verdict.rules import (
+    estimate_excludes_harm,
+    labels_exclude_harm,
+    served_by_another,
+)
 
 COLUMNS_SHOWN = 5
 """Up to so many input columns are listed in a command; with more, it names a file."""
 
-TO_LABEL = "TO_LABEL.csv"
+TO_LABEL, TO_LABEL_NEXT = "TO_LABEL.csv", "TO_LABEL_AFTER_{}.csv"
 
 
 def next_action(
@@ -35,11 +39,11 @@ def next_action(
         case "insufficient_data":
             return _after_insufficient_data(counts, harm, monitor, interval)
         case "harmful_drift":
-            return _after_harm(harm, monitor, interval)
+            return _after_harm(harm, counts, monitor, interval, inputs)
         case "drift_harm_unknown":
             return _after_unknown(harm, counts, accuracy, monitor, interval, inputs, support)
         case "harmless_drift":
-            return _after_harmless(harm, accuracy, monitor, interval)
+            return _after_harmless(harm, counts, accuracy, monitor, interval)
     blind = harm.by == "detector" and not estimate_excludes_harm(harm, accuracy.estimated)
     return "Nothing now." + (
         " Labels, even of a random sample of rows, would tell more." if blind else ""
@@ -57,18 +61,31 @@ def _after_insufficient_data(
     )
 
 
-def _after_harm(harm: Harm, monitor: Monitor, interval: Interval) -> tuple[str, list[str]]:
+def _after_harm(
+    harm: Harm,
+    counts: Counts,
+    monitor: Monitor,
+    interval: Interval,
+    inputs: InputFindings | None,
+) -> tuple[str, list[str]]:
     rows = _command("rows", monitor.file, "--date", interval.id)
     unlabelled = harm.by != "labels"
-    return (
-        "Look at the harmed rows, and fix the input or withhold the predictions before "
-        "retraining."
-        + (" To be sure, label rows drawn at random from the interval." if unlabelled else ""),
-        [
-            f"{rows} --outcome harmful",
-            *(_sample_to_label(monitor, interval) if unlabelled else []),
-        ],
+    # By the estimate of accuracy, rows do harm of which none can be named.
+    named = harm.current is not None and harm.current.count > 0
+    parts = []
+    if inputs and inputs.moved:
+        worst = inputs.moved[0]
+        parts.append(f"Look first at {name_of(worst, inputs)} ({what_moved(worst)}).")
+    parts.append(
+        f"{'Look at the harmed rows, and f' if named else 'F'}ix the input or withhold the "
+        "predictions before retraining."
     )
+    if unlabelled:
+        parts.append("To be sure, label rows drawn at random from the interval.")
+    return " ".join(parts), [
+        *([f"{rows} --outcome harmful"] if named else []),
+        *(_sample_to_label(counts, monitor, interval) if unlabelled else []),
+    ]
 
 
 def _after_unknown(
@@ -82,6 +99,12 @@ def _after_unknown(
 ) -> tuple[str, list[str]]:
     """Name what is known of the cause; whether it harms, only labels can say."""
     parts = []
+    if served_by_another(counts, monitor.policy):
+        parts.append(
+            "Check that production serves the model that the detector was fitted on, and gives it "
+            f"the same input; leave out data.prediction ({monitor.data.prediction}) if what is "
+            "served is meant to differ."
+        )
     if inputs and inputs.moved:
         worst = inputs.moved[0]
         parts.append(f"Look first at {name_of(worst, inputs)} ({what_moved(worst)}).")
@@ -92,14 +115,20 @@ def _after_unknown(
             f"{counts.rejected:,} of {counts.read:,} rows could not be scored: rejected.parquet "
             "says which and why."
         )
+    if not parts:
+        parts.append("Find out what changed in the data.")
+    if counts.labelled and counts.labelled == counts.scored:
+        parts.append(
+            "Every row has its label, and so few rows leave open whether it harms: intervals with "
+            "more rows (every) would tell."
+        )
+        return " ".join(parts), []
     parts.append(_ask_for_labels(harm, accuracy))
-    if not parts[:-1]:
-        parts.insert(0, "Find out what changed in the data.")
-    return " ".join(parts), _sample_to_label(monitor, interval)
+    return " ".join(parts), _sample_to_label(counts, monitor, interval)
 
 
 def _after_harmless(
-    harm: Harm, accuracy: Accuracy, monitor: Monitor, interval: Interval
+    harm: Harm, counts: Counts, accuracy: Accuracy, monitor: Monitor, interval: Interval
 ) -> tuple[str, list[str]]:
     if labels_exclude_harm(harm):
         return (
@@ -110,7 +139,7 @@ def _after_harmless(
     return (
         "Nothing now. Do not renew the reference before labels have shown no harm. "
         + _ask_for_labels(harm, accuracy),
-        _sample_to_label(monitor, interval),
+        _sample_to_label(counts, monitor, interval),
     )
 
 
@@ -124,9 +153,11 @@ def _ask_for_labels(harm: Harm, accuracy: Accuracy) -> str:
     return text
 
 
-def _sample_to_label(monitor: Monitor, interval: Interval) -> list[str]:
+def _sample_to_label(counts: Counts, monitor: Monitor, interval: Interval) -> list[str]:
     rows = _command("rows", monitor.file, "--date", interval.id)
-    return [f"{rows} --random 200 --output {TO_LABEL}", _labels(monitor, interval, TO_LABEL)]
+    # Rows that have a label are not drawn again, and the sheet that they were in is left alone.
+    sheet = TO_LABEL if not counts.labelled else TO_LABEL_NEXT.format(counts.labelled)
+    return [f"{rows} --random 200 --output {sheet}", _labels(monitor, interval, sheet)]
 
 
 def _renewed_reference(monitor: Monitor) -> str:

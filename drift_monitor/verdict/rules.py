@@ -15,6 +15,7 @@ from drift_monitor.results.report_findings import (
     Support,
     TwoSampleTest,
 )
+from drift_monitor.stats.proportions import rate
 
 LEAST_UNKNOWN = 5e-4
 """A smaller share would be written as 0.0%."""
@@ -54,7 +55,9 @@ def decide(evidence: Evidence, policy: Policy) -> Decision:
     3. `drift_harm_unknown`: something moved, and harm beyond `harm_margin` is not excluded: neither
        by labels nor by the lower bound of the accuracy. Moved are scores, outputs, inputs or their
        joint distribution, beyond chance and `min_effect`; or the share of novel or of rejected rows
-       rose by `harm_margin`.
+       rose by `harm_margin`. Also where labels do not exclude harm and more predictions than
+       `harm_margin`, beyond chance, were served that are not the classifier's: bounds are of its
+       accuracy, not of what was served.
     4. `harmless_drift`: something moved.
     5. `statistical_only`: a test is significant, but nothing moved by as much as matters.
     6. `no_drift`.
@@ -79,11 +82,16 @@ def _without_harm_shown(
     evidence: Evidence, estimated: EstimatedAccuracy | None, both: str, policy: Policy
 ) -> tuple[VerdictName, str, str]:
     """Return verdict, rule and reason where harm is not shown; `both` says what is known of it."""
-    excluded = labels_exclude_harm(evidence.harm) or (
-        evidence.harm.by == "detector" and estimate_excludes_harm(evidence.harm, estimated)
+    by_labels = labels_exclude_harm(evidence.harm)
+    served = None if by_labels else _served_otherwise(evidence.counts, policy)
+    excluded = by_labels or (
+        evidence.harm.by == "detector"
+        and served is None
+        and estimate_excludes_harm(evidence.harm, estimated)
     )
-    if moved := _moved(evidence, estimated, policy):
-        what = " ".join([*moved, both])
+    moved = _moved(evidence, estimated, policy)
+    if moved or served:
+        what = " ".join([*([served] if served else []), *moved, both])
         if not excluded:
             rule = "something moved, and harm beyond the margin is not excluded"
             return "drift_harm_unknown", rule, what
@@ -138,6 +146,25 @@ def _moved(evidence: Evidence, estimated: EstimatedAccuracy | None, policy: Poli
     if counts.rejected and counts.rejected >= policy.harm_margin * counts.read:
         sentences.append(f"{counts.rejected:,} of {counts.read:,} rows could not be scored.")
     return sentences
+
+
+def _served_otherwise(counts: Counts, policy: Policy) -> str | None:
+    """Return what to say where another model was served than the one of which harm is known."""
+    if not served_by_another(counts, policy):
+        return None
+    other = counts.served_otherwise or 0
+    return (
+        f"{other:,} of {counts.logged:,} predictions that were served are not those of the "
+        "detector's classifier, of which alone anything is known."
+    )
+
+
+def served_by_another(counts: Counts, policy: Policy) -> bool:
+    """Say whether the predictions that were served differ, beyond chance and the margin."""
+    if not counts.logged or not counts.served_otherwise:
+        return False
+    differ = rate(counts.served_otherwise, counts.logged, policy.alpha)
+    return differ is not None and _reaches(differ.low, policy.harm_margin)
 
 
 def _may_harm(estimated: EstimatedAccuracy | None, policy: Policy) -> bool:

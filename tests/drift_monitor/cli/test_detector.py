@@ -3,11 +3,13 @@
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from drift_monitor.config import DataConfig
 from drift_monitor.detectors.fit import ClassifierFile
+from drift_monitor.errors import ConfigError
 from tests.conftest import Invoke, MakeMonitor
 from tests.support.animals import CLASSES, make_images, write_batch
 from tests.support.job.monitors import write_day
@@ -181,6 +183,27 @@ def test_adversarial_inspect_describes_a_bundle(
     assert read_bundle(bundle).fingerprint in out
     assert "cat, dog, owl" in out
     assert "(ε_FPR 0.05: flags 8 of 160 normal rows; 2.60% to 9.61% of new ones, 95%" in out
+
+
+def test_reference_reads_the_columns_that_the_bundle_was_fitted_on(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = SimpleNamespace(feature_names=("income", "age, in years"))
+    manifest = SimpleNamespace(input=spec)
+    monkeypatch.setattr(
+        "adversarial.bundle.read.read_bundle", lambda *_: SimpleNamespace(manifest=manifest)
+    )
+    asked: list[list[str]] = []
+
+    def renew(_bundle: Path, rows: DataConfig, *_: object, **__: object) -> Path:
+        asked.append(rows.input_columns)
+        raise ConfigError("seen")
+
+    monkeypatch.setattr("drift_monitor.detectors.reference.renew_reference", renew)
+    words = ("reference", tmp_path, "--data", "new.parquet")
+    assert invoke(*words)[0] == 1
+    assert invoke(*words, "--input", "a,b")[0] == 1
+    assert asked == [["income", "age, in years"], ["a", "b"]]
 
 
 def test_reference_says_what_the_new_window_gives(

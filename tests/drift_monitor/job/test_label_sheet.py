@@ -123,6 +123,11 @@ def test_a_sheet_in_parquet_goes_the_same_way(
     pq.write_table(table.set_column(4, "label", labels), sheet)
     words = ("labels", monitor, "--labels", sheet, "--start", DAY, "--end", DAY)
     assert f"120 of {ROWS} scored rows are labelled" in invoke(*words)[1]
+    more = tmp_path / "more.parquet"
+    assert invoke("rows", monitor, "--date", DAY, "--random", 120, "--output", more)[0] == 0
+    drawn = set(pq.read_table(more)["row"].to_pylist())
+    assert len(drawn) == min(120, ROWS - 120)
+    assert not drawn & set(table["row"].to_pylist())
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from drift_monitor.verdict.health import health
 from tests.support.analysis.score_tables import CLASSES, population, scores
 
 WINDOW = population(1000, seed=0)
-DATA = DataConfig(path="b/{date}.parquet", input="image", label="label")
+DATA = DataConfig(path="b/{date}.parquet", input="image", row_id="id", label="label")
 MONITOR = Monitor(name="m", detector="d", data=DATA)
 INTERVAL = MONITOR.interval(date(2026, 11, 20))
 
@@ -31,6 +31,7 @@ def found(
     created: datetime | None = None,
     rejected: Counter[str] | None = None,
     non_finite: int = 0,
+    repeated_ids: int | None = None,
     **window: Any,
 ) -> Health:
     manifest: Any = SimpleNamespace(threshold=3.3, reference_created=created)
@@ -43,6 +44,9 @@ def found(
         flagged=int(rows.flagged.sum()),
         labelled=int((rows.label >= 0).sum()),
         non_finite=non_finite,
+        logged=int((rows.logged >= 0).sum()),
+        served_otherwise=int((rows.served != rows.prediction).sum()),
+        repeated_ids=repeated_ids,
     )
     kept = ReferenceWindow(reference, np.asarray(WINDOW["adversarial_score"]), **window)
     scored: Any = SimpleNamespace(
@@ -52,7 +56,7 @@ def found(
         window=kept,
         rejected=lost,
     )
-    return health(scored, rows, other, counts, labels_selected=is_selected(rows))
+    return health(scored, other, counts, labels_selected=is_selected(rows))
 
 
 def test_a_sound_detector_gives_no_warning() -> None:
@@ -99,6 +103,12 @@ def test_rows_that_are_lost_or_not_finite_are_warned_of_with_their_numbers() -> 
     rejected, non_finite = found(WINDOW, rejected=lost, non_finite=2).warnings
     assert rejected.startswith("4 of 1,004 rows could not be scored: image is null (3); image")
     assert non_finite.startswith("2 of 1,000 scored rows have no finite score")
+
+
+def test_a_batch_that_was_loaded_twice_is_warned_of() -> None:
+    assert found(WINDOW, repeated_ids=0).warnings == []
+    [repeated] = found(WINDOW, repeated_ids=500).warnings
+    assert repeated.startswith("500 of 1,000 scored rows have a row id (id) that an earlier row")
 
 
 @pytest.mark.parametrize(("wrong", "warned"), [(0, False), (1, False), (2, True)])

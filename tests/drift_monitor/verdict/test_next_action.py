@@ -51,8 +51,13 @@ def action(
     estimated: Accuracy | None = None,
 ) -> tuple[str, list[str]]:
     interval = monitor.interval(date(2026, 11, 20))
-    found = harm(by=harm_by, difference=difference)
-    return next_action(verdict, counts(scored), found, estimated or LABELLED, monitor, interval)
+    evidence = harm(by=harm_by, difference=difference)
+    found = labelled(0 if harm_by == "detector" else scored // 2, scored)
+    return next_action(verdict, found, evidence, estimated or LABELLED, monitor, interval)
+
+
+def labelled(n: int, scored: int = 1000, **changes: int) -> Counts:
+    return counts(scored).model_copy(update={"labelled": n} | changes)
 
 
 def after_unknown(
@@ -65,7 +70,7 @@ def after_unknown(
     interval = monitor.interval(date(2026, 11, 20))
     return next_action(
         "drift_harm_unknown",
-        found or counts(),
+        found or labelled(0),
         harm(by="detector"),
         estimated,
         monitor,
@@ -128,8 +133,9 @@ def test_the_reference_is_renewed_only_where_labels_have_shown_no_harm(
     assert (commands[0].split()[1] == "reference") == renewed
     assert text.startswith("Nothing now. Do not renew the reference before labels") != renewed
     if not renewed:
-        assert "--random 200 --output TO_LABEL.csv" in commands[0]
-        assert "--labels TO_LABEL.csv" in commands[1]
+        sheet = "TO_LABEL_AFTER_500.csv" if harm_by == "labels" else "TO_LABEL.csv"
+        assert f"--random 200 --output {sheet}" in commands[0]
+        assert f"--labels {sheet}" in commands[1]
 
 
 @pytest.mark.parametrize("verdict", get_args(VerdictName))
@@ -148,7 +154,8 @@ def test_where_harm_is_unknown_the_cause_is_named_as_far_as_it_is_known() -> Non
     flat = MONITOR.model_copy(
         update={"data": DataConfig(path="b", input=["income", "age"], label="label")}
     )
-    text = after_unknown(flat, counts(900, rejected=100), inputs, support)
+    found = counts(900, rejected=100).model_copy(update={"labelled": 0})
+    text = after_unknown(flat, found, inputs, support)
     assert text.startswith("Look first at income (D = 0.9")
     assert "38% of rows look like column income in another unit (× 3)" in text
     assert "100 of 1,000 rows could not be scored" in text
@@ -157,6 +164,43 @@ def test_where_harm_is_unknown_the_cause_is_named_as_far_as_it_is_known() -> Non
     assert bare == (
         "Find out what changed in the data. To know whether it harms, label rows drawn at random."
     )
+
+
+def test_a_second_sample_is_of_other_rows_and_has_a_sheet_of_its_own() -> None:
+    text, commands = action("drift_harm_unknown", harm_by="labels", scored=1000)
+    assert "label more rows" in text
+    assert "--random 200 --output TO_LABEL_AFTER_500.csv" in commands[0]
+    assert "--labels TO_LABEL_AFTER_500.csv" in commands[1]
+
+
+def test_no_more_labels_are_asked_for_where_every_row_has_one() -> None:
+    text = after_unknown(found=labelled(1000))
+    assert text.endswith("intervals with more rows (every) would tell.")
+    assert "label rows" not in text
+
+
+def test_what_is_served_is_to_be_checked_where_it_is_not_the_classifiers() -> None:
+    data = DataConfig(path="b", input="image", prediction="served")
+    monitor = MONITOR.model_copy(update={"data": data})
+    other = labelled(0, logged=1000, served_otherwise=200)
+    assert after_unknown(monitor, other).startswith(
+        "Check that production serves the model that the detector was fitted on"
+    )
+    assert "data.prediction (served)" in after_unknown(monitor, other)
+
+
+@pytest.mark.parametrize(("rate_now", "lists"), [(0.2, True), (0.0, False)])
+def test_harmed_rows_are_listed_only_where_there_are_any(rate_now: float, *, lists: bool) -> None:
+    interval = MONITOR.interval(date(2026, 11, 20))
+    evidence = harm(by="detector", current=rate(rate_now))
+    inputs = make(CASES["flat rows"])[0].inputs
+    found = labelled(0)
+    text, commands = next_action(
+        "harmful_drift", found, evidence, LABELLED, MONITOR, interval, inputs
+    )
+    assert text.startswith("Look first at ")
+    assert ("Look at the harmed rows" in text) == lists
+    assert any("--outcome harmful" in command for command in commands) == lists
 
 
 def test_labels_of_a_batch_say_nothing_without_labels_of_the_reference() -> None:
@@ -168,8 +212,9 @@ def test_labels_of_a_batch_say_nothing_without_labels_of_the_reference() -> None
 
 
 def test_few_rejected_rows_are_not_named_as_the_cause() -> None:
-    assert "could not be scored" not in after_unknown(found=counts(990, rejected=10))
-    assert "could not be scored" in after_unknown(found=counts(989, rejected=11))
+    for rejected, is_named in ((10, False), (11, True)):
+        text = after_unknown(found=counts(1000 - rejected, rejected=rejected))
+        assert ("could not be scored" in text) == is_named
 
 
 def test_labels_are_asked_for_where_nothing_else_estimates_accuracy() -> None:

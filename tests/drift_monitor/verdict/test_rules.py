@@ -7,6 +7,7 @@ import pytest
 from drift_monitor.config import Policy
 from drift_monitor.results.report import Counts
 from drift_monitor.results.report_findings import Accuracy, Harm, Support, TwoSampleTest
+from drift_monitor.stats.estimates import Estimate
 from drift_monitor.verdict.rules import Decision, Evidence, decide
 from tests.support.analysis.verdicts import POLICY, accuracy, counts, harm, ks, support
 
@@ -170,6 +171,34 @@ def test_no_word_of_comfort_without_a_bound(
     judged_by = harm(by="detector")
     decided = decide(Evidence(counts(), judged_by, estimated, tests, None, known), POLICY)
     assert decided.verdict == verdict, decided.reason
+
+
+@pytest.mark.parametrize(
+    ("served_otherwise", "evidence", "verdict"),
+    [
+        (0, harm(by="detector"), "no_drift"),
+        (15, harm(by="detector"), "no_drift"),  # 1.5 %: by chance, perhaps 1 %
+        (30, harm(by="detector"), "drift_harm_unknown"),
+        (1000, harm(by="detector"), "drift_harm_unknown"),
+        # labels are compared with what was served
+        (
+            1000,
+            harm(by="labels", difference=Estimate(estimate=0, low=-0.01, high=0.01)),
+            "no_drift",
+        ),
+        (1000, harm(0.0, -0.02), "drift_harm_unknown"),
+        (1000, HARMED, "harmful_drift"),
+    ],
+)
+def test_no_comfort_where_another_model_was_served(
+    served_otherwise: int, evidence: Harm, verdict: str
+) -> None:
+    found = counts().model_copy(update={"logged": 1000, "served_otherwise": served_otherwise})
+    fine = accuracy(0.0, bounds=(-0.005, 0.005))
+    decided = decide(Evidence(found, evidence, fine, [NOTHING], None, support()), POLICY)
+    assert decided.verdict == verdict, decided.reason
+    if verdict == "drift_harm_unknown":
+        assert decided.reason.startswith(f"{served_otherwise:,} of 1,000 predictions that were")
 
 
 @pytest.mark.parametrize(("non_finite", "verdict"), [(10, "no_drift"), (11, "insufficient_data")])
