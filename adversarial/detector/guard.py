@@ -6,19 +6,14 @@ where the job runs; this says by how much its scores may differ for that reason 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from adversarial.bundle.read import Bundle
 from adversarial.bundle.runtime_sample import RuntimeSample, draw_rows
 from adversarial.detector.scorer import Prediction, Scorer, interpret
-from adversarial.runtimes.guard_figures import GuardFigures
+from adversarial.runtimes.guard_figures import GuardFigures, rounded
 from adversarial.runtimes.runtime import Outputs, Runtime
 from adversarial.statistics import ks_distance
-
-DIGITS = 3
-"""Significant digits of a figure: what lies behind them is rounding."""
 
 
 def take_sample(scorer: Scorer, x: np.ndarray) -> RuntimeSample:
@@ -50,9 +45,9 @@ def measure(runtime: Runtime, sample: RuntimeSample, bundle: Bundle) -> GuardFig
     change = np.abs(found.score - expected.score)
     return GuardFigures(
         rows=len(sample.x),
-        largest_score_change=_rounded(change.max()),
-        mean_score_change=_rounded(change.mean()),
-        score_distance=_rounded(ks_distance(found.score, expected.score)),
+        largest_score_change=rounded(change.max()),
+        mean_score_change=rounded(change.mean()),
+        score_distance=rounded(ks_distance(found.score, expected.score)),
         changed_predictions=_share(found.prediction != expected.prediction),
         changed_flags=_share(found.flagged != expected.flagged),
         changed_reconstruction_predictions=_share(
@@ -71,9 +66,4 @@ def _novel(prediction: Prediction, sample: RuntimeSample, bundle: Bundle) -> np.
 
 
 def _share(changed: np.ndarray) -> float:
-    return _rounded(np.mean(changed))
-
-
-def _rounded(value: float) -> float:
-    """Return a figure with `DIGITS` significant digits; infinity where it is not a number."""
-    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else math.inf
+    return rounded(np.mean(changed))

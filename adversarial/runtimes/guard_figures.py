@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from adversarial.runtimes.names import Precision, RuntimeName
+
+DIGITS = 3
+"""Significant digits of a figure: what lies behind them is rounding."""
 
 
 class GuardFigures(BaseModel):
@@ -28,10 +33,15 @@ class GuardFigures(BaseModel):
         result = []
         for name, (bound, n_rows, words) in BOUNDS.items():
             found = getattr(self, name)
-            allowed = max(bound, n_rows / self.rows)
-            if not found <= allowed:
-                result.append(f"{words} {found:g}, more than {allowed:.3g}")
+            # A share of the rows that may differ must not be rounded beyond itself.
+            if rounded(found) > (allowed := rounded(max(bound, n_rows / self.rows))):
+                result.append(f"{words} {found:g}, more than {allowed:g}")
         return result
+
+
+def rounded(value: float) -> float:
+    """Return a figure with `DIGITS` significant digits; infinity where it is not a number."""
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else math.inf
 
 
 BOUNDS: dict[str, tuple[float, float, str]] = {

@@ -26,6 +26,7 @@ def figures(**changes: Any) -> GuardFigures:
         ({"rows": 85, "score_distance": 8 / 85}, True),
         ({"changed_predictions": 1 / 200}, False),
         ({"changed_predictions": 2 / 200}, True),
+        ({"rows": 85, "changed_predictions": 0.0118}, False),  # 1 of 85, rounded
         ({"rows": 16, "changed_predictions": 1 / 16}, False),
         ({"rows": 16, "changed_predictions": 2 / 16}, True),
         ({"changed_flags": 0.02}, True),
