@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from adversarial import files
+from adversarial.errors import DriftMonitorError
 from adversarial.storage.folder import writing
 from adversarial.storage.opening import Location, is_url, open_folder
 
@@ -57,14 +58,23 @@ def deliver(directory: Path, location: Location, last: str) -> None:
 def replace_at(location: Location) -> Iterator[Path]:
     """Write a file at a local path or a URL, whole or not at all, as `files.replace_file` does.
 
-    On disk, its directory must be there.
+    Raises
+    ------
+    DriftMonitorError
+        If its directory is missing on disk.
     """
     if is_url(location):
         url, _, name = str(location).rpartition("/")
         with writing(open_folder(url), name) as scratch:
             yield scratch
     else:
-        with files.replace_file(Path(location)) as scratch:
+        path = Path(location)
+        if not path.parent.is_dir():
+            raise DriftMonitorError(
+                f"{path} cannot be written, as there is no directory {path.parent}: make it, or "
+                "name another file"
+            )
+        with files.replace_file(path) as scratch:
             yield scratch
 
 

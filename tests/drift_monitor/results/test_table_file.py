@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from adversarial.errors import DriftMonitorError
 from drift_monitor.errors import ConfigError
-from drift_monitor.results.table_file import as_written, check_local, to_csv
+from drift_monitor.results.table_file import as_written, check_local, to_csv, write_table
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), min_size=1)
 
@@ -40,3 +41,8 @@ def test_a_url_is_refused_where_only_a_file_on_disk_will_do(url: str | Path) -> 
     with pytest.raises(ConfigError, match=r"--output s3:.* is a URL, but why: name a local file"):
         check_local("--output", url, "why")
     check_local("--output", "rows.csv", "why")
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DriftMonitorError, match=r"there is no directory .*nodir: make it"):
+        write_table(pa.table({"x": [1]}), tmp_path / "nodir" / "x.csv")
