@@ -53,8 +53,8 @@ changes something. After each interruption:
 
 A power loss is simulated by the weakest promises of POSIX: a file has the content that it had at
 its last `fsync`, and of the names that have been given or taken since the last `fsync` of their
-directory, either none or all are there; it is tried before every {power_every}th operation. `fit`
-is killed before every {fit_every}th.
+directory, either none or all are there. It is tried before every {power_every}th operation, and
+`fit` is killed before every {fit_every}th.
 
 {interrupted}
 
@@ -70,7 +70,7 @@ done again, gives that result. The command: `{storage_command}`.
 
 ## Backfills at once
 
-{concurrent} The command: `{concurrent_command}`.
+{concurrent}
 
 ## Spoiled files
 
@@ -147,7 +147,8 @@ def write() -> None:
     paragraph = (
         f"{concurrent['at once']} backfills of the same days were started at once, on disk and on "
         f"the store, whatever was there. Every one ended well, and what they left was complete and "
-        f"{'' if same else 'not '}that of a single backfill, byte for byte."
+        f"{'' if same else 'not '}that of a single backfill, byte for byte. The command: "
+        f"`python -m {shlex.join(OTHERS['concurrent'])}`."
     )
     commands = {
         f"{name.replace(' ', '_')}_command": f"python -m {shlex.join(command)}"

@@ -81,12 +81,12 @@ def test_a_saved_model_is_fitted_validated_and_run_with_its_opt_in(
     assert code == 0, err
     assert "needs trust: [SavedModel]" in out
 
-    monitor = make_monitor()
+    monitor = make_monitor(runtime="openvino")
     monitor.write_text(re.sub(r"detector: .*", "detector: detector", monitor.read_text()))
     write_day(monitor)
     # The scoring graph runs no code of the classifier's: only TensorFlow needs the opt-in.
     assert invoke("validate", monitor)[0] == 0
-    monitor.write_text(monitor.read_text() + "runtime: tensorflow\n")
+    monitor.write_text(monitor.read_text().replace("runtime: openvino", "runtime: tensorflow"))
     for command in (("validate", monitor), ("run", monitor, "--date", DAY)):
         code, _, err = invoke(*command)
         assert code == 1

@@ -81,6 +81,31 @@ def test_without_a_row_id_rows_are_named_by_file_and_number(make_monitor: MakeMo
     assert set(report.examples[0].row) == {"file", "row"}
 
 
+def test_a_batch_that_was_loaded_twice_is_counted_and_warned_of(make_monitor: MakeMonitor) -> None:
+    path = make_monitor(data={"label": None})
+    batch = write_batch(path.parent / "batches" / f"{DAY}.parquet", *make_images(120, seed=4))
+    once = pq.read_table(batch)
+    pq.write_table(pa.concat_tables([once, once.slice(0, 30)]), batch)
+    monitor = load_monitor(path)
+    report = run_interval(monitor, monitor.interval(DAY))
+    assert report.counts.repeated_ids == 30
+    assert report.detector_health.warnings[0].startswith("30 of 150 scored rows have a row id (id)")
+
+
+def test_without_labels_another_model_in_production_leaves_harm_unknown(
+    make_monitor: MakeMonitor,
+) -> None:
+    path = make_monitor(data={"prediction": "served", "label": None})
+    batch = write_batch(path.parent / "batches" / f"{DAY}.parquet", *make_images(200, seed=4))
+    table = pq.read_table(batch)
+    pq.write_table(table.append_column("served", pa.array(["cat"] * 200)), batch)
+    monitor = load_monitor(path)
+    report = run_interval(monitor, monitor.interval(DAY))
+    assert report.verdict.verdict == "drift_harm_unknown"
+    assert "predictions that were served are not those of" in report.verdict.reason
+    assert report.verdict.next_action.startswith("Check that production serves the model")
+
+
 def test_a_production_prediction_of_another_model_is_warned_of(make_monitor: MakeMonitor) -> None:
     path = make_monitor(data={"prediction": "served"})
     images, labels = make_images(200, seed=4)
