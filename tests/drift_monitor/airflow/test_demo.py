@@ -149,6 +149,6 @@ def test_the_verdict_is_the_first_thing_on_the_page(
 ) -> None:
     browser.get((reports(checkout) / WEEK[5] / "report.html").as_uri())
     text = browser.find_element("tag name", "main").text
-    assert text.startswith("Harmful drift\npredictions are harmed more often")
+    assert text.startswith("Harmful drift\nmore predictions are wrong than in the reference")
     for name in ("fashion_mnist", WEEK[5], "1,400", "5,000 reference rows", "Detector"):
         assert name in browser.find_element("tag name", "body").text
