@@ -158,7 +158,7 @@ def _list_sizes(kind: pa.DataType) -> list[int | None]:
 
 def _flat_rows(table: pa.Table) -> NDArray[np.float32]:
     columns = [np.asarray(c.cast(pa.float32(), safe=False)) for c in table.columns]
-    return np.stack(columns, axis=1).astype(np.float32)
+    return np.stack(columns, axis=1).astype(np.float32, copy=False)
 
 
 def _tensors(
