@@ -77,6 +77,15 @@ def _own_guard_records(
 MakeMonitor = Callable[..., Path]
 
 
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """The URL of an empty bucket on a server with S3's interface, one for the tests of a file."""
+    from tests.support.s3_server import s3_server
+
+    with s3_server() as url:
+        yield url
+
+
 @pytest.fixture
 def make_monitor(bundle: Path, tmp_path: Path, request: pytest.FixtureRequest) -> MakeMonitor:
     """Return a function that writes a monitor's YAML file into the test's directory."""

@@ -72,10 +72,7 @@ def _after_harm(
     unlabelled = harm.by != "labels"
     # By the estimate of accuracy, rows do harm of which none can be named.
     named = harm.current is not None and harm.current.count > 0
-    parts = []
-    if inputs and inputs.moved:
-        worst = inputs.moved[0]
-        parts.append(f"Look first at {name_of(worst, inputs)} ({what_moved(worst)}).")
+    parts = _look_first(inputs)
     parts.append(
         f"{'Look at the harmed rows, and f' if named else 'F'}ix the input or withhold the "
         "predictions before retraining."
@@ -105,9 +102,7 @@ def _after_unknown(
             f"the same input; leave out data.prediction ({monitor.data.prediction}) if what is "
             "served is meant to differ."
         )
-    if inputs and inputs.moved:
-        worst = inputs.moved[0]
-        parts.append(f"Look first at {name_of(worst, inputs)} ({what_moved(worst)}).")
+    parts += _look_first(inputs)
     if looks_like := sentence(support, monitor.data.input_columns):
         parts.append(looks_like)
     if counts.rejected > monitor.policy.harm_margin * counts.read:
@@ -125,6 +120,14 @@ def _after_unknown(
         return " ".join(parts), []
     parts.append(_ask_for_labels(harm, accuracy))
     return " ".join(parts), _sample_to_label(counts, monitor, interval)
+
+
+def _look_first(inputs: InputFindings | None) -> list[str]:
+    """Return a sentence about the input that moved most, if one moved."""
+    if not inputs or not inputs.moved:
+        return []
+    worst = inputs.moved[0]
+    return [f"Look first at {name_of(worst, inputs)} ({what_moved(worst)})."]
 
 
 def _after_harmless(

@@ -5,7 +5,6 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,16 +28,9 @@ from adversarial.storage.folder import ChangedError, Seen
 from adversarial.storage.local_folder import LocalFolder
 from adversarial.storage.opening import open_folder
 from drift_monitor.detectors.reference import rethreshold
-from tests.support.s3_server import s3_server
 
 NOTHING = Seen(None, None)
 _numbers = count()
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What is worked on here and kept on a store: continued, delivered and read."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,13 +8,6 @@ import pytest
 from adversarial.storage.copies import collect, deliver, local_copy, replace_at, work_directory
 from adversarial.storage.object_folder import ObjectFolder
 from adversarial.storage.opening import open_folder
-from tests.support.s3_server import s3_server
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    with s3_server() as url:
-        yield url
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A folder does the same on disk and on an object store."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, tzinfo
 from itertools import count
@@ -15,15 +14,8 @@ from adversarial.errors import TransientError
 from adversarial.storage import object_folder
 from adversarial.storage.folder import ChangedError, Folder, Seen, writing
 from adversarial.storage.opening import open_folder
-from tests.support.s3_server import s3_server
 
 _numbers = count()
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    with s3_server() as url:
-        yield url
 
 
 @pytest.fixture(params=["disk", "s3"])

@@ -29,13 +29,6 @@ from tests.faults.place import (
     state_of,
 )
 from tests.support.evaluations import batch_of, with_rows
-from tests.support.s3_server import s3_server
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    with s3_server() as url:
-        yield url
 
 
 def everything(place: Path) -> State:
