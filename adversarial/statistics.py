@@ -39,6 +39,28 @@ def kl_divergence(p: NDArray[np.floating], q: NDArray[np.floating]) -> Scores:
     return result
 
 
+def scale_temperature(p: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+    """Return p sharpened (T < 1) or softened (T > 1): p^(1/T), normalised (Eq. 9), in float64.
+
+    As in `adversarial.losses.scale_temperature`, of probabilities clipped to [1e-7, 1].
+
+    Parameters
+    ----------
+    p : (…, n_classes) array
+        Probabilities.
+    temperature : float
+        T, above 0.
+
+    Examples
+    --------
+    >>> scale_temperature(np.array([[0.75, 0.25]]), 0.5)
+    array([[0.9, 0.1]])
+    """
+    scaled = np.clip(np.asarray(p, np.float64), PROBABILITY_FLOOR, 1) ** (1 / temperature)
+    result: NDArray[np.float64] = scaled / scaled.sum(axis=-1, keepdims=True)
+    return result
+
+
 def entropy(probabilities: NDArray[np.floating]) -> Scores:
     """Return the entropy of each row of probabilities, (n, n_classes), in nats.
 

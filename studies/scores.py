@@ -25,7 +25,7 @@ from adversarial.evaluation.read import read_results
 from adversarial.files import write_json
 from adversarial.paper.datasets import draw_images, load_dataset, scale
 from adversarial.paper.recipes import N_REFERENCE
-from adversarial.statistics import kl_divergence, placements, roc_area
+from adversarial.statistics import kl_divergence, placements, roc_area, scale_temperature
 
 HERE = Path(__file__).parent
 RECORD = HERE / "scores.json"
@@ -79,13 +79,9 @@ def jensen_shannon(p: Array, q: Array) -> Array:
 
 def at_temperature(temperature: float) -> Callable[[Array, Array], Array]:
     """Return KL between the two predictions, both at a temperature (Eq. 9)."""
-
-    def tempered(p: Array) -> Array:
-        scaled: Array = np.clip(p, 1e-7, 1) ** (1 / temperature)
-        result: Array = scaled / scaled.sum(axis=1, keepdims=True)
-        return result
-
-    return lambda p, q: kl_divergence(tempered(p), tempered(q))
+    return lambda p, q: kl_divergence(
+        scale_temperature(p, temperature), scale_temperature(q, temperature)
+    )
 
 
 def ranked(score: Score, normal: Outputs, *, by_confidence: bool) -> Score:

@@ -96,6 +96,8 @@ class Manifest(BaseModel):
         file, which outputs probabilities.
     ensemble_weights : tuple of float
         w_j of Eq. 10 and 11, one per autoencoder; the rest up to 1 is the classifier's own vote.
+    score_temperature : float
+        T at which the score compares M(x) and M(AE(x)); 1, the paper's, is not in the file.
     training : dict
         Summary of the training run: rows, epochs, seed, losses.
     reference_created : datetime, optional
@@ -115,6 +117,9 @@ class Manifest(BaseModel):
     # Left out of the file when None: older bundles, written without it, keep their SHA-256.
     classifier_output: OutputKind | None = Field(default=None, exclude_if=lambda kind: kind is None)
     ensemble_weights: tuple[float, ...] = Field((1.0,), min_length=1)
+    score_temperature: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, exclude_if=lambda temperature: temperature == 1
+    )
     training: dict[str, Any] = {}
     reference_created: AwareDatetime | None = Field(
         default=None, exclude_if=lambda created: created is None

@@ -39,6 +39,8 @@ def inspect(
     echo(f"input         {' × '.join(map(str, manifest.input.shape))}")
     echo(f"threshold     {result.describe_threshold()}")
     echo(f"temperature   {manifest.temperature:g}")
+    if manifest.score_temperature != 1:
+        echo(f"score         at temperature {manifest.score_temperature:g}")
     echo(f"reference     {reference.num_rows:,} rows")
     if len(manifest.ensemble_weights) > 1:
         weights = ", ".join(f"{weight:g}" for weight in manifest.ensemble_weights)

@@ -44,6 +44,9 @@ class AdversarialDetector(Scorer):
     weights : sequence of float, optional
         w_j of an ensemble's autoencoders; the classifier's own vote has the weight 1 − Σ w_j. Equal
         shares of 1 when not given.
+    score_temperature : float
+        T at which the score compares M(x) and M(AE(x)); the paper's is 1. Below 1, what both are
+        sure of counts more: `studies/scores.md` says what it gains and costs.
     class_names : sequence of str, optional
         Names of the classes in the order of M's outputs; "0", "1", … when not given.
     input_spec : InputSpec, optional
@@ -61,7 +64,7 @@ class AdversarialDetector(Scorer):
     ----------
     autoencoders : tuple of keras.Model
         One, or those of an ensemble.
-    classifier, weights, class_names, input_spec, calibration, provenance
+    classifier, weights, score_temperature, class_names, input_spec, calibration, provenance
         As given, or their defaults. None is ever changed: `replace` returns another detector.
 
     Examples
@@ -71,12 +74,13 @@ class AdversarialDetector(Scorer):
     0.05
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a parameter is a part of the detector
         self,
         classifier: keras.Model,
         autoencoder: keras.Model | Sequence[keras.Model],
         *,
         weights: Sequence[float] | None = None,
+        score_temperature: float = 1.0,
         class_names: Sequence[str] | None = None,
         input_spec: InputSpec | None = None,
         calibration: Calibration | None = None,
@@ -92,6 +96,7 @@ class AdversarialDetector(Scorer):
         super().__init__(
             runtime or _runtime(classifier, self.autoencoders),
             weights=check_weights(weights, len(self.autoencoders)),
+            score_temperature=score_temperature,
             class_names=tuple(class_names or map(str, range(n_classes))),
             input_spec=input_spec or InputSpec(shape=row_shape(classifier)),
             calibration=calibration or Calibration(),
@@ -132,13 +137,22 @@ class AdversarialDetector(Scorer):
         return self.replace(calibration=replace(calibration, runtime_sample=take_sample(self, x)))
 
     def replace(
-        self, *, calibration: Calibration | None = None, provenance: Provenance | None = None
+        self,
+        *,
+        score_temperature: float | None = None,
+        calibration: Calibration | None = None,
+        provenance: Provenance | None = None,
     ) -> AdversarialDetector:
         """Return a detector with the same models and with what is given in place of this one's.
 
-        With another calibration it is no longer the detector that a bundle holds: unless a
-        provenance is given too, the new one has no `bundle`.
+        Another temperature of the score leaves nothing of the calibration but the ε_FPR, unless one
+        is given too. With another calibration it is no longer the detector that a bundle holds:
+        unless a provenance is given too, the new one has no `bundle`.
         """
+        if score_temperature is None:
+            score_temperature = self.score_temperature
+        elif score_temperature != self.score_temperature:
+            calibration = calibration or Calibration(fpr=self.calibration.fpr)
         if provenance is None:
             provenance = self.provenance
             if calibration is not None:
@@ -147,6 +161,7 @@ class AdversarialDetector(Scorer):
             self.classifier,
             self.autoencoders,
             weights=self.weights,
+            score_temperature=score_temperature,
             class_names=self.class_names,
             input_spec=self.input_spec,
             calibration=calibration or self.calibration,

@@ -32,14 +32,19 @@ def measure(runtime: Runtime, sample: RuntimeSample, bundle: Bundle) -> GuardFig
     sample : RuntimeSample
         Rows, and the outputs that are right by definition.
     bundle : Bundle
-        Gives weights, threshold and index of novelty.
+        Gives weights, threshold, the score's temperature and the index of novelty.
     """
     manifest = bundle.manifest
     expected_outputs = Outputs(
         sample.probabilities, sample.reconstruction_probabilities, sample.features
     )
     found, expected = (
-        interpret(outputs, manifest.ensemble_weights, manifest.threshold)
+        interpret(
+            outputs,
+            manifest.ensemble_weights,
+            manifest.threshold,
+            manifest.score_temperature,
+        )
         for outputs in (runtime(sample.x), expected_outputs)
     )
     change = np.abs(found.score - expected.score)

@@ -137,6 +137,7 @@ def _scorer(bundle: Bundle, runtime: Runtime, scored_by: ScoredBy) -> Scorer:
     return Scorer(
         runtime,
         weights=manifest.ensemble_weights,
+        score_temperature=manifest.score_temperature,
         class_names=manifest.class_names,
         input_spec=manifest.input,
         calibration=bundle.calibration(),

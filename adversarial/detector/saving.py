@@ -52,6 +52,7 @@ def save_detector(detector: AdversarialDetector, path: str | Path) -> None:
             fpr=fpr,
             temperature=provenance.temperature,
             ensemble_weights=detector.weights,
+            score_temperature=detector.score_temperature,
             classifier_output=saved_model_output(detector.classifier),
             training=dict(provenance.training),
             reference_created=calibration.created,
@@ -104,6 +105,7 @@ def load_detector(source: str | Path | Bundle, trust: Sequence[str] = ()) -> Adv
                 for name in autoencoder_files(len(manifest.ensemble_weights))
             ],
             weights=manifest.ensemble_weights,
+            score_temperature=manifest.score_temperature,
             class_names=manifest.class_names,
             input_spec=manifest.input,
             calibration=bundle.calibration(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -92,6 +93,8 @@ class Scorer:
         Computes M(x), AE_j(x) and M(AE_j(x)).
     weights : sequence of float
         w_j, one per autoencoder.
+    score_temperature : float
+        T at which the score compares the two predictions (Eq. 9); the paper's is 1.
     class_names : sequence of str
         Names of the classes in the order of M's outputs.
     input_spec : InputSpec
@@ -105,7 +108,7 @@ class Scorer:
 
     Attributes
     ----------
-    runtime, weights, class_names, input_spec, calibration, bundle, scored_by
+    runtime, weights, score_temperature, class_names, input_spec, calibration, bundle, scored_by
         As given; none is ever changed.
     """
 
@@ -114,14 +117,20 @@ class Scorer:
         runtime: Runtime,
         *,
         weights: Sequence[float],
+        score_temperature: float = 1.0,
         class_names: Sequence[str],
         input_spec: InputSpec,
         calibration: Calibration,
         bundle: Bundle | None = None,
         scored_by: ScoredBy | None = None,
     ) -> None:
+        if not 0 < score_temperature < math.inf:
+            raise ModelError(
+                f"the score's temperature is {score_temperature}: expected a number above 0"
+            )
         self.runtime: Final = runtime
         self.weights: Final = tuple(weights)
+        self.score_temperature: Final = score_temperature
         self.class_names: Final = tuple(class_names)
         self.input_spec: Final = input_spec
         self.calibration: Final = calibration
@@ -154,14 +163,16 @@ class Scorer:
         ModelError
             If the shape is wrong or a value is not finite; names the first such row.
         """
-        return combine_scores(self.outputs(x, batch_size).scores(), self.weights)
+        scores = self.outputs(x, batch_size).scores(self.score_temperature)
+        return combine_scores(scores, self.weights)
 
     def predict(self, x: NDArray[np.float32], batch_size: int | None = None) -> Prediction:
         """Return score, flag, predictions and confidences of each row.
 
         Parameters and errors as in `score`.
         """
-        return interpret(self.outputs(x, batch_size), self.weights, self.threshold)
+        outputs = self.outputs(x, batch_size)
+        return interpret(outputs, self.weights, self.threshold, self.score_temperature)
 
     def probabilities(
         self, x: NDArray[np.float32], batch_size: int | None = None
@@ -196,7 +207,12 @@ class Scorer:
         return Outputs.joined(parts)
 
 
-def interpret(outputs: Outputs, weights: Sequence[float], threshold: float) -> Prediction:
+def interpret(
+    outputs: Outputs,
+    weights: Sequence[float],
+    threshold: float,
+    score_temperature: float = 1.0,
+) -> Prediction:
     """Return what a detector says of n rows, given a runtime's outputs for them.
 
     Parameters
@@ -207,9 +223,11 @@ def interpret(outputs: Outputs, weights: Sequence[float], threshold: float) -> P
         w_j, one per autoencoder.
     threshold : float
         t in nats.
+    score_temperature : float
+        T at which the score compares the two predictions.
     """
     prediction = outputs.probabilities.argmax(axis=1)
-    score = combine_scores(outputs.scores(), weights)
+    score = combine_scores(outputs.scores(score_temperature), weights)
     reconstructed = vote(outputs.probabilities, outputs.reconstruction_probabilities, weights)
     flagged, defended = correct_flagged(score, threshold, prediction, reconstructed)
     mean = _mean(outputs.reconstruction_probabilities, weights)

@@ -67,6 +67,7 @@ class UnitRange:
             through(detector.classifier, back=False),
             [through(autoencoder, back=True) for autoencoder in detector.autoencoders],
             weights=detector.weights,
+            score_temperature=detector.score_temperature,
             class_names=detector.class_names,
             input_spec=InputSpec(shape=shape),
             # The quantiles are in the features' own units, which scaled rows no longer have.

@@ -155,7 +155,8 @@ def ensemble_of(members: Sequence[AdversarialDetector]) -> AdversarialDetector:
     Raises
     ------
     ExperimentError
-        If their reference windows, whose scores give its threshold, are not of the same rows.
+        If their reference windows, whose scores give its threshold, are not of the same rows, or
+        their scores are taken at different temperatures.
     """
     first = members[0]
     given = [member.calibration.reference for member in members]
@@ -167,11 +168,18 @@ def ensemble_of(members: Sequence[AdversarialDetector]) -> AdversarialDetector:
             "the detectors of an ensemble need reference windows of the same rows, which give it a "
             "threshold"
         )
+    temperatures = sorted({member.score_temperature for member in members})
+    if len(temperatures) > 1:
+        raise ExperimentError(
+            f"the detectors of an ensemble have scores at the temperatures "
+            f"{', '.join(f'{t:g}' for t in temperatures)}, whose mean has no meaning: expected one"
+        )
     scores = np.mean([window["adversarial_score"].to_numpy() for window in windows], axis=0)
     fpr = first.calibration.fpr or FPRS[-1]
     return AdversarialDetector(
         first.classifier,
         [autoencoder for member in members for autoencoder in member.autoencoders],
+        score_temperature=first.score_temperature,
         class_names=first.class_names,
         input_spec=first.input_spec,
         calibration=Calibration(

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from adversarial.statistics import kl_divergence
+from adversarial.statistics import kl_divergence, scale_temperature
 
 Rows = NDArray[np.float32]
 
@@ -45,9 +45,15 @@ class Outputs(NamedTuple):
     features: NDArray[np.float32] | None = None
     """What the penultimate layer of M says, (n, k); None where it cannot be reached."""
 
-    def scores(self) -> NDArray[np.float64]:
-        """Return D_KL(M(x) ‖ M(AE_j(x))) in nats, (n, m); Eq. 6."""
-        return kl_divergence(self.probabilities[:, None], self.reconstruction_probabilities)
+    def scores(self, temperature: float = 1.0) -> NDArray[np.float64]:
+        """Return D_KL(M(x) ‖ M(AE_j(x))) in nats, (n, m); Eq. 6.
+
+        At another temperature than 1, both predictions are first scaled by Eq. 9.
+        """
+        p, q = self.probabilities[:, None], self.reconstruction_probabilities
+        if temperature == 1:
+            return kl_divergence(p, q)
+        return kl_divergence(scale_temperature(p, temperature), scale_temperature(q, temperature))
 
     def take(self, rows: slice) -> Outputs:
         """Return the outputs of some of the rows."""

@@ -12,10 +12,12 @@ from drift_monitor.cli.options import (
     NewBundle,
     NoAccuracy,
     NoRuntimeSample,
+    ScoreTemperature,
     Segments,
     Shape,
     Trust,
     check_fpr,
+    check_temperature,
     parse_data_config,
 )
 from drift_monitor.cli.progress import CHANGED_ROWS, show_progress
@@ -55,6 +57,7 @@ def reference(  # noqa: PLR0913  # a parameter is an option of the command
     fpr: Annotated[
         float | None, typer.Option(help="Share of the rows to flag; BUNDLE's when not given.")
     ] = None,
+    score_temperature: ScoreTemperature = None,
     trust: Trust = None,
     no_accuracy: NoAccuracy = False,
     no_runtime_sample: NoRuntimeSample = False,
@@ -66,6 +69,7 @@ def reference(  # noqa: PLR0913  # a parameter is an option of the command
     """Give a bundle a new reference window, and with it a threshold, without training."""
     if fpr is not None:
         check_fpr(fpr)
+    check_temperature(score_temperature)
     rows = parse_data_config(data, input_columns or "image", shape, label, segments)
     if input_columns is None:
         from adversarial.bundle.read import read_bundle
@@ -79,6 +83,7 @@ def reference(  # noqa: PLR0913  # a parameter is an option of the command
         fpr=fpr,
         accuracy=not no_accuracy,
         seed=seed,
+        score_temperature=score_temperature,
         runtime_sample=not no_runtime_sample,
         progress=partial(show_progress, CHANGED_ROWS),
     )

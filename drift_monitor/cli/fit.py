@@ -18,10 +18,12 @@ from drift_monitor.cli.options import (
     Label,
     NoAccuracy,
     NoRuntimeSample,
+    ScoreTemperature,
     Segments,
     Shape,
     Trust,
     check_fpr,
+    check_temperature,
     parse_data_config,
     parse_names,
 )
@@ -65,6 +67,7 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
     ] = "auto",
     trust: Trust = None,
     fpr: Annotated[float, typer.Option(help="Share of normal rows to flag.")] = 0.05,
+    score_temperature: ScoreTemperature = None,
     no_accuracy: NoAccuracy = False,
     no_runtime_sample: NoRuntimeSample = False,
     force: Annotated[
@@ -195,6 +198,7 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
 ) -> None:
     """Train a detector for a classifier and write its bundle."""
     check_fpr(fpr)
+    check_temperature(score_temperature)
     rows = parse_data_config(data, input_columns, shape, label, segments)
     from adversarial.training.augmentation import Augmentation
     from adversarial.training.objective import Objective
@@ -247,6 +251,7 @@ def fit(  # noqa: PLR0913  # a parameter is an option of the command
                 fpr=fpr,
                 accuracy=not no_accuracy,
                 seed=seed,
+                score_temperature=score_temperature,
                 runtime_sample=not no_runtime_sample,
                 progress=partial(show_progress, CHANGED_ROWS),
             ),

@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,6 +51,13 @@ NoRuntimeSample = Annotated[
         "--no-runtime-sample",
         help="Keep no rows in the bundle by which to judge what batches are scored with; for "
         "sensitive data. Batches are then scored in float32, unchecked.",
+    ),
+]
+ScoreTemperature = Annotated[
+    float | None,
+    typer.Option(
+        help="Temperature at which the score compares the two predictions: 1 is the paper's, below "
+        "1 sharpens both.",
     ),
 ]
 NewBundle = Annotated[
@@ -103,6 +111,14 @@ def parse_names(text: str, option: str) -> list[str]:
             ) from None
         return [line for line in lines if line.strip()]
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def check_temperature(temperature: float | None) -> None:
+    """Raise BadParameter unless the score's temperature is above 0, or not given."""
+    if temperature is not None and not 0 < temperature < math.inf:
+        raise typer.BadParameter(
+            f"{temperature} is not a number above 0", param_hint="--score-temperature"
+        )
 
 
 def check_fpr(fpr: float) -> None:

@@ -69,6 +69,9 @@ class CalibrationSettings:
         Fit the estimator of accuracy without labels; needs labels of these rows.
     seed : int
         Seed for what is drawn for the estimator.
+    score_temperature : float, optional
+        T at which the score compares the two predictions. When not given, that of the detector they
+        are for, which is 1, the paper's, where it has none yet.
     runtime_sample : bool
         Keep some of the rows in the bundle, by which the job judges what it scores with. Without
         them, batches are scored in float32 and nothing is checked.
@@ -80,6 +83,7 @@ class CalibrationSettings:
     fpr: float | None = None
     accuracy: bool = True
     seed: int = 0
+    score_temperature: float | None = None
     runtime_sample: bool = True
     progress: "Callable[[], AbstractContextManager[Progress]] | None" = None
 
@@ -230,6 +234,7 @@ def renew_reference(
     with bundle_lock(path):
         bundle = read_bundle(path)
         detector = AdversarialDetector.load(bundle, trust)
+    detector = detector.replace(score_temperature=settings.score_temperature)
     chunks = read_normal_rows(data, bundle.manifest.input)
     true_classes(chunks, data, bundle.manifest.class_names)
     n_rows = sum(len(chunk.x) for chunk in chunks)
@@ -247,6 +252,7 @@ def renew_reference(
         fill=fill,
         threshold=calibration.threshold,
         fpr=calibration.fpr,
+        score_temperature=detector.score_temperature,
         reference_created=calibration.created,
         training=bundle.manifest.training | {"reference_rows": n_rows, "reference": "given"},
     )

@@ -46,6 +46,9 @@ class DetectorInfo(ReportModel):
     threshold: float = Field(description="t, in nats: flagged where the score is above")
     fpr: float = Field(description="share of normal rows that the threshold was chosen to flag")
     temperature: float
+    score_temperature: float = Field(
+        default=1.0, description="at which the score compares the two predictions"
+    )
 
 
 class StoredFile(ReportModel):

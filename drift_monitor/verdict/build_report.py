@@ -112,6 +112,7 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
             threshold=manifest.threshold,
             fpr=manifest.fpr,
             temperature=manifest.temperature,
+            score_temperature=manifest.score_temperature,
         ),
         scored_by=scoring.scored_by,
         data=scoring.files,

@@ -26,14 +26,18 @@ def score_of(detector: AdversarialDetector | Score) -> Score:
     """
     if not isinstance(detector, AdversarialDetector):
         return detector
+    beta = 1 / detector.score_temperature  # softmax(z / T) is Eq. 9
     shares = normalise_weights(detector.weights, "float32")
     logits = logits_of(detector.classifier)
 
+    def log_probabilities(x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.log_softmax(beta * logits(x))
+
     def score(x: tf.Tensor) -> tf.Tensor:
-        log_p = tf.nn.log_softmax(logits(x))
+        log_p = log_probabilities(x)
         return tf.add_n(
             [
-                share * _divergence(log_p, tf.nn.log_softmax(logits(member(x, training=False))))
+                share * _divergence(log_p, log_probabilities(member(x, training=False)))
                 for share, member in zip(shares, detector.autoencoders, strict=True)
             ]
         )

@@ -71,6 +71,10 @@ def test_an_ensemble_is_attacked_through_all_its_members(
     shorter = Calibration.from_window(reference.slice(1), 0.05)
     with pytest.raises(ExperimentError, match="reference windows of the same rows"):
         ensemble_of([detectors["kl"], other.replace(calibration=shorter)])
+    sharpened = other.replace(score_temperature=0.5, calibration=other.calibration)
+    with pytest.raises(ExperimentError, match=r"at the temperatures 0\.5, 1, whose mean"):
+        ensemble_of([detectors["kl"], sharpened])
+    assert ensemble_of([sharpened, sharpened]).score_temperature == 0.5
 
 
 def test_only_targets_are_attacked_and_the_others_are_held_out(

@@ -41,12 +41,17 @@ def ensemble(detector: AdversarialDetector) -> AdversarialDetector:
     )
 
 
+@pytest.fixture(scope="module")
+def sharpened(detector: AdversarialDetector) -> AdversarialDetector:
+    return detector.replace(score_temperature=0.5)
+
+
 def data(n: int = 60) -> tuple[np.ndarray, np.ndarray]:
     images, labels = make_images(n, seed=3)
     return (images[..., None] / 255).astype(np.float32), labels
 
 
-@pytest.mark.parametrize("name", ["detector", "ensemble"])
+@pytest.mark.parametrize("name", ["detector", "ensemble", "sharpened"])
 def test_the_score_that_is_attacked_is_the_one_that_flags(
     name: str, request: pytest.FixtureRequest
 ) -> None:

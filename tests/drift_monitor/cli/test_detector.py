@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from adversarial import read_bundle
 from drift_monitor.config import DataConfig
 from drift_monitor.detectors.fit import ClassifierFile
 from drift_monitor.errors import ConfigError
+from drift_monitor.results.report import read_report
 from tests.conftest import Invoke, MakeMonitor
 from tests.support.animals import CLASSES, make_images, write_batch
 from tests.support.job.monitors import write_day
@@ -32,7 +34,7 @@ def test_fit_writes_a_bundle_that_run_can_use(
         *("--reference-data", reference, "--label", "label", "--segments", "site"),
         *("--class-names", ",".join(CLASSES), "--output", tmp_path / "detector"),
         *("--epochs", 2, "--latent-dim", 4, "--fpr", 0.1, "--temperature", 0.8, "--seed", 3),
-        *("--precision", "float32"),
+        *("--precision", "float32", "--score-temperature", 0.5),
     )
     assert code == 0, err
     told = re.findall(
@@ -44,10 +46,9 @@ def test_fit_writes_a_bundle_that_run_can_use(
     assert told[-1][0] == told[-1][1]
     assert str(tmp_path / "detector") in out
     assert "ε_FPR 0.1: flags 20 of 200 normal rows; 6.62% to 15.02% of new ones" in out
-    from adversarial import read_bundle
-
     found = read_bundle(tmp_path / "detector")
     assert (found.manifest.fpr, found.manifest.temperature) == (0.1, 0.8)
+    assert found.manifest.score_temperature == 0.5
     assert found.manifest.class_names == CLASSES
     assert found.manifest.training["seed"] == 3
     table = found.reference()
@@ -59,6 +60,8 @@ def test_fit_writes_a_bundle_that_run_can_use(
     monitor.write_text(re.sub(r"detector: .*", "detector: detector", monitor.read_text()))
     write_day(monitor)
     assert invoke("run", monitor, "--date", DAY)[0] == 0
+    report = read_report(tmp_path / "reports" / "animals" / DAY / "report.json")
+    assert report.detector.score_temperature == 0.5
 
 
 def test_a_saved_model_is_fitted_validated_and_run_with_its_opt_in(
@@ -172,7 +175,6 @@ def test_a_fit_that_cannot_be_done_says_why_and_writes_nothing(
 def test_adversarial_inspect_describes_a_bundle(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from adversarial import read_bundle
     from adversarial.cli.main import main as adversarial
 
     monkeypatch.setattr(sys, "argv", ["adversarial", "inspect", str(bundle)])
@@ -212,9 +214,24 @@ def test_reference_says_what_the_new_window_gives(
     data = write_batch(tmp_path / "new.parquet", *make_images(100, seed=8))
     code, out, err = invoke(
         *("reference", bundle, "--data", data, "--label", "label", "--segments", "site"),
-        *("--fpr", "0.1", "--output", tmp_path / "renewed"),
+        *("--fpr", "0.1", "--output", tmp_path / "renewed", "--score-temperature", "0.5"),
     )
     assert code == 0, err
+    assert read_bundle(tmp_path / "renewed").manifest.score_temperature == 0.5
     assert f"Wrote the detector bundle {tmp_path / 'renewed'}" in out
     assert "flags 10 of 100 normal rows" in out
     assert "by an estimator fitted on 100 labelled rows" in out
+
+
+@pytest.mark.parametrize("command", ["fit", "reference"])
+def test_a_temperature_that_is_none_is_refused_at_once(
+    invoke: Invoke, tmp_path: Path, command: str
+) -> None:
+    arguments = {
+        "fit": ("--classifier", "no.keras", "--output", tmp_path / "new"),
+        "reference": (tmp_path,),
+    }[command]
+    code, _, err = invoke(command, *arguments, "--data", "x", "--score-temperature", "0")
+    assert code == 2
+    assert "--score-temperature" in err
+    assert "0.0 is not a number above 0" in err

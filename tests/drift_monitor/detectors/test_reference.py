@@ -259,6 +259,24 @@ def test_a_renewed_reference_is_that_of_the_new_rows_and_the_models_stay(
     assert detector.calibration.created == after.manifest.reference_created
 
 
+def test_a_score_at_another_temperature_is_that_of_the_new_window_and_is_kept(
+    copy: Path, tmp_path: Path
+) -> None:
+    rows = new_rows(tmp_path)
+    renew_reference(copy, rows, CalibrationSettings(score_temperature=0.5, accuracy=False))
+    first = read_bundle(copy)
+    x = (make_images(120, seed=31)[0][..., None] / np.float32(255)).astype(np.float32)
+    detector = AdversarialDetector.load(copy)
+    assert detector.score_temperature == 0.5
+    window = first.reference()["adversarial_score"].to_numpy()
+    np.testing.assert_allclose(window, detector.score(x), atol=1e-6)
+    np.testing.assert_array_equal(window > first.manifest.threshold, first.reference()["flagged"])
+    renew_reference(copy, rows, CalibrationSettings(accuracy=False))
+    assert read_bundle(copy).manifest.score_temperature == 0.5
+    rethreshold(copy, 0.1)
+    assert read_bundle(copy).manifest.score_temperature == 0.5
+
+
 def test_without_enough_labels_the_old_map_goes_and_the_log_says_why(
     copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
