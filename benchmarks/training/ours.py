@@ -1,19 +1,15 @@
 """Worker of `training.speed`: this project's `fit_autoencoder`, and its bare compiled step."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from adversarial.detector.detector import AdversarialDetector
-from adversarial.losses import kl_divergence
 from adversarial.models.classifiers import load_model
-from adversarial.models.folding import fold_batch_normalization
 from adversarial.training.fit import fit_autoencoder
-from adversarial.training.matching import with_hidden
-from adversarial.training.mixed_precision import mixed_copy
 from adversarial.training.settings import TrainingSettings
+from benchmarks.training.steps import Step, autoencoder_step
 from benchmarks.training.task import Task, serve_trainer
 
 
@@ -22,7 +18,7 @@ class Trainer:
 
     classifier: keras.Model
     autoencoder: keras.Model
-    step: Callable[[tf.Tensor], Any]
+    step: Step
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -54,23 +50,8 @@ class Trainer:
 
     def prepare_bare(self) -> None:
         """Compile what a step must compute: M(x), M(AE(x)), and the gradient of AE's weights."""
-        models = [self.autoencoder, fold_batch_normalization(with_hidden(self.classifier, []))]
-        if self.task.precision == "bfloat16":
-            models = [mixed_copy(model) for model in models]
-        autoencoder, monitored = models
-        weights = [variable.value for variable in autoencoder.trainable_variables]
-
-        @tf.function(jit_compile=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
-        def step(x: tf.Tensor) -> Any:
-            p = monitored(x, training=False)["probabilities"]
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(weights)
-                q = monitored(autoencoder(x, training=True), training=False)["probabilities"]
-                loss = tf.reduce_mean(kl_divergence(p, q))
-            return loss, tape.gradient(loss, weights)
-
-        self.step = step
-        step(tf.constant(self.task.x[: self.task.batch_size]))
+        self.step = autoencoder_step(self.classifier, self.autoencoder, self.task.precision)
+        self.step(tf.constant(self.task.x[: self.task.batch_size]))
 
     def bare(self) -> int:
         """Run these steps over one epoch, without a loop of Keras or an optimiser."""

@@ -51,3 +51,43 @@ def test_only_what_is_flagged_is_corrected(scripts: dict[str, Any]) -> None:
     attacked = outputs(*rows(np.full(10, 0.9), np.repeat([0.1, 0.893], 5)))
     first = scripts["compare"](normal, normal, attacked, np.ones(10, np.int64))[0]
     assert first["flagged"] == first["kept"] == 0.5
+
+
+@pytest.mark.usefixtures("scripts")
+def test_drift_is_judged_by_the_rows_it_harms_and_by_batches() -> None:
+    from drifted_scores import Cell, compare
+
+    from adversarial.runtimes.runtime import Outputs
+
+    rng = np.random.default_rng(0)
+
+    def outputs(n: int, share: float) -> Outputs:
+        q = np.where(rng.random(n) < share, 0.1, 0.9) + rng.uniform(0, 0.05, n)
+        return Outputs(*(each.astype(np.float32) for each in rows(np.full(n, 0.95), q)))
+
+    harmful = np.arange(400) < 200
+    # Every row that is harmed is reproduced badly, and of the others one in ten.
+    drifted = outputs(400, 0.1)
+    q = drifted.reconstruction_probabilities.copy()
+    q[harmful] = [0.1, 0.9]
+    drifted = drifted._replace(reconstruction_probabilities=q)
+    cells = [
+        Cell(0, 0.0, outputs(400, 0.03), ~harmful & harmful, ~harmful & harmful),
+        *(Cell(severity, 0.5, drifted, harmful, ~harmful) for severity in (1, 2, 3, 4, 5)),
+    ]
+    scores = {
+        "S": lambda o: o.scores()[:, 0],
+        "none": lambda o: 1 + rng.random(len(o.probabilities)),
+    }
+    found = compare(scores, outputs(2000, 0.03), cells)
+    severity = {row["score"]: row for row in found["severity"] if row["severity"] == 1}
+    assert severity["S"]["auc"] > 0.9
+    assert severity["S"]["ratio"]["value"] > 3
+    assert severity["S"]["gain"] == 0
+    assert severity["none"]["auc"] == pytest.approx(0.5, abs=0.05)
+    assert severity["none"]["gain_high"] < -0.3
+    batches = {(row["score"], row["kind"]): row for row in found["batches"]}
+    assert batches["S", "harmful"]["flagged"] == batches["S", "harmful"]["moved"] == 1
+    assert batches["S", "no drift"]["flagged"] < 0.3
+    assert batches["S", "harmless"]["cells"] == 0
+    assert batches["S", "harmless"]["moved"] is None
