@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from adversarial.without_pandas import without_pandas
+
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -43,7 +45,8 @@ def compare(batch: Matrix, rows: Matrix, weights: Floats, seed: int = 0) -> Comp
     It learns to on one half of each, and scores the other half, and the other way round. Boosted
     trees see what a column says alone as well as how columns hang together.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    with without_pandas():  # which it imports to know its version, and no more
+        from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
     rng = np.random.default_rng(seed)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.support.representation import Representation, Scaling
+from adversarial.without_pandas import without_pandas
 
 Rows = NDArray[np.float32]
 Floats = NDArray[np.float32]
@@ -52,7 +53,8 @@ class Space:
         cls, normal: Floats, changed: Floats, held_out: Floats, n_points: int, seed: int
     ) -> Space:
         """Return the space of these normal and changed rows, (n, d) and (m, d) float32."""
-        from sklearn.cluster import MiniBatchKMeans
+        with without_pandas():
+            from sklearn.cluster import MiniBatchKMeans
 
         centre = normal.mean(axis=0, dtype=np.float64).astype(np.float32)
         directions = _directions(normal - centre)
