@@ -23,7 +23,7 @@ from adversarial.runtimes.runtime import (
 )
 
 DEVICE = "CPU"
-BLOCK_BYTES = 1 << 19
+BLOCK_BYTES = 384 << 10
 SMALLEST_BLOCK, LARGEST_BLOCK = 16, 4096
 """Rows of one inference: so many that they fill `BLOCK_BYTES`, but within these bounds."""
 
