@@ -49,3 +49,14 @@ def test_a_model_that_is_no_classifier_is_refused() -> None:
     for model, message in cases:
         with pytest.raises(ModelError, match=message):
             FGSM(0.1).run(model, x, np.zeros_like(y))
+
+
+def test_a_classifier_with_weights_that_are_not_finite_is_refused() -> None:
+    x, y = make_rows(5)
+    inputs = keras.Input(x.shape[1:])
+    dense = keras.layers.Dense(3, activation="softmax")
+    model = keras.Model(inputs, dense(keras.layers.Flatten()(inputs)))
+    assert np.isfinite(FGSM(0.1).run(model, x, y).x_adv).all()
+    dense.bias.assign([0.0, np.nan, 0.0])
+    with pytest.raises(ModelError, match="outputs for a row sum to nan"):
+        FGSM(0.1).run(model, x, y)
