@@ -5,7 +5,9 @@
 A daily batch is small, so that a job spends more on starting than on scoring. Processes take turns:
 from their start to 512 scored rows by OpenVINO and by TensorFlow, and `drift-monitor run` on 1,000
 PNG rows beside importing TensorFlow and nothing else. What the guard measures is remembered before,
-as it is on every day but the first. Then each command that reads results runs once.
+as it is on every day but the first. All this twice: with Python's bytecode at hand, as pip leaves
+it and a second start finds it, and from sources, as in a container whose image has none. Then the
+commands that read results run, with bytecode.
 """
 
 import argparse
@@ -25,21 +27,35 @@ CPU_TARGET = 8.0
 MEMORY_TARGET = 0.35
 RUN_TARGET = 0.5
 
+FIRST = f"first {FIRST_ROWS} rows, "
+RUN, IMPORT = "drift-monitor run", "import tensorflow"
+
+COMPILED, SOURCES = "bytecode at hand", "from sources"
+BYTECODE = {COMPILED: "", SOURCES: "1"}
+"""What `PYTHONDONTWRITEBYTECODE` is set to: an empty text counts as no setting."""
+
 
 def program(name: str, *words: object) -> list[str]:
     """Return the command line of one of the project's programs."""
     return [str(Path(sys.executable).with_name(name)), *map(str, words)]
 
 
-def in_turn(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[Cost]]:
+def in_turn(
+    commands: Mapping[str, Sequence[str]], rounds: int, start: str = COMPILED
+) -> dict[str, list[Cost]]:
     """Run the commands one after the other, round by round."""
-    cache = {"XDG_CACHE_HOME": str((DIRECTORY / "cache").resolve())}
+    cache = (DIRECTORY / "cache").resolve()
+    environment = {
+        "XDG_CACHE_HOME": str(cache),
+        "PYTHONDONTWRITEBYTECODE": BYTECODE[start],
+        "PYTHONPYCACHEPREFIX": str(cache / start.replace(" ", "-")),
+    }
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
     for turn in range(rounds + 1):
         for name, command in commands.items():
-            cost = run_process(command, cache)
-            print(f"round {turn}: {name} {cost.cpu_seconds:.2f} s", file=sys.stderr)
-            if turn:  # the first round fills the caches of files and of the guard
+            cost = run_process(command, environment)
+            print(f"{start}, {turn}: {name} {cost.cpu_seconds:.2f} s", file=sys.stderr)
+            if turn:  # the first round fills the caches of files, of bytecode and of the guard
                 costs[name].append(cost)
     return costs
 
@@ -71,30 +87,39 @@ def commands_of(monitor: Path, detector: Path, labels: Path) -> dict[str, list[s
     }
 
 
-def table(costs: dict[str, list[Cost]], found: dict[str, Ratios], rounds: int) -> str:
-    """Return the text of the result."""
-    lines = [
-        f"Whole processes; median of {rounds} rounds, taken in turn",
-        "",
-        f"{'':38}{'CPU s':>8}{'wall s':>8}{'peak MiB':>10}",
-    ]
+def compare(costs: Mapping[str, list[Cost]]) -> dict[str, Ratios]:
+    """Return the ratios that have a target."""
+    ours, theirs = costs[FIRST + "OpenVINO"], costs[FIRST + "TensorFlow"]
+    return {
+        "cpu": ratios(*(of(side, lambda cost: cost.cpu_seconds) for side in (theirs, ours))),
+        "memory": ratios(*(of(side, lambda cost: cost.peak_mib) for side in (ours, theirs))),
+        "run": ratios(
+            of(costs[RUN], lambda cost: cost.cpu_seconds),
+            of(costs[IMPORT], lambda cost: cost.cpu_seconds),
+        ),
+    }
+
+
+def table(title: str, costs: Mapping[str, list[Cost]]) -> list[str]:
+    """Return the lines of what processes took."""
+    lines = [f"{title:38}{'CPU s':>8}{'wall s':>8}{'peak MiB':>10}"]
     for name, each in costs.items():
         middle = [sorted(values)[len(values) // 2] for values in zip(*each, strict=True)]
         lines.append(f"{name:38}{middle[1]:8.2f}{middle[0]:8.2f}{middle[2]:10,.0f}")
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"First {FIRST_ROWS} rows by OpenVINO: {found['cpu']} times less CPU than by "
-            "TensorFlow.",
-            f"Target {CPU_TARGET}: {verdict(found['cpu'].median >= CPU_TARGET)}.",
-            f"Memory {found['memory']} of TensorFlow's.",
-            f"Target {MEMORY_TARGET}: {verdict(found['memory'].median <= MEMORY_TARGET)}.",
-            f"drift-monitor run of {BATCH_ROWS:,} rows: {found['run']} of the CPU of importing "
-            "TensorFlow.",
-            f"Target {RUN_TARGET}: {verdict(found['run'].median <= RUN_TARGET)}.",
-        ]
-    )
+    return [*lines, ""]
+
+
+def verdicts(found: Mapping[str, Ratios]) -> list[str]:
+    """Return the lines that hold ratios against their targets."""
+    return [
+        f"First {FIRST_ROWS} rows by OpenVINO: {found['cpu']} times less CPU than by TensorFlow.",
+        f"Target {CPU_TARGET}: {verdict(found['cpu'].median >= CPU_TARGET)}.",
+        f"Memory {found['memory']} of TensorFlow's.",
+        f"Target {MEMORY_TARGET}: {verdict(found['memory'].median <= MEMORY_TARGET)}.",
+        f"{RUN} of {BATCH_ROWS:,} rows: {found['run']} of the CPU of importing TensorFlow.",
+        f"Target {RUN_TARGET}: {verdict(found['run'].median <= RUN_TARGET)}.",
+        "",
+    ]
 
 
 def main() -> None:
@@ -109,37 +134,37 @@ def main() -> None:
     rows = write_array("startup", pixels)
     monitor = image_monitor(arguments.images, arguments.detector, BATCH_ROWS, "startup")
     worker = [sys.executable, "-m", "benchmarks.startup.first_rows", str(arguments.detector)]
-    first = f"first {FIRST_ROWS} rows, "
-    costs = in_turn(
-        {
-            first + "OpenVINO": [*worker, str(rows), "openvino"],
-            first + "TensorFlow": [*worker, str(rows), "tensorflow"],
-            "drift-monitor run": program("drift-monitor", "run", monitor, "--date", DATE),
-            "import tensorflow": [sys.executable, "-c", "import tensorflow"],
-        },
-        arguments.rounds,
-    )
-    ours, theirs = costs[first + "OpenVINO"], costs[first + "TensorFlow"]
-    found = {
-        "cpu": ratios(*(of(side, lambda cost: cost.cpu_seconds) for side in (theirs, ours))),
-        "memory": ratios(*(of(side, lambda cost: cost.peak_mib) for side in (ours, theirs))),
-        "run": ratios(
-            of(costs["drift-monitor run"], lambda cost: cost.cpu_seconds),
-            of(costs["import tensorflow"], lambda cost: cost.cpu_seconds),
-        ),
+    commands = {
+        FIRST + "OpenVINO": [*worker, str(rows), "openvino"],
+        FIRST + "TensorFlow": [*worker, str(rows), "tensorflow"],
+        RUN: program("drift-monitor", "run", monitor, "--date", DATE),
+        IMPORT: [sys.executable, "-c", "import tensorflow"],
     }
-    costs |= in_turn(
-        commands_of(monitor, arguments.detector, DIRECTORY / f"images-{BATCH_ROWS}"),
-        arguments.rounds,
-    )
+    lines = [f"Whole processes; median of {arguments.rounds} rounds, taken in turn", ""]
+    measured: dict[str, dict[str, list[Cost]]] = {}
+    found: dict[str, dict[str, Ratios]] = {}
+    for start in BYTECODE:
+        measured[start] = in_turn(commands, arguments.rounds, start)
+        found[start] = compare(measured[start])
+        lines += [*table(start, measured[start]), *verdicts(found[start])]
+    results = DIRECTORY / f"images-{BATCH_ROWS}"
+    others = in_turn(commands_of(monitor, arguments.detector, results), arguments.rounds)
+    lines += table(f"commands, {COMPILED}", others)
+    measured[COMPILED] |= others
     figures: dict[str, Any] = {
         "first_rows": FIRST_ROWS,
         "batch_rows": BATCH_ROWS,
-        "costs": {name: [cost._asdict() for cost in each] for name, each in costs.items()},
-        "ratios": {name: ratio._asdict() for name, ratio in found.items()},
+        "costs": {
+            start: {name: [cost._asdict() for cost in each] for name, each in costs.items()}
+            for start, costs in measured.items()
+        },
+        "ratios": {
+            start: {name: ratio._asdict() for name, ratio in each.items()}
+            for start, each in found.items()
+        },
         "targets": {"cpu": CPU_TARGET, "memory": MEMORY_TARGET, "run": RUN_TARGET},
     }
-    write_record("startup", table(costs, found, arguments.rounds), figures)
+    write_record("startup", "\n".join(lines[:-1]), figures)
 
 
 if __name__ == "__main__":
