@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -180,7 +180,7 @@ class Batch:
         """
         return max(1, min(most, self._chunk_bytes // (VALUE_BYTES * math.prod(self.spec.shape))))
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
+    def chunks(self, size: int) -> Generator[Chunk]:
         """Yield the rows in order, at most `size` at a time, read and decoded ahead by threads.
 
         Where files are small, several chunks together have `size` rows: one begins with every file,

@@ -1,5 +1,7 @@
 """The commands `run`, `backfill` and `validate`."""
 
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -20,12 +22,15 @@ from drift_monitor.cli.options import (
 from drift_monitor.cli.progress import show_progress
 
 if TYPE_CHECKING:
+    from drift_monitor.batches.batch import Batch
     from drift_monitor.config import Monitor
     from drift_monitor.intervals import Interval
     from drift_monitor.job.backfill import Run
     from drift_monitor.results.report import Report
 
 FAIL_ON_EXIT_CODE = 3
+FIRST_ROWS = 512
+"""Of a batch, which `validate` decodes."""
 DateOption = Annotated[
     datetime, typer.Option(formats=DATE_FORMATS, help="Date (or hour) of the interval.")
 ]
@@ -123,7 +128,7 @@ def validate(
         datetime | None, typer.Option(formats=DATE_FORMATS, help="Also check this batch's columns.")
     ] = None,
 ) -> None:
-    """Check a monitor's YAML file, its detector bundle and, with --date, one batch."""
+    """Check a monitor's YAML file, its detector bundle and, with --date, a batch's first rows."""
     from adversarial.bundle.read import read_bundle
     from adversarial.bundle.trust import missing_from_bundle, refusal
     from adversarial.extras import is_training_installed
@@ -171,6 +176,29 @@ def validate(
                 f"  but no column {config.data.label!r} (data.label): without labels, harm is "
                 "judged by the detector"
             )
+        _check_first_rows(batch, bundle.manifest.class_names)
+
+
+def _check_first_rows(batch: "Batch", class_names: Sequence[str]) -> None:
+    """Decode the first rows as a run would, and say of how many it would have no score."""
+    from drift_monitor.scoring.score_table import class_columns
+
+    with closing(batch.chunks(FIRST_ROWS)) as chunks:
+        first = next(chunks, None)
+    if first is None:
+        return
+    class_columns(first, batch.data, class_names)
+    n = len(first.x) + len(first.rejected)
+    if first.rejected:
+        one = first.rejected[0]
+        echo(
+            f"Warning: {len(first.rejected):,} of the first {n:,} rows cannot be scored: "
+            f"{one.file}, row {one.row}: {one.reason}",
+            fg="yellow",
+            err=True,
+        )
+    else:
+        echo(f"  the first {n:,} rows can be scored, and their classes are the detector's")
 
 
 def _print_verdict(monitor: "Monitor", report: "Report") -> None:

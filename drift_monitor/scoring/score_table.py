@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -154,7 +154,6 @@ def _score(
     detector: Scorer, chunk: Chunk, data: DataConfig, result: Prediction
 ) -> tuple[pa.Table, Described | None]:
     """Return the score table, and what describes the rows if the detector has a novelty index."""
-    names = pa.array(detector.class_names, pa.string())
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     if data.row_id:
         columns[ScoreColumn.ROW_ID] = id_text(chunk.columns[data.row_id])
@@ -172,6 +171,24 @@ def _score(
         columns[ScoreColumn.NOVELTY] = pa.array(novelty)
         columns[ScoreColumn.NOVEL] = pa.array(novelty > 1)
         described = index.principal(rows)
+    columns |= class_columns(chunk, data, detector.class_names)
+    for segment in data.segments:
+        columns[segment_column(segment)] = chunk.columns[segment]
+    return make_score_table(columns), described
+
+
+def class_columns(
+    chunk: Chunk, data: DataConfig, class_names: Sequence[str]
+) -> dict[str, pa.Array]:
+    """Return the classes that a batch says itself, by name: logged predictions, labels, twins'.
+
+    Raises
+    ------
+    BatchError
+        If a value is not a class; names file, row and value.
+    """
+    names = pa.array(class_names, pa.string())
+    columns: dict[str, pa.Array] = {}
     for name, source in (
         (ScoreColumn.LOGGED_PREDICTION, data.prediction),
         (ScoreColumn.LABEL, data.label),
@@ -182,11 +199,9 @@ def _score(
         if source not in chunk.columns.column_names:
             columns[name] = pa.nulls(len(chunk.x), pa.string())
             continue
-        classes = class_indices(chunk.columns[source], detector.class_names, source, chunk)
+        classes = class_indices(chunk.columns[source], class_names, source, chunk)
         columns[name] = names.take(pa.array(classes, mask=classes < 0))
-    for segment in data.segments:
-        columns[segment_column(segment)] = chunk.columns[segment]
-    return make_score_table(columns), described
+    return columns
 
 
 def rejected_table(rejected: list[Rejected]) -> pa.Table:

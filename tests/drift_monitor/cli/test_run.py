@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import get_args
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -284,12 +285,35 @@ def test_validate_checks_config_bundle_and_batch(invoke: Invoke, make_monitor: M
     code, out, _ = invoke("validate", monitor, "--date", DAY)
     assert code == 0
     assert "150 rows in 1 files, columns as declared" in out
+    assert "the first 150 rows can be scored, and their classes are the detector's" in out
     write_batch(write_day(monitor), make_images(150, seed=4)[0])
     assert "no column 'label' (data.label)" in invoke("validate", monitor, "--date", DAY)[1]
     no_input_column(monitor)
     code, _, err = invoke("validate", monitor, "--date", DAY)
     assert code == 1
     assert "'image'" in err
+
+
+def test_validate_decodes_the_first_rows_as_a_run_would(
+    invoke: Invoke, make_monitor: MakeMonitor
+) -> None:
+    monitor = make_monitor()
+    day = write_day(monitor)
+    table = pq.read_table(day)
+
+    def write(name: str, values: pa.Array) -> None:
+        at = table.column_names.index(name)
+        pq.write_table(table.set_column(at, name, values), day)
+
+    images = table["image"].to_pylist()
+    write("image", pa.array([*images[:7], b"no image", *images[8:]], table["image"].type))
+    code, _, err = invoke("validate", monitor, "--date", DAY)
+    assert code == 0
+    assert f"1 of the first 150 rows cannot be scored: {day}, row 7" in " ".join(err.split())
+    write("label", pa.array(["cat", "dgo", *["owl"] * 148]))
+    code, _, err = invoke("validate", monitor, "--date", DAY)
+    assert code == 1
+    assert "row 1: column 'label' is 'dgo'" in " ".join(err.split())
 
 
 def test_sensitive_inputs_that_the_bundle_keeps_are_warned_of_once(
