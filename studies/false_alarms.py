@@ -1,6 +1,6 @@
 """Measure how often weeks without drift raise an alarm, and how often drift is detected.
 
-    python studies/false_alarms.py run [--weeks N] [--batches N]
+    python studies/false_alarms.py run [--weeks N] [--batches N] [--score-temperature T]
     python studies/false_alarms.py write
 
 `run` scores Fashion-MNIST's test images and corrupted copies of them with the quickstart's
@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from judged_images import Judge, Rows, Scored
+from judged_images import EXAMPLE, Judge, Rows, Scored
 from tables import table
 
 from adversarial.corruptions import CORRUPTIONS, EXTRA, SEVERITIES, corrupt
 from adversarial.files import write_json
-from drift_monitor.config import HarmByOption, Policy
+from drift_monitor.config import DataConfig, HarmByOption, Policy
+from drift_monitor.detectors.reference import CalibrationSettings, renew_reference
 from drift_monitor.scoring.reference_window import UNFIT
 from drift_monitor.stats.estimates import Rate
 from drift_monitor.stats.proportions import rate
@@ -51,26 +52,42 @@ OTHERS = {
 """Verdicts but `no_drift`, and their names in a table."""
 
 
-def run(weeks: int, batches: int) -> None:
-    """Draw all batches and write `false_alarms.json`."""
-    judge = Judge()
+def run(weeks: int, batches: int, temperature: float | None) -> None:
+    """Draw all batches and write `false_alarms.json`; with another score where there is one."""
+    judge = Judge() if temperature is None else Judge(with_score(temperature))
+    of = "" if temperature is None else f"T{temperature:g}-"
     clean = judge.score(TEST_ROWS)
     null: list[dict[str, Any]] = []
     for n in SIZES:
-        null += kept(f"drawn-{n}-{weeks}", partial(drawn_weeks, judge, clean, n, weeks))
+        null += kept(f"{of}drawn-{n}-{weeks}", partial(drawn_weeks, judge, clean, n, weeks))
         for harm_by in HARM_BY:
             count = partial(trailing_weeks, judge, clean, n, weeks, harm_by)
-            null += kept(f"trailing-{harm_by}-{n}-{weeks}", count)
+            null += kept(f"{of}trailing-{harm_by}-{n}-{weeks}", count)
         print(null[-6:], flush=True)
     null.sort(key=lambda entry: (entry["reference"], HARM_BY.index(entry["harm_by"])))
     power: list[dict[str, Any]] = []
     for name in (name for name in CORRUPTIONS if name not in EXTRA):
         for severity in SEVERITIES:
             count = partial(corrupted_batches, judge, name, severity, batches)
-            power += kept(f"{name}-{severity}-{batches}", count)
+            power += kept(f"{of}{name}-{severity}-{batches}", count)
             print(power[-1], flush=True)
     record = {"alpha": Policy().alpha, "accuracy": clean.accuracy, "null": null, "power": power}
-    write_json(RECORD, record)
+    before = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    others = before.pop("at_temperature", {})
+    if temperature is not None:
+        others[f"{temperature:g}"] = record
+        record = before
+    write_json(RECORD, record | ({"at_temperature": others} if others else {}))
+
+
+def with_score(temperature: float) -> Path:
+    """Return the quickstart's bundle with the score at this temperature, made where it is not."""
+    path = SCRATCH / f"detector-{temperature:g}"
+    if not path.exists():
+        data = DataConfig(path=str(EXAMPLE / "reference.parquet"), input="image", label="label")
+        settings = CalibrationSettings(score_temperature=temperature)
+        renew_reference(EXAMPLE / "detector", data, settings, output=path)
+    return path
 
 
 def kept(name: str, count: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -201,9 +218,33 @@ def write() -> None:
             ["corruption", "severity", "accuracy", *SIZE_COLUMNS],
             list(_power_rows(record["power"])),
         ),
+        *(
+            line
+            for temperature, other in record.get("at_temperature", {}).items()
+            for line in _of_temperature(temperature, other)
+        ),
     ]
     text = "\n".join(lines).rstrip() + "\n"
     (HERE / "false_alarms.md").write_text(text, encoding="utf-8")
+
+
+def _of_temperature(temperature: str, record: dict[str, Any]) -> list[str]:
+    """Return the section on the same batches judged with another score."""
+    return [
+        f"## The score at T = {temperature}",
+        "",
+        *_wrapped(
+            "The same batches, judged with a bundle of the same models whose score compares both "
+            f"predictions at T = {temperature} (`--score-temperature {temperature}`)."
+        ),
+        "",
+        *table(
+            ["reference", "harm by", "n", "weeks", "alarms", *OTHERS.values()],
+            [_null_row(entry) for entry in record["null"]],
+        ),
+        *_judgement(record["null"], record["alpha"]),
+        *table(["accuracy fell by", *SIZE_COLUMNS], list(_fall_rows(record))),
+    ]
 
 
 def _wrapped(text: str) -> list[str]:
@@ -279,10 +320,13 @@ def main() -> None:
     runner = commands.add_parser("run", help="score, draw and count")
     runner.add_argument("--weeks", type=int, default=300, help="weeks without drift of each kind")
     runner.add_argument("--batches", type=int, default=5, help="batches of each corruption")
+    runner.add_argument(
+        "--score-temperature", type=float, help="of the score, in place of the paper's 1"
+    )
     commands.add_parser("write", help="write false_alarms.md")
     arguments = parser.parse_args()
     if arguments.command == "run":
-        run(arguments.weeks, arguments.batches)
+        run(arguments.weeks, arguments.batches, arguments.score_temperature)
     write()
 
 

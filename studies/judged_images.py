@@ -1,4 +1,4 @@
-"""Batches of Fashion-MNIST's test images, judged by the quickstart's detector as a run does."""
+"""Batches of Fashion-MNIST's test images, judged as a run does: by the quickstart's detector."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -54,10 +54,17 @@ class Scored:
 
 
 class Judge:
-    """Scores images with the quickstart's detector, and gives verdicts on batches of them."""
+    """Scores images with the quickstart's detector, and gives verdicts on batches of them.
 
-    def __init__(self) -> None:
-        self.detector: Scorer = load_scorer(EXAMPLE / "detector")
+    Parameters
+    ----------
+    bundle : Path
+        Another bundle of the same models.
+    """
+
+    def __init__(self, bundle: Path = EXAMPLE / "detector") -> None:
+        self.path = bundle
+        self.detector: Scorer = load_scorer(bundle)
 
     @cached_property
     def _test(self) -> tuple[Images, pa.Array]:
@@ -136,5 +143,5 @@ class Judge:
         data = {"path": "images.parquet", "input": "image"}
         if harm_by == "labels":
             data["label"] = "label"
-        fields = {"name": "images", "detector": str(EXAMPLE / "detector"), "data": data}
+        fields = {"name": "images", "detector": str(self.path), "data": data}
         return Monitor.model_validate(fields | {"policy": {"harm_by": harm_by}})

@@ -101,6 +101,10 @@ class Labelled:
                 f"\n  errors by labels {points(rise.estimate)} points against the reference "
                 f"({points(rise.low)} to {points(rise.high)})"
             )
+        known = before.detector_health.warnings
+        for warning in after.detector_health.warnings:
+            if warning not in known:
+                text += f"\n  Warning: {warning}"
         if self.dependents:
             text += f"\n  judged again, as they are compared with it: {', '.join(self.dependents)}"
         return text

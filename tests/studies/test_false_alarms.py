@@ -46,3 +46,19 @@ def test_alarms_beyond_alpha_are_named(
         in page
     )
     assert "sampling error: fixed, labels, n = 200." in page
+
+
+def test_another_score_has_its_own_section(
+    script: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    record = json.loads((RESULTS / "false_alarms.json").read_text(encoding="utf-8"))
+    other = json.loads(json.dumps(record | {"at_temperature": {}}))
+    for entry in other["null"]:
+        entry["verdicts"] = {"no_drift": 10, "harmful_drift": 90}
+    changed = tmp_path / "changed.json"
+    changed.write_text(json.dumps(record | {"at_temperature": {"0.25": other}}), encoding="utf-8")
+    monkeypatch.setitem(script["write"].__globals__, "RECORD", changed)
+    paper, _, section = written(script, monkeypatch, tmp_path).partition("## The score at T = 0.25")
+    assert "| fixed | labels | 200 | 100 | 90.0% (82.6% to 94.5%) |" in section
+    assert "sampling error: fixed, labels, n = 200" in section
+    assert "In no row do alarms exceed" in paper

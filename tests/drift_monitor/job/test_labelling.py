@@ -164,6 +164,20 @@ def test_what_is_told_of_an_interval(make_monitor: MakeMonitor, tmp_path: Path) 
     assert "120 of 120 scored rows are labelled, 120 of them by these files" in text
     assert "accuracy realised 0.0% (0.0% to 3.1%), estimated 9" in text
     assert "errors by labels +100.0 points against the reference (+" in text
+    assert "have a label" not in text
+    assert "Warning: 100 of 120 rows have a label: what the labels say holds" in first.describe()
+
+
+def test_labels_of_rows_that_were_chosen_by_their_scores_are_warned_of(
+    make_monitor: MakeMonitor, tmp_path: Path
+) -> None:
+    monitor = prepare(make_monitor)
+    scores = pq.read_table(monitor.directory / f"{DAYS[0]}" / "scores.parquet")
+    highest = scores.sort_by([("adversarial_score", "descending")]).slice(0, 60)
+    chosen = highest.select(["row_id", "prediction"]).rename_columns(["id", "label"])
+    pq.write_table(chosen, tmp_path / "labels.parquet")
+    text = label(monitor, tmp_path / "labels.parquet", DAYS[:1])[0].describe()
+    assert "Warning: 60 of 120 rows have a label, and their scores differ from the others'" in text
 
 
 def test_intervals_that_are_compared_with_it_are_judged_again(
