@@ -1,16 +1,15 @@
 """Randomised defences against an attacker who knows them: what an attack without a bound needs.
 
-    python studies/randomised.py run --data-dir DIR --models MODELS [DATASET …]
+    python studies/randomised.py run --data-dir DIR [NAME …]
     python studies/randomised.py write
 
-DIR contains `fashion_mnist` and `cifar10`; MODELS is where `adversarial train --cache-dir` has left
-the detectors. Attacked images are kept in build/randomised, and a run that was stopped goes on
-there. `write` makes `randomised.md` of `randomised.json`.
+DIR contains `fashion_mnist` and `cifar10`. Attacked images are kept in build/randomised, and a run
+that was stopped goes on there. `write` makes `randomised.md` of `randomised.json`.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,13 +32,32 @@ HERE = Path(__file__).parent
 RECORD = HERE / "randomised.json"
 SCRATCH = HERE.parent / "build" / "randomised"
 
-MEMBERS: dict[DatasetName, tuple[str, ...]] = {
-    "fashion_mnist": ("kl",),
-    "cifar10": ("kl", "kl-t", "kl-hl2"),
+
+@dataclass(frozen=True)
+class Case:
+    """A classifier that is attacked, and its detectors; the others are compared with the first."""
+
+    title: str
+    dataset: DatasetName
+    detectors: Mapping[str, Path]
+    n_images: int
+
+
+CASES = {
+    "quickstart": Case(
+        "Fashion-MNIST, the quickstart's classifier",
+        "fashion_mnist",
+        {"kl": HERE.parent / "examples" / "fashion_mnist" / "detector"},
+        100,
+    ),
+    "resnet56": Case(
+        "CIFAR-10, ResNet-56",
+        "cifar10",
+        {n: HERE / "models" / "cifar10-resnet56" / n for n in ("kl", "kl-t", "kl-hl4")},
+        40,
+    ),
 }
-"""Detectors of the simple CNN; the first is the one that the others are compared with."""
 FPR = 0.05
-N_IMAGES = 100
 N_NORMAL = 2000
 """Reference images that give a smoothed score its threshold."""
 SIGMA, N_NOISE = 0.05, 4
@@ -85,8 +103,9 @@ def one(detector: AdversarialDetector) -> Defence:
     )
 
 
-def drawn(detectors: Sequence[AdversarialDetector], names: Sequence[str]) -> Defence:
+def drawn(by_name: Mapping[str, AdversarialDetector]) -> Defence:
     """Return the defence that asks one of several autoencoders, drawn for each row."""
+    detectors = list(by_name.values())
 
     def flags(x: Images, rng: np.random.Generator) -> Hits:
         each = np.stack([detector.predict(x).flagged for detector in detectors])
@@ -94,7 +113,7 @@ def drawn(detectors: Sequence[AdversarialDetector], names: Sequence[str]) -> Def
         return result
 
     return Defence(
-        f"one of {', '.join(NAMES[name] for name in names)}, drawn for each image",
+        f"one of {', '.join(NAMES[name] for name in by_name)}, drawn for each image",
         lambda share: [Unflagged(d, share * d.threshold) for d in detectors],
         flags,
     )
@@ -125,24 +144,25 @@ def smoothed(detector: AdversarialDetector, normal: Images) -> Defence:
     )
 
 
-def run(dataset: DatasetName, data_dir: Path, models: Path) -> dict[str, Any]:
-    """Attack every defence of a data set's classifier."""
-    names, directory = MEMBERS[dataset], data_dir / dataset
-    detectors = [AdversarialDetector.load(models / f"{dataset}-cnn" / name) for name in names]
-    x, y = draw_images(dataset, directory, None, SEED)
-    right = np.flatnonzero(detectors[0].predict(x).prediction == y)
-    rows = np.sort(np.random.default_rng(SEED).choice(right, N_IMAGES, replace=False))
-    x, y = x[rows], y[rows]
-    normal = scale(load_dataset(dataset, directory).x_train[-N_REFERENCE:][:N_NORMAL])
-    wrong = Misclassified(detectors[0].classifier)
-    defences = [one(detectors[0]), smoothed(detectors[0], normal)]
+def run(name: str, data_dir: Path) -> dict[str, Any]:
+    """Attack every defence of one classifier."""
+    case = CASES[name]
+    directory = data_dir / case.dataset
+    detectors = {n: AdversarialDetector.load(path) for n, path in case.detectors.items()}
+    first_detector = next(iter(detectors.values()))
+    x, y = draw_images(case.dataset, directory, 10 * case.n_images, SEED)
+    right = np.flatnonzero(first_detector.predict(x).prediction == y)[: case.n_images]
+    x, y = x[right], y[right]
+    normal = scale(load_dataset(case.dataset, directory).x_train[-N_REFERENCE:][:N_NORMAL])
+    wrong = Misclassified(first_detector.classifier)
+    defences = [one(first_detector), smoothed(first_detector, normal)]
     if len(detectors) > 1:
-        defences.append(drawn(detectors, names))
-    unaware = attacked(f"{dataset}-unaware", wrong, x, y)[0]
+        defences.append(drawn(detectors))
+    unaware = attacked(f"{name}-unaware", wrong, x, y)[0]
     found: list[dict[str, Any]] = []
     first: NDArray[np.float64] | None = None
     for number, defence in enumerate(defences):
-        norms = smallest(f"{dataset}-{number}", defence, wrong, x, y)
+        norms = smallest(f"{name}-{number}", defence, wrong, x, y)
         first = norms if first is None else first
         rng = np.random.default_rng(SEED)
         flagged = [defence.flags(unaware, rng).mean() for _ in range(tries(defence))]
@@ -228,9 +248,9 @@ def write(records: dict[str, Any]) -> None:
         "detector.",
         "",
     ]
-    for dataset, record in records.items():
+    for name, record in records.items():
         lines += [
-            f"## {dataset}, simple CNN, {record['n']} images",
+            f"## {CASES[name].title}, {record['n']} images",
             "",
             f"Median L2 norm of the unaware attack: {record['unaware_l2']:.2f}.",
             "",
@@ -256,15 +276,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     runner = commands.add_parser("run", help="attack and measure")
-    runner.add_argument("names", nargs="*", choices=[*MEMBERS, []], metavar="DATASET")
+    runner.add_argument("names", nargs="*", choices=[*CASES, []], metavar="NAME")
     runner.add_argument("--data-dir", type=Path, required=True, help="as in paper.py")
-    runner.add_argument("--models", type=Path, required=True, help="where detectors are kept")
     commands.add_parser("write", help="write randomised.md")
     arguments = parser.parse_args()
     records = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
     if arguments.command == "run":
-        for name in arguments.names or MEMBERS:
-            records[name] = run(name, arguments.data_dir, arguments.models)
+        for name in arguments.names or CASES:
+            records[name] = run(name, arguments.data_dir)
             write_json(RECORD, records)
     write(records)
 

@@ -57,7 +57,7 @@ def test_one_of_several_is_drawn_for_each_row(scripts: dict[str, Any], bundle: P
     detector = AdversarialDetector.load(bundle)
     never = detector.replace(calibration=Calibration(100.0))
     always = detector.replace(calibration=Calibration(-1.0))
-    defence = scripts["drawn"]([never, always], ["kl", "kl-t"])
+    defence = scripts["drawn"]({"kl": never, "kl-t": always})
     flagged = defence.flags(make_inputs(200, seed=5), np.random.default_rng(0))
     assert 0.4 < flagged.mean() < 0.6
     assert len(defence.criteria(1.0)) == 2
