@@ -46,6 +46,19 @@ def test_d_is_the_largest_distance_of_the_distribution_functions(a: Sample, b: S
     assert (result.n_reference, result.n_current) == (len(a), len(b))
 
 
+@given(a=samples(min_size=2), b=samples(min_size=2))
+def test_of_many_rows_it_is_the_test_of_scipy(a: Sample, b: Sample) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("drift_monitor.stats.ks.EXACT_UP_TO", 0)
+        result = ks_test(a, b)
+    expected = ks_2samp(a, b, method="asymp")
+    assert result.method == "asymptotic"
+    assert result.statistic == expected.statistic
+    assert result.location == expected.statistic_location
+    smallest = 2 / math.comb(len(a) + len(b), len(a))
+    assert result.p_value == pytest.approx(max(expected.pvalue, smallest))
+
+
 @given(a=samples(), b=samples())
 def test_the_test_is_symmetric_in_its_samples(a: Sample, b: Sample) -> None:
     there, back = ks_test(a, b), ks_test(b, a)
