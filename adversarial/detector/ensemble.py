@@ -12,6 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 from adversarial.errors import ModelError
 
 TOLERANCE = 1e-9
+VOTE_DIGITS = 9
+"""Decimal places of a vote: sums of weights that differ by less are a tie."""
 
 
 def check_weights(weights: Sequence[float] | None, n_autoencoders: int) -> tuple[float, ...]:
@@ -117,10 +119,15 @@ def vote(
     >>> vote(m, corrected, (0.3, 0.3))  # 0.6 for class 1, the classifier's 0.4 for class 0
     array([1])
     """
-    voters = np.concatenate([corrected, probabilities[:, None]], axis=1)
     shares = np.array([*weights, max(0.0, 1 - sum(weights))])
+    most = int(shares.argmax())
+    if shares[most] > 0.5 + 10.0**-VOTE_DIGITS:  # the others cannot outvote it together
+        voter = probabilities if most == len(weights) else corrected[:, most]
+        alone: NDArray[np.int64] = voter.argmax(axis=-1)
+        return alone
+    voters = np.concatenate([corrected, probabilities[:, None]], axis=1)
     ballots = np.eye(probabilities.shape[-1])[voters.argmax(axis=-1)]
-    votes = np.einsum("j,njk->nk", shares, ballots).round(9)
+    votes = np.einsum("j,njk->nk", shares, ballots).round(VOTE_DIGITS)
     means = np.einsum("j,njk->nk", shares, voters)
     tied = votes == votes.max(axis=-1, keepdims=True)
     winners: NDArray[np.int64] = np.where(tied, means, -1.0).argmax(axis=-1)

@@ -246,6 +246,8 @@ def interpret(
 
 def _mean(probabilities: NDArray[np.float32], weights: Sequence[float]) -> NDArray[np.float32]:
     """Return the weighted mean over the autoencoders, (n, m, k) to (n, k)."""
+    if len(weights) == 1:
+        return probabilities[:, 0]
     mean: NDArray[np.float32] = np.einsum(
         "j,njk->nk", normalise_weights(weights, np.float32), probabilities
     )

@@ -99,6 +99,18 @@ def test_the_weights_decide_the_vote(weights: tuple[float, float], expected: int
     assert vote(classifier, members, weights).tolist() == [expected]
 
 
+@pytest.mark.parametrize("weights", [(1.0,), (0.4,), (0.6, 0.3), (0.2, 0.1), (0.5, 0.25)])
+def test_a_vote_is_the_count_of_the_weights(weights: tuple[float, ...]) -> None:
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(3), 200).astype(np.float32)
+    q = rng.dirichlet(np.ones(3), (200, len(weights))).astype(np.float32)
+    shares = (*weights, 1 - sum(weights))
+    for row, winner in enumerate(vote(p, q, weights)):
+        ballots = [*q[row].argmax(axis=1), p[row].argmax()]
+        counts = [sum(w for w, b in zip(shares, ballots, strict=True) if b == k) for k in range(3)]
+        assert counts[winner] == pytest.approx(max(counts))
+
+
 def test_members_that_disagree_are_outvoted_one_by_one() -> None:
     classifier = np.array([[1.0, 0.0, 0.0]])
     members = np.array([[[0, 1.0, 0], [0, 0, 1.0], [0, 0.1, 0.9]]])
