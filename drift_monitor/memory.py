@@ -29,10 +29,26 @@ def value_bytes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(0, np.int64), *sizes])
 
 
+def largest_value(column: pa.ChunkedArray) -> int:
+    """Return the bytes that no value of a column exceeds once decoded; of lists, those of the mean.
+
+    Examples
+    --------
+    >>> largest_value(pa.chunked_array([["a", "abc"], [None]]))
+    3
+    """
+    parts = (
+        # A dictionary is shorter than its rows, and may have values that none of them uses.
+        part.dictionary if pa.types.is_dictionary(part.type) else part
+        for part in column.chunks
+    )
+    return max((int(np.max(_sizes(part), initial=0)) for part in parts), default=0)
+
+
 def pieces(table: pa.Table, most: int) -> Iterator[pa.Table]:
     """Yield a table in slices of at most `most` decoded bytes, or of one row that takes more."""
-    has_dictionaries = any(_has_dictionary(kind) for kind in table.schema.types)
-    if len(table) < 2 or not (has_dictionaries or table.nbytes > most):
+    # Rows are only looked at one by one where they may be too much: most tables are not.
+    if len(table) < 2 or len(table) * sum(map(largest_value, table.columns)) <= most:
         yield table
         return
     ends = np.cumsum(row_bytes(table))
@@ -41,13 +57,6 @@ def pieces(table: pa.Table, most: int) -> Iterator[pa.Table]:
         stop = max(first + 1, int(np.searchsorted(ends, before + most, side="right")))
         yield table.slice(first, stop - first)
         first, before = stop, int(ends[stop - 1])
-
-
-def _has_dictionary(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        return True
-    children = (kind.field(at).type for at in range(kind.num_fields))
-    return any(_has_dictionary(child) for child in children)
 
 
 def _sizes(values: pa.Array) -> NDArray[np.int64] | int:

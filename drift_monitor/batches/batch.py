@@ -28,7 +28,7 @@ from drift_monitor.batches.parquet_files import find_files
 from drift_monitor.batches.sources import ParquetSource, TableSource
 from drift_monitor.config import DataConfig
 from drift_monitor.errors import BatchError, ChangedBatchError
-from drift_monitor.memory import row_bytes, value_bytes
+from drift_monitor.memory import largest_value, row_bytes, value_bytes
 from drift_monitor.read_ahead import read_ahead
 from drift_monitor.results.data_file import DataFile
 
@@ -341,7 +341,7 @@ class Batch:
         """Return why rows are not decoded, by their number: they would not fit anywhere."""
         reasons: dict[int, str] = {}
         for name in dict.fromkeys([self.data.row_id, *self.data.segments]):
-            if name in table.column_names:
+            if name in table.column_names and largest_value(table[name]) > LONGEST_TEXT:
                 sizes = value_bytes(table[name])
                 reasons |= {
                     int(

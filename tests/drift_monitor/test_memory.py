@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adversarial.memory import default_limit
-from drift_monitor.memory import pieces, row_bytes
+from drift_monitor.memory import largest_value, pieces, row_bytes, value_bytes
 
 TEXTS = st.lists(st.none() | st.text(max_size=9), max_size=30)
 
@@ -27,6 +27,17 @@ def test_pieces_are_the_rows_in_order_and_no_larger_than_told(
         assert [value for piece in found for value in piece["x"].to_pylist()] == texts
         if pa.types.is_dictionary(column.type):
             assert all(len(piece) < 2 or row_bytes(piece).sum() <= most for piece in found)
+
+
+@given(TEXTS)
+def test_no_value_is_larger_than_the_largest(texts: list[str | None]) -> None:
+    plain = pa.array(texts, pa.string())
+    struct = pa.StructArray.from_arrays([plain, pa.array(range(len(texts)))], ["bytes", "n"])
+    for values in (plain, plain.dictionary_encode(), struct, struct.slice(1)):
+        column = pa.chunked_array([values.slice(0, 3), values.slice(3)])
+        assert largest_value(column) == value_bytes(column).max(initial=0)
+    sparse = pa.chunked_array([plain.dictionary_encode().slice(2)])
+    assert largest_value(sparse) >= value_bytes(sparse).max(initial=0)
 
 
 @given(TEXTS)
