@@ -6,11 +6,12 @@ own. Only the first runs the models.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adversarial.bundle.read import Bundle, bundle_lock, read_bundle
@@ -24,6 +25,7 @@ from drift_monitor.errors import BatchError, StoreError
 from drift_monitor.intervals import Interval
 from drift_monitor.job.label_deliveries import adopt_labels, read_deliveries, with_deliveries
 from drift_monitor.job.rejudge import rejudge_outdated
+from drift_monitor.job.staged_scores import read_staged, stage
 from drift_monitor.job.write import (
     count_reasons,
     new_token,
@@ -34,8 +36,7 @@ from drift_monitor.job.write import (
 from drift_monitor.read_ahead import read_ahead
 from drift_monitor.results.read import ATTEMPTS
 from drift_monitor.results.report import Report, parse_report
-from drift_monitor.results.score_columns import repeated_texts
-from drift_monitor.results.store import REJECTED, REPORT, SCORES, SCORING, Store
+from drift_monitor.results.store import REJECTED, REPORT, SCORING, Store
 from drift_monitor.scoring.examples import render_examples
 from drift_monitor.scoring.input_summary import summary_for
 from drift_monitor.scoring.score_table import BatchScores, rejected_table, score_batch
@@ -82,8 +83,8 @@ def score_interval(
     Returns
     -------
     Folder
-        The staging folder, with `scores.parquet` (no outcomes yet), `rejected.parquet` and
-        what else the report needs from scoring.
+        The staging folder, with the scores (no outcomes yet), `rejected.parquet` and what else the
+        report needs from scoring.
 
     Raises
     ------
@@ -114,8 +115,8 @@ def score_interval(
         spec = bundle.manifest.input
         inputs = summary_for(bundle.reference_inputs(), spec, files=batch.has_image_files)
         scores = BatchScores(inputs=inputs)
-        with writing(staging, SCORES) as path:
-            _write_scores(path, detector, batch, scores, monitor, progress)
+        with closing(_scored(detector, batch, scores, monitor, progress)) as tables:
+            stage(staging, tables)
         with writing(staging, REJECTED) as path:
             pq.write_table(rejected_table(scores.rejected), path)
         scoring = Scoring(
@@ -163,8 +164,7 @@ def write_report(
     store = Store(monitor.location)
     adopt_labels(store, interval.id)
     deliveries = read_deliveries(store, interval.id)
-    with staging.open(SCORES) as file:
-        scores = pq.ParquetFile(file).read()
+    scores = read_staged(staging)
     with staging.open(REJECTED) as file:
         rejected = pq.ParquetFile(file).read()
     scores, labels = with_deliveries(scores, deliveries, scoring.files, bundle.manifest.class_names)
@@ -269,15 +269,14 @@ def run_interval(
         raise
 
 
-def _write_scores(
-    path: Path,
+def _scored(
     detector: "Scorer",
     batch: Batch,
     scores: BatchScores,
     monitor: Monitor,
     progress: Progress | None,
-) -> None:
-    writer: pq.ParquetWriter | None = None
+) -> Generator[pa.Table]:
+    """Yield the score tables of the batch, and check in the end that no row is missing."""
     tables = read_ahead(
         score_batch(
             detector,
@@ -289,21 +288,11 @@ def _write_scores(
         1,
         "score",
     )
-    try:
+    with closing(tables):
         for table in tables:
-            writer = writer or pq.ParquetWriter(
-                path,
-                table.schema,
-                compression="zstd",
-                use_dictionary=repeated_texts(table.schema),
-            )
-            writer.write_table(table.cast(writer.schema))
+            yield table
             if progress:
                 progress(scores.n_scored + len(scores.rejected), batch.n_rows)
-    finally:
-        tables.close()
-        if writer:
-            writer.close()
     if scores.n_scored + len(scores.rejected) != batch.n_rows:
         raise BatchError(
             f"{monitor.data.path}: the files hold {batch.n_rows:,} rows, but {scores.n_scored:,} "
