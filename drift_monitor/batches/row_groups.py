@@ -1,5 +1,6 @@
 """Row groups of a Parquet file: checked against its footer, and read in pieces of bounded size."""
 
+import math
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from drift_monitor.memory import largest_value
+
 MAGIC_BYTES = 4
 """`PAR1`, at the beginning and the end of each file."""
-HEADER_BYTES = 16
-"""Enough of a page's header to hold its type and size."""
-THRIFT_NEXT_I32 = b"\x15"
+TEXT = "BYTE_ARRAY"
+"""Physical type of texts and bytes."""
 VALUE_BYTES = {"INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8, "BOOLEAN": 1}
 """Bytes of a value by its physical type, where they are fixed."""
 
@@ -107,6 +109,11 @@ class RowGroups:
             for index, path in enumerate(paths)
             if path in columns or path.split(".")[0] in columns
         ]
+        self._texts = tuple(
+            paths[index]
+            for index in self._wanted
+            if metadata.schema.column(index).physical_type == TEXT
+        )
         last = size - metadata.serialized_size - 2 * MAGIC_BYTES
         self._taken = [(0, MAGIC_BYTES), (last, size)]
         self._opened: dict[tuple[str, ...], pq.ParquetFile] = {}
@@ -122,7 +129,7 @@ class RowGroups:
             Most rows of a table.
         decoded : int
             Bytes of a table from which on it has fewer rows. Texts of which this cannot be told
-            beforehand, because rows share the large values of a dictionary, stay dictionaries.
+            beforehand, because rows share large values of a dictionary, stay dictionaries.
         reached : callable
             Called with the first byte that is still needed, and the one up to which the file is
             read next.
@@ -141,7 +148,7 @@ class RowGroups:
             reached(end, end)
             # Arrow ends the process if Python asks for what a damaged footer says of a column, but
             # raises an error if it comes upon the damage while it reads.
-            next(self._batches(number, 1, ()), None)
+            first = next(self._batches(number, 1, self._texts), None)
             spans = [_span(self._metadata, number, index) for index in self._wanted]
             for span in spans:
                 self._take(span)
@@ -154,12 +161,10 @@ class RowGroups:
                 for span in spans
                 if span.is_text
                 and span.has_dictionary
-                and at_once * span.decoded > decoded
-                and at_once * _dictionary_bytes(self._source, span.start) > decoded
+                and first is not None
+                and at_once * _largest_shared(first, span.path) > decoded
             )
             for part in self._batches(number, at_once, shared):
-                if sorted(part.schema.names) != sorted(self._columns):
-                    raise ContradictionError("its footer names its columns in two ways")
                 n += part.num_rows
                 yield pa.table(part)
             if n != n_rows:
@@ -170,10 +175,12 @@ class RowGroups:
     def _batches(self, number: int, rows: int, shared: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
         if shared not in self._opened:
             self._opened[shared] = open_parquet(self._source, self._metadata, shared)
-        batches: Iterator[pa.RecordBatch] = self._opened[shared].iter_batches(
+        for part in self._opened[shared].iter_batches(
             rows, row_groups=[number], columns=self._columns, use_threads=False
-        )
-        return batches
+        ):
+            if sorted(part.schema.names) != sorted(self._columns):
+                raise ContradictionError("its footer names its columns in two ways")
+            yield part
 
     def _take(self, span: Span) -> None:
         """Check that a column lies within the file, in a place of its own."""
@@ -207,25 +214,27 @@ def _span(metadata: pq.FileMetaData, number: int, index: int) -> Span:
         path=declared.path,
         start=start,
         stop=start + column.total_compressed_size,
-        is_text=kind == "BYTE_ARRAY",
+        is_text=kind == TEXT,
         has_dictionary=has_dictionary,
         decoded=max(column.total_uncompressed_size, column.num_values * width),
     )
 
 
-def _dictionary_bytes(source: Source, start: int) -> int:
-    """Return the size of a dictionary from the header of its page, in Thrift's compact form."""
-    source.seek(start)
-    header = source.read(HEADER_BYTES)
-    numbers, at = [], 0
-    for _ in range(2):  # the page's type, and its size once decompressed
-        if header[at : at + 1] != THRIFT_NEXT_I32:
-            raise ContradictionError("the page of a dictionary begins with no header")
-        number, shift, at = 0, 0, at + 1
-        for byte in header[at:]:
-            number |= (byte & 0x7F) << shift
-            shift, at = shift + 7, at + 1
-            if byte < 0x80:
-                break
-        numbers.append(number >> 1)  # zigzag, and neither is negative
-    return numbers[1]
+def _largest_shared(row: pa.RecordBatch, path: str) -> float:
+    """Return the bytes of the largest value in a dictionary, from any row that has the dictionary.
+
+    Infinitely many where it cannot be told which column is meant, or texts are in lists.
+
+    Parameters
+    ----------
+    row : pyarrow.RecordBatch
+        The row.
+    path : str
+        The column, or the part of it, as in `Span.path`.
+    """
+    table = pa.table(row)
+    while any(map(pa.types.is_struct, table.schema.types)):
+        table = table.flatten()
+    if table.column_names.count(path) != 1:
+        return math.inf
+    return largest_value(table[path])
