@@ -9,6 +9,7 @@ them is in no calibration row, and nothing is known of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -89,9 +90,14 @@ class Explainer:
             (part + BLUR * rng.standard_normal(part.shape)).astype(np.float32)
             for part in (self.batch_as_is, self.rows_as_is)
         )
-        self.shares = Shares(self.batch, self.rows, cells, n_normal)
+        self._cells, self._n_normal = cells, n_normal
         self.seed = seed
         self.chance = ks_by_chance(len(batch), int(self.normal.sum()))
+
+    @cached_property
+    def shares(self) -> Shares:
+        """The shares of the cells, which a batch of normal rows need not be asked for."""
+        return Shares(self.batch, self.rows, self._cells, self._n_normal)
 
     def as_normal(self) -> Explanation:
         """Return the normal rows as they are."""
