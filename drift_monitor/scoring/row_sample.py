@@ -36,7 +36,7 @@ class RowSample:
         rows : Described
             What describes them.
         """
-        keys = _keys(np.arange(first, first + len(outputs), dtype=np.uint64))
+        keys = mixed(np.arange(first, first + len(outputs), dtype=np.uint64))
         kept = np.flatnonzero(keys <= self._largest)
         if not len(kept):
             return
@@ -62,9 +62,9 @@ class RowSample:
             self._largest = self._keys[0][-1]
 
 
-def _keys(positions: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return a well-mixed number for each position, without ties (SplitMix64)."""
-    z = positions * _GOLDEN + _GOLDEN
+def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return a well-mixed number for each number, without ties (SplitMix64)."""
+    z = numbers * _GOLDEN + _GOLDEN
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     result: NDArray[np.uint64] = z ^ (z >> np.uint64(31))

@@ -31,6 +31,7 @@ from drift_monitor.results.score_columns import (
     without_columns,
 )
 from drift_monitor.scoring.examples import join_scores
+from drift_monitor.scoring.repeated_ids import count_repeats
 from drift_monitor.scoring.scored_rows import Classes, ScoredRows
 from drift_monitor.verdict.health import health
 from drift_monitor.verdict.next_action import next_action
@@ -85,7 +86,11 @@ def build_report(scored: ScoredInterval) -> tuple[Report, pa.Table]:
         **_times(scores, interval),
         logged=int(np.count_nonzero(current.logged >= 0)),
         served_otherwise=int(np.count_nonzero(current.served != current.prediction)),
-        repeated_ids=_repeated_ids(scores),
+        repeated_ids=(
+            count_repeats(scores[ScoreColumn.ROW_ID])
+            if ScoreColumn.ROW_ID in scores.column_names
+            else None
+        ),
     )
     inputs = scoring.inputs and adjust_inputs(scoring.inputs, monitor.policy)
     evidence = Evidence(counts, findings.harm, findings.accuracy, findings.tests, inputs, support)
@@ -187,19 +192,6 @@ def _quantiles(
         return []
     result: list[float] = np.quantile(values, probabilities).tolist()
     return result
-
-
-def _repeated_ids(scores: pa.Table) -> int | None:
-    if ScoreColumn.ROW_ID not in scores.column_names:
-        return None
-    ids = scores[ScoreColumn.ROW_ID]
-    # One ending after the other: a set of all ids would be the largest thing in memory.
-    endings = pc.utf8_slice_codeunits(ids, -1)
-    distinct = sum(
-        pc.count_distinct(ids.filter(pc.equal(endings, ending))).as_py()
-        for ending in endings.unique().drop_null()
-    )
-    return int(len(ids) - ids.null_count - distinct)
 
 
 def _times(scores: pa.Table, interval: Interval) -> dict[str, int]:
