@@ -25,8 +25,10 @@ FLAT_POINTS = 192
 microseconds, which a longer index would double."""
 SAMPLE_FEATURES = 10
 """Principal directions of the penultimate layer that a sample keeps."""
-DISTANCES_AT_ONCE = 1 << 19
-"""Distances of rows to points that are held at once: so few that they stay in a core's cache."""
+PRODUCTS_AT_ONCE = 1 << 18
+"""Products of rows and points that are held at once: so few that they stay in a core's cache."""
+FIRST_LOOKED_AT = (1 / 8, 1 / 2)
+"""Parts of the points after which rows that are near enough are left out."""
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth
@@ -76,21 +78,49 @@ class Space:
         result = (numbers - self.centre) @ self.directions
         return np.asarray(result, np.float32)
 
-    def distance(self, numbers: Floats) -> Floats:
-        """Return the distance of n rows to the nearest point, (n,), over the threshold."""
-        squares = (self.points**2).sum(axis=1)
-        twice = np.ascontiguousarray(-2 * self.points.T)
-        at_once = max(1, DISTANCES_AT_ONCE // len(self.points))
-        held = np.empty((min(at_once, len(numbers)), len(self.points)), np.float32)
-        result = np.empty(len(numbers), np.float32)
-        for first in range(0, len(numbers), at_once):
-            moved = self.project(numbers[first : first + at_once])
-            distances = np.matmul(moved, twice, out=held[: len(moved)])
-            distances += squares
-            nearest = distances.min(axis=1) + (moved**2).sum(axis=1)
-            result[first : first + at_once] = np.sqrt(np.maximum(nearest, np.float32(0)))
-        result /= np.float32(self.threshold)
+    def distance(self, numbers: Floats, least: Floats | None = None) -> Floats:
+        """Return the distance of n rows to the nearest point, (n,), over the threshold.
+
+        Parameters
+        ----------
+        numbers : (n, d) float32
+            The rows.
+        least : (n,) float32, optional
+            Where given, the result is the greater of the two. Most rows are then found to be near
+            enough by the first points, and are not held against the others.
+        """
+        # |row − point|² is |row|² and a product of (row, 1) with (−2 point, |point|²).
+        points = np.hstack([-2 * self.points, (self.points**2).sum(axis=1, keepdims=True)])
+        moved = self.project(numbers)
+        squares = (moved**2).sum(axis=1)
+        moved = np.hstack([moved, np.ones((len(moved), 1), np.float32)])
+        result = np.zeros(len(moved), np.float32) if least is None else least.copy()
+        left, nearest = np.arange(len(moved)), np.full(len(moved), np.inf, np.float32)
+        steps = [int(part * len(points)) for part in (FIRST_LOOKED_AT if least is not None else ())]
+        for part in np.split(points, steps):
+            if not len(part):
+                continue
+            nearest = np.minimum(nearest, _smallest_product(moved, part))
+            distance = np.sqrt(np.maximum(nearest + squares, np.float32(0)))
+            distance /= np.float32(self.threshold)
+            farther = np.flatnonzero(~(distance <= result[left]))  # or not a number
+            left, moved, nearest, squares, distance = (
+                values[farther] for values in (left, moved, nearest, squares, distance)
+            )
+        result[left] = distance
         return result
+
+
+def _smallest_product(rows: Floats, points: Floats) -> Floats:
+    """Return the smallest product of each of n rows, (n, k), with m points, (m, k)."""
+    at_once = max(1, PRODUCTS_AT_ONCE // len(points))
+    held = np.empty(len(points) * min(at_once, len(rows)), np.float32)
+    result = np.empty(len(rows), np.float32)
+    for first in range(0, len(rows), at_once):
+        some = rows[first : first + at_once]
+        products = held[: len(points) * len(some)].reshape(len(points), len(some))
+        np.matmul(points, some.T, out=products).min(axis=0, out=result[first : first + at_once])
+    return result
 
 
 class Described(NamedTuple):
@@ -209,7 +239,7 @@ class NoveltyIndex:
         """Return the novelty of n rows, (n,) float32: above 1 a row is novel."""
         distance = self.inputs.distance(rows.inputs)
         if self.features is not None and rows.features is not None:
-            distance = np.maximum(distance, self.features.distance(rows.features))
+            distance = self.features.distance(rows.features, distance)
         result: Floats = distance / np.float32(self.scale)
         return result
 

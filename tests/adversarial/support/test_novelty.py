@@ -58,6 +58,27 @@ def test_damage_is_novel_where_no_calibration_row_has_it(index: NoveltyIndex) ->
     assert novel(index, small) < 0.03
 
 
+@pytest.mark.parametrize("n", [0, 1, 7, 5000])
+def test_a_distance_is_that_to_the_nearest_point(index: NoveltyIndex, n: int) -> None:
+    numbers = index.description.representation(rows(n, 5))
+    space = index.inputs
+    apart = space.project(numbers)[:, None].astype(np.float64) - space.points
+    expected = np.sqrt((apart**2).sum(axis=-1)).min(axis=1) / space.threshold
+    found = space.distance(numbers)
+    # Squares, because single precision cannot tell small distances from none.
+    np.testing.assert_allclose(found**2, expected**2, rtol=1e-5, atol=1e-5)
+    least = np.random.default_rng(n).permutation(found)
+    greater = space.distance(numbers, least)
+    np.testing.assert_allclose(greater, np.maximum(found, least), rtol=1e-3, atol=1e-3)
+    assert (greater >= least).all()
+
+
+def test_a_distance_that_is_no_number_is_not_left_out(index: NoveltyIndex) -> None:
+    numbers = np.array([[np.nan] * 3, [0] * 3], np.float32)
+    found = index.inputs.distance(numbers, np.ones(2, np.float32))
+    assert np.isnan(found).tolist() == [True, False]
+
+
 def test_what_the_classifier_makes_of_a_row_counts_too(index: NoveltyIndex) -> None:
     x = rows(200, 3)
     described = index.description(x, features(x) + 500)
