@@ -47,8 +47,8 @@ def largest_value(column: pa.ChunkedArray) -> int:
 
 def pieces(table: pa.Table, most: int) -> Iterator[pa.Table]:
     """Yield a table in slices of at most `most` decoded bytes, or of one row that takes more."""
-    # Rows are only looked at one by one where they may be too much: most tables are not.
-    if len(table) < 2 or len(table) * sum(map(largest_value, table.columns)) <= most:
+    has_dictionaries = any(_has_dictionary(kind) for kind in table.schema.types)
+    if len(table) < 2 or not (has_dictionaries or table.nbytes > most):
         yield table
         return
     ends = np.cumsum(row_bytes(table))
@@ -57,6 +57,13 @@ def pieces(table: pa.Table, most: int) -> Iterator[pa.Table]:
         stop = max(first + 1, int(np.searchsorted(ends, before + most, side="right")))
         yield table.slice(first, stop - first)
         first, before = stop, int(ends[stop - 1])
+
+
+def _has_dictionary(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return True
+    children = (kind.field(at).type for at in range(kind.num_fields))
+    return any(_has_dictionary(child) for child in children)
 
 
 def _sizes(values: pa.Array) -> NDArray[np.int64] | int:

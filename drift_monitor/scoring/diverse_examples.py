@@ -1,5 +1,6 @@
 """Which rows of a batch are shown: those with the highest scores, but few of each kind."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,7 +66,11 @@ def keep_examples(
         return
     lowest_kept = min(kept).score if len(kept) == most else -np.inf
     # The first of equal scores wins, and whatever is kept came first.
-    worth = np.flatnonzero(np.isfinite(score) & (score > lowest_kept))
+    is_worth = np.isfinite(score) & (score > lowest_kept)
+    for kind, alike in _by_kind(kept).items():
+        if len(alike) == PER_KIND:
+            is_worth &= (kinds != kind) | (score > min(alike).score)
+    worth = np.flatnonzero(is_worth)
     for row in _first_of_each_kind(worth[np.argsort(-score[worth], kind="stable")], kinds):
         value, kind = float(score[row]), int(kinds[row])
         alike = [example for example in kept if example.kind == kind]
@@ -76,6 +81,13 @@ def keep_examples(
                 continue
             kept.remove(lowest)
         kept.append(ScoredExample(value, -(first + row), x[row].copy(), kind))
+
+
+def _by_kind(kept: list[ScoredExample]) -> dict[int, list[ScoredExample]]:
+    result = defaultdict(list)
+    for example in kept:
+        result[example.kind].append(example)
+    return result
 
 
 def _first_of_each_kind(rows: NDArray[np.int64], kinds: NDArray[np.int64]) -> list[int]:
