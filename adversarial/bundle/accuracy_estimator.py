@@ -156,14 +156,12 @@ class AccuracyEstimator(BaseModel):
         coefficients = (self.agreeing, self.prediction, self.reconstruction)
         fitted = np.array(coefficients)
         outputs = window.select(OUTPUTS)
-        parts = [
-            probabilities(
-                read_rows(outputs.slice(first, ROWS_AT_ONCE), self.class_names, first), fitted
-            )
-            for first in range(0, max(1, len(window)), ROWS_AT_ONCE)
-        ]
-        prediction, reconstruction = zip(*parts, strict=True)
-        return np.concatenate(prediction), np.concatenate(reconstruction)
+        prediction, reconstruction = np.empty((2, len(window)))
+        for first in range(0, len(window), ROWS_AT_ONCE):
+            rows = read_rows(outputs.slice(first, ROWS_AT_ONCE), self.class_names, first)
+            some = slice(first, first + ROWS_AT_ONCE)
+            prediction[some], reconstruction[some] = probabilities(rows, fitted)
+        return prediction, reconstruction
 
     def drop_error(self, drop: float) -> float:
         """Return the standard deviation of the estimator's own error.

@@ -104,9 +104,8 @@ class Space:
             distance = np.sqrt(np.maximum(nearest + squares, np.float32(0)))
             distance /= np.float32(self.threshold)
             farther = np.flatnonzero(~(distance <= result[left]))  # or not a number
-            left, moved, nearest, squares, distance = (
-                values[farther] for values in (left, moved, nearest, squares, distance)
-            )
+            left, moved, squares = left[farther], moved[farther], squares[farther]
+            nearest, distance = nearest[farther], distance[farther]
         result[left] = distance
         return result
 

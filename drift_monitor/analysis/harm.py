@@ -157,7 +157,7 @@ def outcome_words(outcome: Outcomes) -> pa.Array:
     >>> outcome_words(np.array([1, 0, -1], np.int8)).to_pylist()
     ['harmful', 'harmless', None]
     """
-    return _WORDS.take(pa.array(outcome.astype(np.int64), mask=outcome == LEFT_OUT))
+    return _WORDS.take(pa.array(outcome, mask=outcome == LEFT_OUT))
 
 
 def read_outcomes(column: pa.ChunkedArray) -> Outcomes:

@@ -34,15 +34,6 @@ def stage(folder: Folder, tables: Iterable[pa.Table]) -> None:
 
 
 def read_staged(folder: Folder) -> pa.Table:
-    """Read the score table in a staging folder; each column lies in one piece of memory."""
+    """Read the score table in a staging folder."""
     with folder.open(STAGED) as file:
-        schema = pa.ipc.open_file(file).schema
-        # One column after the other, so that only one is in memory twice.
-        columns = [
-            pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=[index]))
-            .read_all()
-            .combine_chunks()
-            .column(0)
-            for index in range(len(schema))
-        ]
-    return pa.table(columns, schema=schema)
+        return pa.ipc.open_file(file).read_all()

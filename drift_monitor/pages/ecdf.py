@@ -55,42 +55,46 @@ def reduce_ecdf(sample: NDArray[np.float64], at: Sequence[float] = ()) -> Curve:
 
 def distribution_charts(report: Report, scores: pa.Table) -> list[Chart]:
     """Return the charts of the score (against the reference, by outcome) and of M's outputs."""
-    sample, confidence, entropy = (
-        scores[name].to_numpy().astype(np.float64)
-        for name in (ScoreColumn.SCORE, ScoreColumn.CONFIDENCE, ScoreColumn.ENTROPY)
-    )
-    finite = np.isfinite(sample) & np.isfinite(confidence) & np.isfinite(entropy)
+    drawn = (ScoreColumn.SCORE, ScoreColumn.CONFIDENCE, ScoreColumn.ENTROPY)
+    finite = np.logical_and.reduce([np.isfinite(scores[name].to_numpy()) for name in drawn])
     if not finite.any():
         return []
-    charts = [_score_against_reference(report, sample[finite])]
+
+    def sample(name: ScoreColumn, rows: NDArray[np.bool_] = finite) -> Floats:
+        values: Floats = scores[name].to_numpy()[rows].astype(np.float64, copy=False)
+        return values
+
+    charts = [_score_against_reference(report, sample(ScoreColumn.SCORE))]
     outcomes = {
-        outcome: sample[finite & _equals(scores[ScoreColumn.OUTCOME], outcome)]
+        outcome: sample(ScoreColumn.SCORE, finite & _equals(scores[ScoreColumn.OUTCOME], outcome))
         for outcome in ("harmful", "harmless")
     }
     if all(len(result) for result in outcomes.values()):
         charts.append(_by_outcome(report, outcomes["harmful"], outcomes["harmless"]))
     quantiles = np.asarray(report.reference.confidence_quantiles)
-    lowest = min(float(quantiles[0]), float(confidence[finite].min()))
+    confidence = sample(ScoreColumn.CONFIDENCE)
+    lowest = min(float(quantiles[0]), float(confidence.min()))
     charts.append(
         _against_reference(
             report.test("confidence"),
             "Confidence of the classifier",
             "largest probability",
-            confidence[finite],
+            confidence,
             quantiles,
             Scale(min(lowest, 0.99), 1.0),
             report.reference.n,
         )
     )
     quantiles = np.asarray(report.reference.entropy_quantiles)
+    entropy = sample(ScoreColumn.ENTROPY)
     charts.append(
         _against_reference(
             report.test("entropy"),
             "Entropy of the classifier",
             "nats",
-            entropy[finite],
+            entropy,
             quantiles,
-            _scale(quantiles, entropy[finite]),
+            _scale(quantiles, entropy),
             report.reference.n,
         )
     )

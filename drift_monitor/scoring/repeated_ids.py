@@ -25,12 +25,14 @@ def count_repeats(ids: pa.ChunkedArray) -> int:
     >>> count_repeats(pa.chunked_array([["a", "b", None], ["a", None, "a"]]))
     2
     """
-    ids = ids.drop_null()
+    if ids.null_count:
+        ids = ids.drop_null()
     hashes = text_hashes(ids)
-    ordered = np.sort(hashes)
-    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    hashes.sort()
+    shared = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
     if not len(shared):
         return 0
+    hashes = text_hashes(ids)
     place = np.minimum(np.searchsorted(shared, hashes), len(shared) - 1)
     ids = ids.filter(pa.array(shared[place] == hashes))
     # One ending after the other: a set of all ids would be the largest thing in memory.
@@ -50,12 +52,13 @@ def text_hashes(texts: pa.ChunkedArray) -> Hashes:
     texts : pyarrow.ChunkedArray of string
         Without nulls.
     """
-    parts = [
-        _hashes(chunk.slice(first, ROWS_AT_ONCE))
-        for chunk in texts.chunks
-        for first in range(0, len(chunk), ROWS_AT_ONCE)
-    ]
-    return np.concatenate([np.zeros(0, np.uint64), *parts])
+    result, done = np.empty(len(texts), np.uint64), 0
+    for chunk in texts.chunks:
+        for first in range(0, len(chunk), ROWS_AT_ONCE):
+            part = _hashes(chunk.slice(first, ROWS_AT_ONCE))
+            result[done : done + len(part)] = part
+            done += len(part)
+    return result
 
 
 def _hashes(texts: pa.StringArray) -> Hashes:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from drift_monitor.results.score_columns import ScoreColumn, segment_column
 
-Classes = NDArray[np.int64]
+Classes = NDArray[np.signedinteger]
 
 MISSING = "(missing)"
 """Stands for a null segment."""
@@ -48,9 +48,9 @@ class ScoredRows:
     novel : (n,) bool, optional
         Whether a row lies farther from all calibration rows than normal rows do; None where the
         detector has no index of novelty.
-    prediction, reconstruction : (n,) int64
+    prediction, reconstruction : (n,) int32
         Classes of M(x) and of M(AE(x)).
-    logged, label, clean : (n,) int64
+    logged, label, clean : (n,) int32
         Class served, true class, class of the clean twin; −1 where not given.
     probability_correct, reconstruction_probability_correct : (n,) float64, optional
         From the accuracy estimator: that the prediction, or the class of M(AE(x)), is right.
@@ -83,9 +83,9 @@ class ScoredRows:
 
         def classes(name: ScoreColumn) -> Classes:
             if name not in table.column_names:
-                return np.full(len(table), -1)
+                return np.broadcast_to(np.int32(-1), len(table))
             positions = pc.index_in(table[name].cast(pa.string()), names)
-            return np.asarray(pc.fill_null(positions, -1), np.int64)
+            return np.asarray(pc.fill_null(positions, -1))
 
         def numbers(name: ScoreColumn) -> NDArray[np.float64]:
             return np.asarray(table[name].cast(pa.float64()))
