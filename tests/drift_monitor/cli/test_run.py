@@ -344,7 +344,7 @@ def test_a_run_that_is_terminated_leaves_nothing_behind(make_monitor: MakeMonito
     command = [str(Path(sys.executable).with_name("drift-monitor")), "run", str(monitor)]
     process = subprocess.Popen([*command, "--date", DAY], stderr=subprocess.DEVNULL)
     directory = load_monitor(monitor).directory
-    while process.poll() is None and not list(directory.glob(".staging-*/*scores.parquet")):
+    while process.poll() is None and not list(directory.glob(".staging-*/*scores.arrow")):
         time.sleep(0.1)
     process.terminate()
     assert process.wait(60) == 143
