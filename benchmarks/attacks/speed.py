@@ -197,6 +197,7 @@ def main() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     classifier, x, y = victims(arguments.dataset, arguments.classifier, arguments.data_dir)
     x, y = x[: arguments.rows], y[: arguments.rows]
+    classifier(x, training=False)  # what TensorFlow does once is on nobody's account
     result = []
     for contest in contests(arguments.attacks or ""):
         sides, theirs = measure(contest, classifier, x, y, arguments.rounds)
