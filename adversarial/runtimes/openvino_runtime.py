@@ -23,9 +23,9 @@ from adversarial.runtimes.runtime import (
 )
 
 DEVICE = "CPU"
-BLOCK_BYTES = 384 << 10
+BLOCK_BYTES = 256 << 10
 SMALLEST_BLOCK, LARGEST_BLOCK = 16, 4096
-"""Rows of one inference: so many that they fill `BLOCK_BYTES`, but within these bounds."""
+"""Rows of one inference: at most so many as fill `BLOCK_BYTES`, but within these bounds."""
 
 _HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -76,9 +76,9 @@ def _processor_flags() -> str:
 class OpenVINORuntime:
     """M(x), AE_j(x) and M(AE_j(x)) by a scoring graph (`adversarial.runtimes.scoring_graph`).
 
-    The rows of a pass are scored in blocks of a fixed size, several at a time: one for each stream
-    that OpenVINO finds best for the processor's cores. A row's outputs do not depend on how many
-    there are.
+    The rows of a pass are scored in blocks of one size, several at a time: one for each stream that
+    OpenVINO finds best for the processor's cores. A row's outputs do not depend on how many there
+    are.
 
     Parameters
     ----------
@@ -120,7 +120,8 @@ class OpenVINORuntime:
         """Return these outputs of the graph for all rows."""
         # Blocks are not copied, so that their memory must stay until their requests have ended.
         x = np.ascontiguousarray(x, np.float32)
-        blocks = [x[first : first + self._block] for first in range(0, len(x), self._block)]
+        size = self._block_rows(len(x))
+        blocks = [x[first : first + size] for first in range(0, len(x), size)]
         results: list[list[Rows]] = []
         running: deque[Any] = deque()
         for block, request in zip(blocks, cycle(self._requests), strict=False):
@@ -130,6 +131,12 @@ class OpenVINORuntime:
             running.append(request)
         results += [_finish(request, names) for request in running]
         return [np.concatenate(parts) for parts in zip(*results, strict=True)]
+
+    def _block_rows(self, n: int) -> int:
+        """Return the rows of a block, so that n rows keep every request busy to the end."""
+        together = self._block * len(self._requests)
+        turns = -(-n // together)
+        return max(-(-n // (turns * len(self._requests))), SMALLEST_BLOCK)
 
 
 def _finish(request: Any, names: list[str]) -> list[Rows]:

@@ -16,7 +16,8 @@ def main() -> None:
     parser.add_argument("runtime", choices=("openvino", "tensorflow"))
     arguments = parser.parse_args()
     keep_pandas_out()  # as every command does
-    scorer = load_scorer(arguments.detector, runtime=arguments.runtime, precision="float32")
+    # As by default: OpenVINO in bfloat16 where the guard allows it, and TensorFlow in float32.
+    scorer = load_scorer(arguments.detector, runtime=arguments.runtime)
     scorer.score(np.load(arguments.rows))
 
 

@@ -30,6 +30,17 @@ def test_blocks_change_no_row_and_no_order(graph: Path, size: int) -> None:
     np.testing.assert_allclose(whole.reconstruct(x, 0), parts.reconstruct(x, 0), atol=1e-6)
 
 
+@pytest.mark.parametrize("n", [64, 500, 512, 8192])
+def test_every_request_has_as_much_to_do(graph: Path, n: int) -> None:
+    runtime = OpenVINORuntime(graph, "float32")
+    runtime._block = 83
+    size = runtime._block_rows(n)
+    blocks = [min(size, n - first) for first in range(0, n, size)]
+    assert len(blocks) % len(runtime._requests) == 0
+    assert max(blocks) <= 83
+    assert max(blocks) - min(blocks) < len(blocks)
+
+
 def test_rows_that_do_not_lie_side_by_side_are_scored_as_those_that_do(graph: Path) -> None:
     runtime, x = OpenVINORuntime(graph, "float32"), make_inputs(40, seed=9)
     np.testing.assert_array_equal(runtime(x[::2])[0], runtime(x[::2].copy())[0])
