@@ -21,6 +21,8 @@ class KerasRuntime:
         AE_j. All are called in inference mode; none is changed.
     """
 
+    passes_at_once = 1
+
     def __init__(self, classifier: keras.Model, autoencoders: Sequence[keras.Model]) -> None:
         self._autoencoders = autoencoders
         x = keras.Input(classifier.input_shape[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import deque
 from functools import cache
 from itertools import cycle
@@ -26,6 +27,8 @@ DEVICE = "CPU"
 BLOCK_BYTES = 256 << 10
 SMALLEST_BLOCK, LARGEST_BLOCK = 16, 4096
 """Rows of one inference: at most so many as fill `BLOCK_BYTES`, but within these bounds."""
+TURNS_AHEAD = 8
+"""Blocks that are handed to a stream together."""
 
 _HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -76,9 +79,9 @@ def _processor_flags() -> str:
 class OpenVINORuntime:
     """M(x), AE_j(x) and M(AE_j(x)) by a scoring graph (`adversarial.runtimes.scoring_graph`).
 
-    The rows of a pass are scored in blocks of one size, several at a time: one for each stream that
-    OpenVINO finds best for the processor's cores. A row's outputs do not depend on how many there
-    are.
+    The rows of a pass are scored in blocks of one size, several at a time: one in each of the
+    streams that OpenVINO finds best for the processor's cores. A row's outputs do not depend on how
+    many there are.
 
     Parameters
     ----------
@@ -93,6 +96,8 @@ class OpenVINORuntime:
         If OpenVINO cannot read or compile the graph.
     """
 
+    passes_at_once = 2  # so that no stream waits for the end of a pass
+
     def __init__(self, graph: Path, precision: Precision) -> None:
         model = _core().compile_model(
             str(graph),
@@ -103,8 +108,9 @@ class OpenVINORuntime:
         row_bytes = int(np.prod(shape)) * np.dtype(np.float32).itemsize
         self._block = min(max(BLOCK_BYTES // row_bytes, SMALLEST_BLOCK), LARGEST_BLOCK)
         self._has_features = any(FEATURES in output.get_names() for output in model.outputs)
-        n_requests = model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        self._requests = [model.create_infer_request() for _ in range(n_requests)]
+        self._streams: int = model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._model = model
+        self._own = threading.local()
 
     def __call__(self, x: Rows) -> Outputs:
         """Return the outputs for `x`, (n, *input_shape), n at least 1."""
@@ -124,19 +130,31 @@ class OpenVINORuntime:
         blocks = [x[first : first + size] for first in range(0, len(x), size)]
         results: list[list[Rows]] = []
         running: deque[Any] = deque()
-        for block, request in zip(blocks, cycle(self._requests), strict=False):
-            if len(running) == len(self._requests):
+        requests = self._requests()
+        for block, request in zip(blocks, cycle(requests), strict=False):
+            if len(running) == len(requests):
                 results.append(_finish(running.popleft(), names))
             request.start_async({0: block}, share_inputs=True)
             running.append(request)
         results += [_finish(request, names) for request in running]
         return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
+    def _requests(self) -> list[Any]:
+        """Return the requests of the calling thread.
+
+        There are more of them than streams: those that wait for a stream begin without Python's
+        thread, which may have to wait for another.
+        """
+        if not hasattr(self._own, "requests"):
+            n_requests = self._streams * TURNS_AHEAD
+            self._own.requests = [self._model.create_infer_request() for _ in range(n_requests)]
+        result: list[Any] = self._own.requests
+        return result
+
     def _block_rows(self, n: int) -> int:
-        """Return the rows of a block, so that n rows keep every request busy to the end."""
-        together = self._block * len(self._requests)
-        turns = -(-n // together)
-        return max(-(-n // (turns * len(self._requests))), SMALLEST_BLOCK)
+        """Return the rows of a block, so that n rows keep every stream busy to the end."""
+        turns = -(-n // (self._block * self._streams))
+        return max(-(-n // (turns * self._streams)), SMALLEST_BLOCK)
 
 
 def _finish(request: Any, names: list[str]) -> list[Rows]:

@@ -77,7 +77,15 @@ class Outputs(NamedTuple):
 
 
 class Runtime(Protocol):
-    """Computes the outputs of a detector for a batch of rows."""
+    """Computes the outputs of a detector for a batch of rows.
+
+    Attributes
+    ----------
+    passes_at_once : int
+        Calls that may run beside each other, in threads of their own.
+    """
+
+    passes_at_once: int
 
     def __call__(self, x: Rows) -> Outputs:
         """Return the outputs for `x`, (n, *input_shape), n at least 1."""

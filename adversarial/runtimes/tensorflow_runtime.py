@@ -44,6 +44,8 @@ class TensorFlowRuntime:
         If Keras runs on a backend other than TensorFlow.
     """
 
+    passes_at_once = 1  # each holds the activations of all its rows
+
     def __init__(self, classifier: keras.Model, autoencoders: Sequence[keras.Model]) -> None:
         if keras.backend.backend() != "tensorflow":
             raise ModelError(

@@ -34,6 +34,9 @@ from drift_monitor.results.data_file import DataFile
 
 TABLES_AHEAD = 2
 DECODE_THREADS = 2
+SMALL_IMAGE = 64 * 64
+"""Pixels below which one thread decodes as fast as two, which would wait for the interpreter's lock
+at every image and take half as much CPU again."""
 CHUNKS_AHEAD = 2 * DECODE_THREADS
 SHARES = 16
 """A chunk takes up to one part in so many of the memory limit, before and after it is decoded."""
@@ -196,7 +199,7 @@ class Batch:
         pending: deque[Future[Chunk]] = deque()
         with (
             closing(tables),
-            ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool,
+            ThreadPoolExecutor(self._decode_threads, thread_name_prefix="decode") as pool,
         ):
             for file, first_row, table in tables:
                 pending.append(pool.submit(self._decode, file, first_row, table))
@@ -204,6 +207,11 @@ class Batch:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+
+    @property
+    def _decode_threads(self) -> int:
+        is_small = self.has_image_files and math.prod(self.spec.shape[:2]) < SMALL_IMAGE
+        return 1 if is_small else DECODE_THREADS
 
     def files(self) -> list[DataFile]:
         """Return the files with their rows and SHA-256; none for a table in memory.

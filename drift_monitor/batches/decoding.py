@@ -241,7 +241,8 @@ def _decode_image(encoded: bytes | None, spec: InputSpec) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(encoded), formats=("PNG", "JPEG")) as image:
             _check_header(image, spec)
-            decoded = np.asarray(image.convert(IMAGE_MODES[spec.shape[2]]))
+            mode = IMAGE_MODES[spec.shape[2]]
+            decoded = np.asarray(image if image.mode == mode else image.convert(mode))
     except _UndecodableError:
         raise
     except UnidentifiedImageError:  # its message contains an object's memory address

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,7 +18,6 @@ from adversarial.support.novelty import Described
 from drift_monitor.batches.batch import Batch, Chunk, Rejected
 from drift_monitor.batches.class_labels import class_indices
 from drift_monitor.config import DataConfig
-from drift_monitor.read_ahead import read_ahead
 from drift_monitor.results.score_columns import (
     REJECTED_SCHEMA,
     ScoreColumn,
@@ -67,8 +68,8 @@ def score_batch(
 ) -> Generator[pa.Table]:
     """Yield the score table of the batch chunk by chunk: the columns of `score_chunk`.
 
-    While one chunk is worked on here, or by whoever takes the tables, the rows of the next pass run
-    through the models, and those after them are read and decoded. Memory does not grow with the
+    While one chunk is worked on here, or by whoever takes the tables, the rows of the next passes
+    run through the models, and those after them are read and decoded. Memory does not grow with the
     batch, except for the list of rejected rows.
 
     Parameters
@@ -85,7 +86,7 @@ def score_batch(
         At most so many rows are kept to be shown.
     """
     size = batch.rows_at_once(batch_size or rows_per_pass(detector.input_spec.shape))
-    predicted = read_ahead(_predicted(detector, batch.chunks(size), size), 1, "predict")
+    predicted = _predicted(detector, batch.chunks(size), size)
     # All cores are busy already: threads of BLAS would wait for each other, and for a core.
     with closing(predicted), threadpool_limits(1, "blas"):
         for chunk, result in predicted:
@@ -110,19 +111,34 @@ def score_batch(
 
 
 def _predicted(
-    detector: Scorer, chunks: Iterator[Chunk], size: int
+    detector: Scorer, chunks: Generator[Chunk], size: int
 ) -> Generator[tuple[Chunk, Prediction]]:
     """Yield each chunk with the detector's output, whose passes are of rows of several files."""
-    for group in _passes(chunks, size):
-        alone = len(group) == 1
-        result = detector.predict(
-            group[0].x if alone else np.concatenate([chunk.x for chunk in group])
-        )
-        first = 0
-        for chunk in group:
-            stop = first + len(chunk.x)
-            yield chunk, result if alone else result.take(slice(first, stop))
-            first = stop
+    most = detector.runtime.passes_at_once
+    pending: deque[tuple[list[Chunk], Future[Prediction]]] = deque()
+    with closing(chunks), ThreadPoolExecutor(most, thread_name_prefix="predict") as pool:
+        try:
+            for group in _passes(chunks, size):
+                x = group[0].x if len(group) == 1 else np.concatenate([c.x for c in group])
+                pending.append((group, pool.submit(detector.predict, x)))
+                if len(pending) > most:
+                    yield from _divided(*pending.popleft())
+            while pending:
+                yield from _divided(*pending.popleft())
+        finally:
+            for _, future in pending:
+                future.cancel()
+
+
+def _divided(
+    group: list[Chunk], predicted: Future[Prediction]
+) -> Iterator[tuple[Chunk, Prediction]]:
+    """Yield the chunks of a pass, each with its part of the output, once it is there."""
+    result, first = predicted.result(), 0
+    for chunk in group:
+        stop = first + len(chunk.x)
+        yield chunk, result if len(group) == 1 else result.take(slice(first, stop))
+        first = stop
 
 
 def _passes(chunks: Iterator[Chunk], size: int) -> Iterator[list[Chunk]]:

@@ -110,6 +110,8 @@ def test_using_the_detector_changes_no_model(detector: AdversarialDetector) -> N
 
 def test_another_runtime_can_score_the_same_models(detector: AdversarialDetector) -> None:
     class Runtime:
+        passes_at_once = 1
+
         def __call__(self, x: np.ndarray) -> Outputs:
             p = np.tile(np.array([0.2, 0.5, 0.3], np.float32), (len(x), 1))
             q = p[:, None].copy()

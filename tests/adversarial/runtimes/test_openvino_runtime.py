@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +32,12 @@ def test_blocks_change_no_row_and_no_order(graph: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize("n", [64, 500, 512, 8192])
-def test_every_request_has_as_much_to_do(graph: Path, n: int) -> None:
+def test_every_stream_has_as_much_to_do(graph: Path, n: int) -> None:
     runtime = OpenVINORuntime(graph, "float32")
     runtime._block = 83
     size = runtime._block_rows(n)
     blocks = [min(size, n - first) for first in range(0, n, size)]
-    assert len(blocks) % len(runtime._requests) == 0
+    assert len(blocks) % runtime._streams == 0
     assert max(blocks) <= 83
     assert max(blocks) - min(blocks) < len(blocks)
 
@@ -62,3 +63,13 @@ def test_the_use_of_openvino_is_reported_to_nobody(graph: Path) -> None:
         "sys.exit(any(name.startswith('openvino_telemetry.') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_passes_that_run_at_once_give_what_they_give_alone(graph: Path) -> None:
+    runtime = OpenVINORuntime(graph, "float32")
+    passes = [make_inputs(90, seed=seed) for seed in range(8)]
+    alone = [runtime(x).probabilities for x in passes]
+    with ThreadPoolExecutor(runtime.passes_at_once) as pool:
+        together = [found.probabilities for found in pool.map(runtime, passes)]
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -69,7 +69,7 @@ def test_a_run_reads_its_batch_for_rows_and_hash_together(
 def test_a_batch_that_changes_while_it_is_scored_is_not_committed(
     make_monitor: MakeMonitor,
 ) -> None:
-    monitor, [interval] = prepare(make_monitor, batch_size=16)
+    monitor, [interval] = prepare(make_monitor, batch_size=4)
     batch = Path(monitor.batch_path(interval))
 
     def rewrite(done: int, _: int) -> None:
