@@ -189,7 +189,7 @@ class Monitor(_Model):
     examples : int
         At most so many rows of highest score are shown, and at most two of a kind.
     batch_size : int, optional
-        Rows scored in one pass; 512 images or tensors, or 8,192 flat rows, when not given.
+        Rows scored in one pass; 512 images or tensors, or 16,384 flat rows, when not given.
     memory_limit : int, optional
         Bytes that the rows held at once may take, or a text such as `4GB`; a quarter of the
         machine's memory where it is not given. A pass has fewer rows where rows are large.

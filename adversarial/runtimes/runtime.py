@@ -17,7 +17,7 @@ from adversarial.statistics import kl_divergence, scale_temperature
 Rows = NDArray[np.float32]
 
 ROWS_PER_PASS = 512
-FLAT_ROWS_PER_PASS = 8192
+FLAT_ROWS_PER_PASS = 16_384
 
 PROBABILITIES = "probabilities"
 RECONSTRUCTION_PROBABILITIES = "reconstruction_probabilities"
