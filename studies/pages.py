@@ -145,8 +145,9 @@ MISSES = {
 
 Training cost, in seconds per epoch and in bfloat16: 3.7 for the classifier and 1.6 for an
 autoencoder on an H100 (`KERAS_BACKEND=jax python studies/train_next.py run`), the steps compiled
-for batches of one size. One thread of an AMD EPYC with AVX512-BF16 takes 300 for the classifier in
-float32.
+for batches of one size. Two cores of an AMD EPYC with AVX512-BF16 take 130 and 71 (150 and 121 in
+float32; the autoencoder 108 and 134 without folded batch normalisation): where a step's time goes
+is measured by `python -m benchmarks.training.step_profile`.
 """,
 }
 """By page: what was missed, and why."""

@@ -44,6 +44,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "runtimes"
 
 
+@pytest.fixture(autouse=True)
+def whole_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have everything to choose from, also where `--runtime` leaves only one."""
+    monkeypatch.setattr(loading, "FASTEST_FIRST", ("bfloat16", "float32"))
+
+
 @pytest.fixture
 def with_noise(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Return a function that has bfloat16, on every processor, with so much noise."""
