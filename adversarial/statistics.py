@@ -56,7 +56,8 @@ def scale_temperature(p: NDArray[np.floating], temperature: float) -> NDArray[np
     >>> scale_temperature(np.array([[0.75, 0.25]]), 0.5)
     array([[0.9, 0.1]])
     """
-    scaled = np.clip(np.asarray(p, np.float64), PROBABILITY_FLOOR, 1) ** (1 / temperature)
+    logits = np.log(np.clip(np.asarray(p, np.float64), PROBABILITY_FLOOR, 1)) / temperature
+    scaled = np.exp(logits - logits.max(axis=-1, keepdims=True))  # of which one is 1
     result: NDArray[np.float64] = scaled / scaled.sum(axis=-1, keepdims=True)
     return result
 

@@ -49,6 +49,10 @@ SCORING_GRAPH_WEIGHTS = "scoring_graph.bin"
 RUNTIME_SAMPLE = "runtime_sample.npz"
 """Reference rows with the models' outputs, by which runtimes are judged; not in every bundle."""
 
+SCORE_TEMPERATURES = (0.05, 20.0)
+"""Lowest and highest T of the score: beyond, it says no more than which classes are the largest, or
+next to nothing."""
+
 QUANTILE_PROBABILITIES = tuple(i / 100 for i in range(101))
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]
@@ -97,7 +101,8 @@ class Manifest(BaseModel):
     ensemble_weights : tuple of float
         w_j of Eq. 10 and 11, one per autoencoder; the rest up to 1 is the classifier's own vote.
     score_temperature : float
-        T at which the score compares M(x) and M(AE(x)); 1, the paper's, is not in the file.
+        T at which the score compares M(x) and M(AE(x)), 0.05 to 20; 1, the paper's, is not in the
+        file.
     training : dict
         Summary of the training run: rows, epochs, seed, losses.
     reference_created : datetime, optional
@@ -118,7 +123,10 @@ class Manifest(BaseModel):
     classifier_output: OutputKind | None = Field(default=None, exclude_if=lambda kind: kind is None)
     ensemble_weights: tuple[float, ...] = Field((1.0,), min_length=1)
     score_temperature: float = Field(
-        default=1.0, gt=0, allow_inf_nan=False, exclude_if=lambda temperature: temperature == 1
+        default=1.0,
+        ge=SCORE_TEMPERATURES[0],
+        le=SCORE_TEMPERATURES[1],
+        exclude_if=lambda temperature: temperature == 1,
     )
     training: dict[str, Any] = {}
     reference_created: AwareDatetime | None = Field(

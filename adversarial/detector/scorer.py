@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from adversarial.bundle.calibration import Calibration
-from adversarial.bundle.manifest import InputSpec
+from adversarial.bundle.manifest import SCORE_TEMPERATURES, InputSpec
 from adversarial.bundle.read import Bundle
 from adversarial.bundle.threshold import correct_flagged
 from adversarial.detector.ensemble import combine_scores, normalise_weights, vote
@@ -94,7 +93,7 @@ class Scorer:
     weights : sequence of float
         w_j, one per autoencoder.
     score_temperature : float
-        T at which the score compares the two predictions (Eq. 9); the paper's is 1.
+        T at which the score compares the two predictions (Eq. 9), 0.05 to 20; the paper's is 1.
     class_names : sequence of str
         Names of the classes in the order of M's outputs.
     input_spec : InputSpec
@@ -124,9 +123,11 @@ class Scorer:
         bundle: Bundle | None = None,
         scored_by: ScoredBy | None = None,
     ) -> None:
-        if not 0 < score_temperature < math.inf:
+        least, most = SCORE_TEMPERATURES
+        if not least <= score_temperature <= most:
             raise ModelError(
-                f"the score's temperature is {score_temperature}: expected a number above 0"
+                f"the score's temperature is {score_temperature}: expected a number from {least:g} "
+                f"to {most:g}"
             )
         self.runtime: Final = runtime
         self.weights: Final = tuple(weights)

@@ -63,6 +63,8 @@ def find_support(
         )
     if rows is None or not len(rows):
         return Support(missing="no row can be described")
+    if len(rows) == 1:  # a learner needs a row to learn from, and another to be asked about
+        return Support(missing="a single row cannot be likened to others")
     likeness = liken(rows, known, class_names, closer_rows)
     found = _Known(likeness.known, estimator, calibration.threshold, class_names)
     normal = is_normal(likeness.known)

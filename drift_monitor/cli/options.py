@@ -1,6 +1,5 @@
 """Arguments and options that several commands share."""
 
-import math
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,8 +55,8 @@ NoRuntimeSample = Annotated[
 ScoreTemperature = Annotated[
     float | None,
     typer.Option(
-        help="Temperature at which the score compares the two predictions: 1 is the paper's, below "
-        "1 sharpens both.",
+        help="Temperature at which the score compares the two predictions, 0.05 to 20: 1 is the "
+        "paper's, below 1 sharpens both.",
     ),
 ]
 NewBundle = Annotated[
@@ -114,10 +113,14 @@ def parse_names(text: str, option: str) -> list[str]:
 
 
 def check_temperature(temperature: float | None) -> None:
-    """Raise BadParameter unless the score's temperature is above 0, or not given."""
-    if temperature is not None and not 0 < temperature < math.inf:
+    """Raise BadParameter unless a bundle can have the score's temperature, or none is given."""
+    from adversarial.bundle.manifest import SCORE_TEMPERATURES
+
+    least, most = SCORE_TEMPERATURES
+    if temperature is not None and not least <= temperature <= most:
         raise typer.BadParameter(
-            f"{temperature} is not a number above 0", param_hint="--score-temperature"
+            f"{temperature} is not a number from {least:g} to {most:g}",
+            param_hint="--score-temperature",
         )
 
 

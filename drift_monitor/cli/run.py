@@ -181,23 +181,27 @@ def validate(
 
 def _check_first_rows(batch: "Batch", class_names: Sequence[str]) -> None:
     """Decode the first rows as a run would, and say of how many it would have no score."""
+    from drift_monitor.errors import BatchError
     from drift_monitor.scoring.score_table import class_columns
 
+    n, rejected = 0, []
     with closing(batch.chunks(FIRST_ROWS)) as chunks:
-        first = next(chunks, None)
-    if first is None:
-        return
-    class_columns(first, batch.data, class_names)
-    n = len(first.x) + len(first.rejected)
-    if first.rejected:
-        one = first.rejected[0]
-        echo(
-            f"Warning: {len(first.rejected):,} of the first {n:,} rows cannot be scored: "
-            f"{one.file}, row {one.row}: {one.reason}",
-            fg="yellow",
-            err=True,
+        for chunk in chunks:
+            class_columns(chunk, batch.data, class_names)
+            n += len(chunk.x) + len(chunk.rejected)
+            rejected += chunk.rejected
+            if n >= FIRST_ROWS:
+                break
+    if rejected:
+        one = rejected[0]
+        found = (
+            f"{len(rejected):,} of the first {n:,} rows cannot be scored: {one.file}, row "
+            f"{one.row}: {one.reason}"
         )
-    else:
+        if len(rejected) == n:
+            raise BatchError(found)
+        echo(f"Warning: {found}", fg="yellow", err=True)
+    elif n:
         echo(f"  the first {n:,} rows can be scored, and their classes are the detector's")
 
 

@@ -63,11 +63,20 @@ def test_a_bundle_keeps_it_for_every_runtime(
         assert scorer.scored_by.guard.largest_score_change < 1e-4
 
 
+@pytest.mark.parametrize("temperature", [0.05, 20.0])
+def test_at_the_ends_every_score_is_a_number(
+    paper: AdversarialDetector, temperature: float
+) -> None:
+    scores = paper.replace(score_temperature=temperature).score(make_inputs(40, seed=6))
+    assert np.isfinite(scores).all()
+    assert scores.min() >= 0
+
+
 def test_the_papers_score_is_not_in_the_file(bundle: Path) -> None:
     assert "score_temperature" not in (bundle / MANIFEST).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
+@pytest.mark.parametrize("temperature", [0.0, 0.04, -1.0, 21.0, math.inf, math.nan])
 def test_what_is_no_temperature_is_refused(paper: AdversarialDetector, temperature: float) -> None:
-    with pytest.raises(ModelError, match="expected a number above 0"):
+    with pytest.raises(ModelError, match=r"expected a number from 0\.05 to 20"):
         paper.replace(score_temperature=temperature)

@@ -234,4 +234,4 @@ def test_a_temperature_that_is_none_is_refused_at_once(
     code, _, err = invoke(command, *arguments, "--data", "x", "--score-temperature", "0")
     assert code == 2
     assert "--score-temperature" in err
-    assert "0.0 is not a number above 0" in err
+    assert "0.0 is not a number from 0.05 to 20" in err

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -310,10 +311,37 @@ def test_validate_decodes_the_first_rows_as_a_run_would(
     code, _, err = invoke("validate", monitor, "--date", DAY)
     assert code == 0
     assert f"1 of the first 150 rows cannot be scored: {day}, row 7" in " ".join(err.split())
+    write("image", pa.array([b"no image"] * 150, table["image"].type))
+    code, _, err = invoke("validate", monitor, "--date", DAY)
+    assert code == 1
+    assert "150 of the first 150 rows cannot be scored" in " ".join(err.split())
     write("label", pa.array(["cat", "dgo", *["owl"] * 148]))
     code, _, err = invoke("validate", monitor, "--date", DAY)
     assert code == 1
     assert "row 1: column 'label' is 'dgo'" in " ".join(err.split())
+
+
+def test_validate_looks_into_as_many_files_as_have_these_rows(
+    invoke: Invoke, make_monitor: MakeMonitor
+) -> None:
+    monitor = make_monitor(data={"path": "batches/{date}/*.parquet"})
+    for name, labels in (("a", [0] * 20), ("b", [7] * 20)):
+        path = monitor.parent / "batches" / DAY / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_batch(path, make_images(20, seed=4)[0], np.array(labels), prefix=name)
+    code, _, err = invoke("validate", monitor, "--date", DAY)
+    assert code == 1
+    assert "b.parquet, row 0: column 'label' is 7" in " ".join(err.split())
+
+
+def test_a_batch_of_one_row_has_insufficient_data(
+    invoke: Invoke, make_monitor: MakeMonitor
+) -> None:
+    monitor = make_monitor()
+    write_day(monitor, n=1)
+    code, out, err = invoke("run", monitor, "--date", DAY)
+    assert code == 0, err
+    assert "insufficient_data" in out
 
 
 def test_sensitive_inputs_that_the_bundle_keeps_are_warned_of_once(
