@@ -74,7 +74,8 @@ def load_scorer(
             reasons = "; ".join(notes) or "TensorFlow computes in float32"
             raise ModelError(
                 f"{bundle.path} cannot be scored with runtime {runtime} and precision {precision}: "
-                f"{reasons}. Set both to auto, or leave them out"
+                f"{reasons}. Set both to auto, or leave them out, in the monitor's file and on the "
+                "command line"
             )
         return _load_models(bundle, trust, notes)
 
@@ -96,21 +97,29 @@ def _load_graph(bundle: Bundle, wanted: Sequence[Precision], notes: list[str]) -
             notes.append(NO_SAMPLE)
             continue
         runtime: Runtime | None = None
-        if sample is not None and precision not in record.figures:
-            try:
+        try:
+            if sample is not None and precision not in record.figures:
                 runtime = OpenVINORuntime(graph, precision)
                 record.figures[precision] = measure(runtime, sample, bundle)
-            except RuntimeError as error:
-                notes.append(f"OpenVINO cannot run the scoring graph in {precision} ({error})")
+                record.write()
+            figures = record.figures.get(precision)
+            if figures is not None and (beyond := figures.beyond()):
+                notes.append(
+                    f"in {precision}, OpenVINO's results are not TensorFlow's: {beyond[0]}"
+                )
                 continue
-            record.write()
-        figures = record.figures.get(precision)
-        if figures is not None and (beyond := figures.beyond()):
-            notes.append(f"in {precision}, OpenVINO's results are not TensorFlow's: {beyond[0]}")
+            runtime = runtime or OpenVINORuntime(graph, precision)
+        except RuntimeError as error:
+            # The last line says why; those before it say where in OpenVINO.
+            why = str(error).strip().rpartition("\n")[2]
+            notes.append(
+                f"OpenVINO cannot run the scoring graph in {precision} ({why}); drift-monitor "
+                "reference makes it anew"
+            )
             continue
         return _scorer(
             bundle,
-            runtime or OpenVINORuntime(graph, precision),
+            runtime,
             ScoredBy(runtime="openvino", precision=precision, guard=figures, notes=notes),
         )
     return None

@@ -186,3 +186,21 @@ def test_what_openvino_cannot_convert_is_said_and_tensorflow_scores(
     scorer = load_scorer(tmp_path / "b", trust)
     assert scorer.scored_by.runtime == "tensorflow"
     np.testing.assert_allclose(scorer.score(rows), odd.score(rows), atol=1e-6)
+
+
+@pytest.mark.parametrize("kept", [frozenset[str](), frozenset({RUNTIME_SAMPLE})])
+def test_a_graph_that_openvino_cannot_read_is_said_in_a_line(
+    bundle: Path, tmp_path: Path, kept: frozenset[str]
+) -> None:
+    def truncate(directory: Path) -> None:
+        graph = (bundle / SCORING_GRAPH).read_bytes()
+        (directory / SCORING_GRAPH).write_bytes(graph[: len(graph) // 2])
+
+    path = tmp_path / "bundle"
+    replaced = frozenset({SCORING_GRAPH}) | kept
+    rewrite_bundle(read_bundle(bundle), path, replaced=replaced, fill=truncate)
+    with pytest.raises(ModelError, match="OpenVINO cannot run the scoring graph") as raised:
+        load_scorer(path, runtime="openvino", precision="float32")
+    assert "\n" not in str(raised.value)
+    assert "reference makes it anew" in str(raised.value)
+    assert load_scorer(path).scored_by.runtime == "tensorflow"
