@@ -62,13 +62,9 @@ def compare(
         chosen = [cell for cell in cells if cell.severity == severity]
         first: Scores | None = None
         for name, score in scores.items():
-            harmful, harmless = (
-                [score(cell.outputs)[rows] for cell, rows in zip(chosen, which, strict=True)]
-                for which in (
-                    [cell.is_harmful for cell in chosen],
-                    [cell.is_harmless for cell in chosen],
-                )
-            )
+            scored = [(cell, score(cell.outputs)) for cell in chosen]
+            harmful = [values[cell.is_harmful] for cell, values in scored]
+            harmless = [values[cell.is_harmless] for cell, values in scored]
             above, below = np.concatenate(harmful), np.concatenate(harmless)
             areas = _areas(harmless, harmful)
             first = areas if first is None else first

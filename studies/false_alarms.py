@@ -198,11 +198,7 @@ def write() -> None:
             "more alike than weeks in production would be, and their numbers look too good."
         ),
         "",
-        *table(
-            ["reference", "harm by", "n", "weeks", "alarms", *OTHERS.values()],
-            [_null_row(entry) for entry in record["null"]],
-        ),
-        *_judgement(record["null"], alpha),
+        *_null_lines(record),
         "## Drift",
         "",
         *_wrapped(
@@ -238,11 +234,7 @@ def _of_temperature(temperature: str, record: dict[str, Any]) -> list[str]:
             f"predictions at T = {temperature} (`--score-temperature {temperature}`)."
         ),
         "",
-        *table(
-            ["reference", "harm by", "n", "weeks", "alarms", *OTHERS.values()],
-            [_null_row(entry) for entry in record["null"]],
-        ),
-        *_judgement(record["null"], record["alpha"]),
+        *_null_lines(record),
         *table(["accuracy fell by", *SIZE_COLUMNS], list(_fall_rows(record))),
     ]
 
@@ -257,6 +249,17 @@ def _alarms(verdicts: dict[str, int]) -> Rate:
     if result is None:
         raise ValueError("no batch was drawn")
     return result
+
+
+def _null_lines(record: dict[str, Any]) -> list[str]:
+    """Return the table of weeks without drift, and whether alarms are too many."""
+    return [
+        *table(
+            ["reference", "harm by", "n", "weeks", "alarms", *OTHERS.values()],
+            [_null_row(entry) for entry in record["null"]],
+        ),
+        *_judgement(record["null"], record["alpha"]),
+    ]
 
 
 def _null_row(entry: dict[str, Any]) -> list[str]:
