@@ -85,9 +85,9 @@ RECIPES: dict[tuple[DatasetName, str], Recipe] = {
     ("fashion_mnist", "cnn"): Recipe(
         networks.fashion_mnist_classifier,
         "image",
-        epochs=20,
-        detector_epochs=10,
-        augmentation=Augmentation(flip=True),
+        epochs=60,
+        detector_epochs=30,
+        augmentation=Augmentation(shift=1, flip=True),
     ),
     ("cifar10", "cnn"): Recipe(
         networks.cifar10_classifier,
