@@ -20,11 +20,9 @@ from adversarial.reporting.figures import redraw_plots
 
 COUNTERPARTS = """\
 The paper's Tables 1 to 4, accuracy by attack and defence, correspond to the first two tables of
-each run. Table 6, which compares four hidden layers of ResNet-56, has one of four columns: AE^KL,HL
-is trained with the last layer, HL4. Table 5, the same of the simple CNN, has no counterpart yet:
-our AE^KL,HL matches another layer. `studies/train_next.py` trains what they need, with the paper's
-layers and dimensions. Figure 2 is the defence itself, in the first of the two tables. The other
-figures:
+each run; Tables 5 and 6, which compare four hidden layers, to those of `cifar10-hidden-layers` and
+`resnet56-hidden-layers`. Elsewhere AE^KL,HL matches the last of the four. Figure 2 is the defence
+itself, in the first of the two tables. The other figures:
 """
 
 

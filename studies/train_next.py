@@ -23,22 +23,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from runs import HERE, Models
+from runs import CIFAR, FASHION, HERE, HIDDEN, RESNET, Models
 
-HIDDEN = {f"kl-hl{number}": ["--hidden-layer", f"HL{number}"] for number in (1, 2, 3, 4)}
-SHARPENED = {"kl-t": ["--temperature", "0.5"]}
-BASELINE = {"mse": ["--baseline"]}
-
-CNN = Models("cifar10", "cnn", {"kl": [], **SHARPENED, **HIDDEN, **BASELINE})
-RESNET = Models("cifar10", "resnet56", {"kl": [], **SHARPENED, **HIDDEN, **BASELINE})
-FASHION = Models(
-    "fashion_mnist", "cnn", {"kl": [], **BASELINE}, ["--epochs", "60", "--detector-epochs", "30"]
-)
 ORDER = [
-    *((CNN, name) for name in CNN.detectors),
+    *((CIFAR, name) for name in ("kl", "kl-t", *HIDDEN, "mse")),
     *((RESNET, name) for name in ("kl", "kl-t", "kl-hl4")),
     *((FASHION, name) for name in FASHION.detectors),
     *((RESNET, name) for name in ("mse", "kl-hl1", "kl-hl2", "kl-hl3")),
+    *((models, "kl-short") for models in (CIFAR, RESNET)),
 ]
 """A classifier is trained with the first of its detectors."""
 
@@ -90,7 +82,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 def status(models_dir: Path) -> Iterator[str]:
     """Yield a line for each classifier and detector: done, or how far it is."""
-    for models in (CNN, RESNET, FASHION):
+    for models in (CIFAR, RESNET, FASHION):
         directory = _directory(models_dir, models)
         yield f"{directory.name}: {_of_classifier(directory)}"
         for name in models.detectors:
