@@ -7,7 +7,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from adversarial.corruptions import CORRUPTIONS, EXTRA, SEVERITIES, corrupt
+from adversarial.corruptions import BENCHMARK, SEVERITIES, corrupt
 from adversarial.evaluation.drift_metrics import split_drift
 from adversarial.evaluation.estimates import percentiles, ratio_of_means
 from adversarial.runtimes.runtime import Outputs
@@ -44,7 +44,7 @@ def corrupted_cells(outputs: Callable[[Images], Outputs], x: Images, y: Classes)
     accuracy = float(np.mean(before == y))
     nothing = np.zeros(len(x), bool)
     cells = [Cell(0, 0.0, clean, nothing, nothing)]
-    for name in (name for name in CORRUPTIONS if name not in EXTRA):
+    for name in BENCHMARK:
         for severity in SEVERITIES:
             found = outputs(corrupt(x, name, severity, seed=SEED))
             after = found.probabilities.argmax(axis=1)

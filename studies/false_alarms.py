@@ -22,7 +22,7 @@ import numpy as np
 from judged_images import EXAMPLE, Judge, Rows, Scored
 from tables import table
 
-from adversarial.corruptions import CORRUPTIONS, EXTRA, SEVERITIES, corrupt
+from adversarial.corruptions import BENCHMARK, SEVERITIES, corrupt
 from adversarial.files import write_json
 from drift_monitor.config import DataConfig, HarmByOption, Policy
 from drift_monitor.detectors.reference import CalibrationSettings, renew_reference
@@ -66,7 +66,7 @@ def run(weeks: int, batches: int, temperature: float | None) -> None:
         print(null[-6:], flush=True)
     null.sort(key=lambda entry: (entry["reference"], HARM_BY.index(entry["harm_by"])))
     power: list[dict[str, Any]] = []
-    for name in (name for name in CORRUPTIONS if name not in EXTRA):
+    for name in BENCHMARK:
         for severity in SEVERITIES:
             count = partial(corrupted_batches, judge, name, severity, batches)
             power += kept(f"{of}{name}-{severity}-{batches}", count)

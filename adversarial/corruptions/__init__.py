@@ -9,6 +9,7 @@ split. The published files can be read instead (`read_cifar10_c`).
 
 from adversarial.corruptions.cifar10_c import (
     ALL,
+    BENCHMARK,
     CORRUPTIONS,
     EXTRA,
     SEVERITIES,
@@ -19,6 +20,7 @@ from adversarial.corruptions.cifar10_c import (
 
 __all__ = [
     "ALL",
+    "BENCHMARK",
     "CORRUPTIONS",
     "EXTRA",
     "SEVERITIES",

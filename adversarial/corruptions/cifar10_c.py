@@ -66,6 +66,8 @@ CORRUPTIONS: dict[str, tuple[Callable[[Images, Any, Generators], Images], tuple[
 
 EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 """Those that the benchmark holds back for validation."""
+BENCHMARK = tuple(name for name in CORRUPTIONS if name not in EXTRA)
+"""The fifteen that it consists of."""
 
 
 def name_corruptions(asked: Sequence[str]) -> tuple[str, ...]:

@@ -141,7 +141,9 @@ class Batch:
                 if isinstance(source, str)
                 else TableSource(source)
             )
-            self._check_schema(opened.name, opened.schema)
+            # A job that had no rows to write may not have known their types either.
+            if opened.n_rows:
+                self._check_schema(opened.name, opened.schema)
             self._sources.append(opened)
         if not self.n_rows:
             what = rows if isinstance(rows, str) else TableSource.name
@@ -168,13 +170,17 @@ class Batch:
     def has_labels(self) -> bool:
         """Whether some file has the label column, or the monitor names none."""
         label = self.data.label
-        return not label or any(label in source.schema.names for source in self._sources)
+        return not label or any(label in source.schema.names for source in self._with_rows)
 
     @property
     def has_image_files(self) -> bool:
         """Whether every row is an image file, and none a tensor or flat."""
         column = self.data.input_columns[0]
-        return all(is_image(source.schema.field(column).type) for source in self._sources)
+        return all(is_image(source.schema.field(column).type) for source in self._with_rows)
+
+    @property
+    def _with_rows(self) -> list[ParquetSource | TableSource]:
+        return [source for source in self._sources if source.n_rows]
 
     def rows_at_once(self, most: int) -> int:
         """Return how many rows may be held decoded together: `most`, or fewer where they are large.
@@ -239,7 +245,7 @@ class Batch:
 
     def _tables(self, size: int) -> Generator[tuple[str, int, pa.Table]]:
         n = 0
-        for source in self._sources:
+        for source in self._with_rows:
             first_row = 0
             wanted = list(dict.fromkeys([*self.data.input_columns, *self._carried(source.schema)]))
             for table in source.tables(size, wanted, self._chunk_bytes, size - n % size):

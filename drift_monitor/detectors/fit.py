@@ -160,12 +160,9 @@ def fit(
         model,
         members.autoencoders,
         weights=plan.weights,
-        score_temperature=(
-            1.0 if calibration.score_temperature is None else calibration.score_temperature
-        ),
         class_names=rows.classes,
         input_spec=rows.spec,
-    )
+    ).replace(score_temperature=calibration.score_temperature)
     logger.info(
         "Scoring %s reference rows%s",
         f"{len(rows.y):,}",

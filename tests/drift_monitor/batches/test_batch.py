@@ -51,9 +51,18 @@ def test_chunks_and_row_groups_do_not_change_what_is_read(
     assert ids == list(range(11))
 
 
-def test_a_file_without_rows_beside_others_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "empty",
+    [
+        pa.table({"x": fixed_size_list([[1, 2]], 2)}).slice(0, 0),
+        pa.table({"x": pa.array([], pa.null())}),
+        pa.table({}),
+    ],
+    ids=["as the others", "of null type", "without columns"],
+)
+def test_a_file_without_rows_beside_others_is_read(empty: pa.Table, tmp_path: Path) -> None:
     table = pa.table({"x": fixed_size_list([[1, 2]], 2)})
-    pq.write_table(table.slice(0, 0), tmp_path / "a.parquet")
+    pq.write_table(empty, tmp_path / "a.parquet")
     pq.write_table(table, tmp_path / "b.parquet")
     x, rows, _ = read(batch(tmp_path / "*.parquet", FLAT))
     assert x.tolist() == [[1, 2]]
