@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from adversarial.runtimes.openvino_runtime import (
     supports_bfloat16,
 )
 from adversarial.runtimes.runtime import Runtime
+
+logger = logging.getLogger(__name__)
 
 FASTEST_FIRST: tuple[Precision, ...] = ("bfloat16", "float32")
 NO_GRAPH = "the bundle has no scoring graph (drift-monitor reference adds one)"
@@ -133,6 +136,9 @@ def _load_models(bundle: Bundle, trust: Sequence[str], notes: Sequence[str]) -> 
         raise MissingExtraError(f"{error}{reasons}") from None
     from adversarial.detector.detector import AdversarialDetector
 
+    # What has no graph was told so when it was saved.
+    if any(note != NO_GRAPH for note in notes):
+        logger.warning("%s is scored by TensorFlow: %s", bundle.path, "; ".join(notes))
     detector = AdversarialDetector.load(bundle, trust)
     return _scorer(
         bundle,

@@ -190,7 +190,7 @@ def test_what_openvino_cannot_convert_is_said_and_tensorflow_scores(
 
 @pytest.mark.parametrize("kept", [frozenset[str](), frozenset({RUNTIME_SAMPLE})])
 def test_a_graph_that_openvino_cannot_read_is_said_in_a_line(
-    bundle: Path, tmp_path: Path, kept: frozenset[str]
+    bundle: Path, tmp_path: Path, kept: frozenset[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     def truncate(directory: Path) -> None:
         graph = (bundle / SCORING_GRAPH).read_bytes()
@@ -203,4 +203,7 @@ def test_a_graph_that_openvino_cannot_read_is_said_in_a_line(
         load_scorer(path, runtime="openvino", precision="float32")
     assert "\n" not in str(raised.value)
     assert "reference makes it anew" in str(raised.value)
+    assert not caplog.text
     assert load_scorer(path).scored_by.runtime == "tensorflow"
+    assert f"{path} is scored by TensorFlow: " in caplog.text
+    assert "OpenVINO cannot run the scoring graph" in caplog.text
