@@ -33,6 +33,8 @@ CLEAR_GAIN = 0.2
 DISTINCT = 0.9
 """Share of distinct values in the label column from which it looks like ids."""
 CLASSES_LISTED = 20
+SAME_ANSWER = 1e-4
+"""Probabilities that differ by less, over all rows, are one answer to all of them."""
 
 UNITS = {
     "divided by 255": (1 / 255, 0.0),
@@ -89,10 +91,18 @@ def look(classifier: "keras.Model", rows: Labelled, *, force: bool = False) -> N
     Raises
     ------
     ModelError
-        If accuracy is below the share of the largest class, far below the mean confidence, or below
-        it for a cause that was found; names the causes that can be told.
+        If the classifier gives all rows the same answer; or if accuracy is below the share of the
+        largest class, far below the mean confidence, or below it for a cause that was found; names
+        the causes that can be told.
     """
     p = predict(classifier, rows.x)
+    if len(p) >= MIN_LABELLED and np.ptp(p, axis=0).max() < SAME_ANSWER:
+        _refuse(
+            "the classifier answers all reference rows alike, with "
+            f"{rows.class_names[p[0].argmax()]!r} at {percent(float(p[0].max()))}",
+            ["check that its file is the trained model, and that the rows are in its units"],
+            force=force,
+        )
     known = rows.y >= 0
     confidence = float(p.max(axis=1).mean())
     n = int(known.sum())
@@ -124,9 +134,13 @@ def look(classifier: "keras.Model", rows: Labelled, *, force: bool = False) -> N
         "check that the label column belongs to these rows, the order of --input columns, and "
         "whether the classifier was trained on rows like these"
     ]
+    _refuse(f"the classifier does not fit the rows: {text}", causes, force=force)
+
+
+def _refuse(finding: str, causes: Sequence[str], *, force: bool) -> None:
     message = (
-        f"the classifier does not fit the rows: {text}. A detector of it would be worth nothing. "
-        f"{'; '.join(causes)}. --force goes on all the same"
+        f"{finding}. A detector of it would be worth nothing. {'; '.join(causes)}. --force goes on "
+        "all the same"
     )
     if not force:
         raise ModelError(message)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 from adversarial.errors import ModelError
 from drift_monitor.batches.batch import Chunk
@@ -149,6 +150,15 @@ def test_a_classifier_that_does_not_fit_the_rows_is_refused_with_the_cause_unles
     assert "--force goes on all the same" in str(refused.value)
     look(classifier, changed, force=True)
     assert cause in caplog.text
+
+
+@pytest.mark.parametrize("y", [CLASS, UNLABELLED], ids=["labelled", "unlabelled"])
+def test_a_classifier_that_answers_all_rows_alike_is_refused(y: NDArray[np.int64]) -> None:
+    output = keras.layers.Dense(3, "softmax", kernel_initializer="zeros")
+    untrained = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), output])
+    with pytest.raises(ModelError, match=r"answers all reference rows alike, with 'cat' at 33\.3%"):
+        look(untrained, rows(y))
+    look(untrained, rows(y), force=True)
 
 
 def test_labels_that_are_ids_are_named() -> None:
