@@ -114,7 +114,7 @@ DRIFT = ["--corruption", "all", *SAMPLE]
 CIFAR_ATTACKS = [*_attacks(*PAPER_ATTACKS), *SAMPLE]
 ENSEMBLE = ["--ensemble", "ensemble=kl+kl-t+kl-hl4"]
 HIDDEN_LAYERS = [*_attacks("cw", "slide"), *SAMPLE]
-SWAP = [*_attacks("cw", "slide"), *_threats("white-box"), "--target", "kl", *SAMPLE]
+SWAP = [*_attacks("cw", "slide"), *_threats("white-box"), "--target", "kl"]
 TRANSFER = [
     *_attacks("pgd-linf-8/255-selective"),
     *_threats("undetected-0.05", "white-box"),
@@ -131,24 +131,24 @@ RUNS: dict[str, Run] = {
     "mnist": Run(MNIST, _attacks(*PAPER_ATTACKS), ("kl",)),
     "mnist-baseline": Run(MNIST, [*_attacks(*PAPER_ATTACKS), *SAMPLE], ("kl", "mse")),
     "mnist-smallest-step": Run(MNIST, [*_attacks(*SMALLEST), *SAMPLE], ("kl",)),
-    "mnist-white-box": Run(MNIST, SWAP, ("kl", "kl-seed", "kl-dense")),
+    "mnist-white-box": Run(MNIST, [*SWAP, *SAMPLE], ("kl", "kl-seed", "kl-dense")),
     "mnist-adaptive": Run(MNIST, [*_adaptive("0.2"), *SMALL_SAMPLE], ("kl",)),
     "mnist-unbounded": Run(MNIST, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
     "mnist-gradient-masking": Run(MNIST, _gradient_masking("0.2"), ("kl",)),
     "fashion_mnist": Run(FASHION, [*_attacks(*PAPER_ATTACKS, *SMALLEST), *SAMPLE]),
-    "fashion_mnist-white-box": Run(FASHION, SWAP, ("kl", "kl-earlier")),
+    "fashion_mnist-white-box": Run(FASHION, [*SWAP, *SMALL_SAMPLE], ("kl", "kl-earlier")),
     "fashion_mnist-adaptive": Run(FASHION, [*_adaptive("0.1"), *SMALL_SAMPLE], ("kl",)),
     "fashion_mnist-unbounded": Run(FASHION, [*UNBOUNDED, *SMALL_SAMPLE], ("kl",)),
     "fashion_mnist-gradient-masking": Run(FASHION, _gradient_masking("0.1"), ("kl",)),
     "cifar10": Run(CIFAR, [*CIFAR_ATTACKS, *ENSEMBLE], MAIN),
     "cifar10-hidden-layers": Run(CIFAR, HIDDEN_LAYERS, tuple(HIDDEN)),
-    "cifar10-white-box": Run(CIFAR, SWAP, SWAPPED),
+    "cifar10-white-box": Run(CIFAR, [*SWAP, *SMALL_SAMPLE], SWAPPED),
     "cifar10-transfer": Run(CIFAR, TRANSFER, ("kl", "kl-t", "kl-hl4")),
     "cifar10-adaptive": Run(CIFAR, [*_adaptive("8/255"), *SMALL_SAMPLE], ("kl",)),
     "cifar10-drift": Run(CIFAR, DRIFT, ("kl",)),
     "resnet56": Run(RESNET, [*CIFAR_ATTACKS, *ENSEMBLE], MAIN),
     "resnet56-hidden-layers": Run(RESNET, HIDDEN_LAYERS, tuple(HIDDEN)),
-    "resnet56-white-box": Run(RESNET, SWAP, SWAPPED),
+    "resnet56-white-box": Run(RESNET, [*SWAP, *SMALL_SAMPLE], SWAPPED),
     "resnet56-drift": Run(RESNET, DRIFT, ("kl",)),
 }
 

@@ -6,13 +6,8 @@
 
 `run` needs what `paper.py run` has left in build/paper: the attacked images of a run. Half of the
 images, drawn at random, choose; the other half tests the choice. `drift` corrupts the test images
-and compares what is left of the choice. `write` makes `scores.md` of `scores.json`. A run may be
-`quickstart` too, the quickstart's detector, whose attacked images are made by
-
-    adversarial evaluate --dataset fashion_mnist --detector kl=examples/fashion_mnist/detector
-        --attack cw --attack slide --limit 400 --output build/paper/quickstart
-
-on one line.
+and compares what is left of the choice. `write` makes `scores.md` of `scores.json`. The models of
+`fashion_mnist` are those of the quickstart.
 """
 
 import argparse
@@ -190,8 +185,6 @@ def compare(
 
 def bundles_of(name: str) -> tuple[DatasetName, dict[str, Path]]:
     """Return the data set of a run, and its detectors that were trained on KL."""
-    if name == "quickstart":
-        return "fashion_mnist", {"kl": HERE.parent / "examples" / "fashion_mnist" / "detector"}
     models = RUNS[name].models
     names = RUNS[name].detectors or tuple(models.detectors)
     return models.dataset, {n: models.directory / n for n in names if n != "mse"}
