@@ -131,6 +131,7 @@ def validate(
     """Check a monitor's YAML file, its detector bundle and, with --date, a batch's first rows."""
     from adversarial.bundle.read import read_bundle
     from adversarial.bundle.trust import missing_from_bundle, refusal
+    from adversarial.detector.loading import NO_GRAPH
     from adversarial.extras import is_training_installed
     from drift_monitor.config import load_monitor
     from drift_monitor.errors import ConfigError
@@ -146,6 +147,8 @@ def validate(
         )
     echo(f"{monitor}: monitor {config.name!r}, every {config.every}, {config.timezone}")
     bundle = read_bundle(config.detector, config.detector_key)
+    if config.runtime == "openvino" and bundle.scoring_graph() is None:
+        raise ConfigError(f"{monitor}: runtime is openvino, but {NO_GRAPH}")
     # The scoring graph is made of OpenVINO's own operations and runs no code of the classifier's.
     loads_models = config.runtime == "tensorflow" or bundle.scoring_graph() is None
     if loads_models and (missing := missing_from_bundle(bundle, config.trust)):

@@ -16,6 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from adversarial.bundle.manifest import SCORING_GRAPH, SCORING_GRAPH_WEIGHTS
+from adversarial.bundle.read import read_bundle
+from adversarial.bundle.write import rewrite_bundle
 from drift_monitor.config import load_monitor
 from drift_monitor.job.backfill import Backfill
 from drift_monitor.results.report import VerdictName
@@ -356,6 +359,18 @@ def test_sensitive_inputs_that_the_bundle_keeps_are_warned_of_once(
         for _ in range(2):
             assert invoke("run", monitor, "--date", DAY)[0] == 0
         assert sum("calls inputs sensitive" in text for text in caplog.messages) == n
+
+
+def test_validate_refuses_openvino_for_a_bundle_without_a_scoring_graph(
+    invoke: Invoke, make_monitor: MakeMonitor, bundle: Path, tmp_path: Path
+) -> None:
+    graph = frozenset({SCORING_GRAPH, SCORING_GRAPH_WEIGHTS})
+    path = tmp_path / "without_graph"
+    rewrite_bundle(read_bundle(bundle), path, replaced=graph)
+    monitor = make_monitor(detector=str(path), runtime="openvino")
+    code, _, err = invoke("validate", monitor)
+    assert code == 1
+    assert "runtime is openvino, but the bundle has no scoring graph" in " ".join(err.split())
 
 
 def test_validate_finds_a_path_that_is_the_same_for_every_interval(
