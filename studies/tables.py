@@ -14,6 +14,7 @@ NAMES = {
     "kl": "AE^KL",
     "kl-t": "AE^KL,T",
     **{f"kl-hl{number}": f"AE^KL,HL{number}" for number in (1, 2, 3, 4)},
+    "kl-hl": "AE^KL,HL",
     "kl-earlier": "AE^KL, earlier",
     "kl-short": "AE^KL, 10 epochs, other seed",
     "kl-seed": "AE^KL, other seed",

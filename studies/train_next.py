@@ -23,14 +23,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from runs import CIFAR, FASHION, HERE, HIDDEN, RESNET, Models
+from runs import CIFAR, FASHION, HERE, HIDDEN, RESNET, SHORT, Models
 
 ORDER = [
     *((CIFAR, name) for name in ("kl", "kl-t", *HIDDEN, "mse")),
     *((RESNET, name) for name in ("kl", "kl-t", "kl-hl4")),
     *((FASHION, name) for name in FASHION.detectors),
     *((RESNET, name) for name in ("mse", "kl-hl1", "kl-hl2", "kl-hl3")),
-    *((models, "kl-short") for models in (CIFAR, RESNET)),
+    *((CIFAR, name) for name in SHORT),
 ]
 """A classifier is trained with the first of its detectors."""
 
