@@ -21,8 +21,8 @@ from adversarial.reporting.figures import redraw_plots
 COUNTERPARTS = """\
 The paper's Tables 1 to 4, accuracy by attack and defence, correspond to the first two tables of
 each run; Tables 5 and 6, which compare four hidden layers, to those of `cifar10-hidden-layers` and
-`resnet56-hidden-layers`. Elsewhere AE^KL,HL matches the last of the four. Figure 2 is the defence
-itself, in the first of the two tables. The other figures:
+`resnet56-hidden-layers`. Elsewhere AE^KL,HL4, which matches the last of the four, stands for them.
+Figure 2 is the defence itself, in the first of the two tables. The other figures:
 """
 
 

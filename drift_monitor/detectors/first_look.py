@@ -139,7 +139,7 @@ def look(classifier: "keras.Model", rows: Labelled, *, force: bool = False) -> N
 
 def _refuse(finding: str, causes: Sequence[str], *, force: bool) -> None:
     message = (
-        f"{finding}. A detector of it would be worth nothing. {'; '.join(causes)}. --force goes on "
+        f"{finding}. A detector of it would be worth nothing; {'; '.join(causes)}. --force goes on "
         "all the same"
     )
     if not force:
