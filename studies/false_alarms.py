@@ -195,7 +195,9 @@ def write() -> None:
             f"*trailing*, the last {TRAILING[200]} weeks that were fit for it "
             f"({TRAILING[5000]} for weeks of 5,000 rows, because there are 10,000 images). Batches "
             "are drawn without replacement. Those of 5,000 rows, half of all images, are therefore "
-            "more alike than weeks in production would be, and their numbers look too good."
+            "more alike than weeks in production would be, and their numbers look too good. "
+            "Neighbouring weeks share most of a trailing reference, so that their alarms come "
+            "together, and their intervals are too narrow."
         ),
         "",
         *_null_lines(record),

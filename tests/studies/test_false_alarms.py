@@ -32,10 +32,18 @@ def test_the_page_is_that_of_the_record(
     assert written(script, monkeypatch, tmp_path) == kept
 
 
+def without_alarms() -> dict[str, Any]:
+    record: dict[str, Any]
+    record = json.loads((RESULTS / "false_alarms.json").read_text(encoding="utf-8"))
+    for entry in record["null"]:
+        entry["verdicts"] = {"no_drift": 100}
+    return record | {"at_temperature": {}}
+
+
 def test_alarms_beyond_alpha_are_named(
     script: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    record = json.loads((RESULTS / "false_alarms.json").read_text(encoding="utf-8"))
+    record = without_alarms()
     record["null"][0]["verdicts"] = {"no_drift": 900, "harmful_drift": 60, "harmless_drift": 40}
     changed = tmp_path / "changed.json"
     changed.write_text(json.dumps(record), encoding="utf-8")
@@ -51,8 +59,8 @@ def test_alarms_beyond_alpha_are_named(
 def test_another_score_has_its_own_section(
     script: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    record = json.loads((RESULTS / "false_alarms.json").read_text(encoding="utf-8"))
-    other = json.loads(json.dumps(record | {"at_temperature": {}}))
+    record = without_alarms()
+    other = json.loads(json.dumps(record))
     for entry in other["null"]:
         entry["verdicts"] = {"no_drift": 10, "harmful_drift": 90}
     changed = tmp_path / "changed.json"

@@ -96,7 +96,9 @@ def test_flat_rows_are_scored_and_their_features_shown(tmp_path: Path) -> None:
         return pa.table({name: x[:, i] for i, name in enumerate(("age", "income", "delta"))})
 
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    units = keras.layers.Normalization(mean=[0, 100, -5], variance=[1, 900, 4])
+    dense = keras.layers.Dense(2, activation="softmax")
+    model = keras.Sequential([keras.Input((3,)), units, dense])
     model.save(tmp_path / "model.keras")
     pq.write_table(table(500), tmp_path / "train.parquet")
     columns = ["age", "income", "delta"]
