@@ -137,19 +137,13 @@ def candidates(normal: Outputs) -> dict[str, Score]:
     """Return the scores that are compared, by name; the first is the paper's, of AE^KL."""
     of_all = mean_of(kl_divergence)
 
-    of_several = {
-        "mean S of all autoencoders": of_all,
-        "mean S at T = 0.5": mean_of(at_temperature(0.5)),
-        "mean S, by class and confidence": ranked(of_all, normal, by_confidence=True),
-    }
-
     def paper(outputs: Outputs) -> Array:
         return of_all(outputs.first)
 
     def first(divergence: Callable[[Array, Array], Array]) -> Score:
         return lambda outputs: mean_of(divergence)(outputs.first)
 
-    return {
+    result = {
         "S": paper,
         "KL the other way": first(lambda p, q: kl_divergence(q, p)),
         "KL both ways": first(lambda p, q: kl_divergence(p, q) + kl_divergence(q, p)),
@@ -157,8 +151,12 @@ def candidates(normal: Outputs) -> dict[str, Score]:
         **{f"S at T = {t:g}": first(at_temperature(t)) for t in TEMPERATURES},
         "S, by class": ranked(paper, normal, by_confidence=False),
         "S, by class and confidence": ranked(paper, normal, by_confidence=True),
-        **({} if normal.q.shape[1] == 1 else of_several),
     }
+    if normal.q.shape[1] > 1:
+        result["mean S of all autoencoders"] = of_all
+        result["mean S at T = 0.5"] = mean_of(at_temperature(0.5))
+        result["mean S, by class and confidence"] = ranked(of_all, normal, by_confidence=True)
+    return result
 
 
 def compare(

@@ -147,10 +147,11 @@ def validate(
         )
     echo(f"{monitor}: monitor {config.name!r}, every {config.every}, {config.timezone}")
     bundle = read_bundle(config.detector, config.detector_key)
-    if config.runtime == "openvino" and bundle.scoring_graph() is None:
+    has_graph = bundle.scoring_graph() is not None
+    if config.runtime == "openvino" and not has_graph:
         raise ConfigError(f"{monitor}: runtime is openvino, but {NO_GRAPH}")
     # The scoring graph is made of OpenVINO's own operations and runs no code of the classifier's.
-    loads_models = config.runtime == "tensorflow" or bundle.scoring_graph() is None
+    loads_models = config.runtime == "tensorflow" or not has_graph
     if loads_models and (missing := missing_from_bundle(bundle, config.trust)):
         raise ConfigError(f"{monitor}: {refusal(bundle.place, missing)}")
     signed = f", signed with the key of {config.detector_key}" if config.detector_key else ""

@@ -20,18 +20,18 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from adversarial.paper.datasets import CLASS_NAMES, read_idx
+from adversarial.paper.datasets import CLASS_NAMES, load_dataset
 from adversarial.paper.recipes import N_REFERENCE
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """Return `image`, (height, width) bytes, as a PNG file."""
+    """Return `image`, (height, width, 1) bytes, as a PNG file."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "png", optimize=True)
+    Image.fromarray(image[..., 0]).save(buffer, "png", optimize=True)
     return buffer.getvalue()
 
 
-def write_parquet(path: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
+def write_parquet(path: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
     """Write images and labels in the Hugging Face layout, 1,000 rows to a row group."""
     features = {
         "image": {"_type": "Image"},
@@ -41,7 +41,7 @@ def write_parquet(path: Path, images: NDArray[np.uint8], labels: NDArray[np.uint
     table = pa.table(
         {
             "image": pa.array([{"bytes": png(i), "path": None} for i in images], image_type),
-            "label": pa.array(labels.astype(np.int64)),
+            "label": pa.array(labels),
         }
     ).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     pq.write_table(table, path, row_group_size=1_000)
@@ -55,13 +55,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     arguments.output.mkdir(parents=True, exist_ok=True)
-    for name, files, rows in (
-        ("reference", "train", slice(-N_REFERENCE, None)),
-        ("test", "t10k", slice(None)),
-    ):
-        images = read_idx(arguments.idx_dir / f"{files}-images-idx3-ubyte.gz")
-        labels = read_idx(arguments.idx_dir / f"{files}-labels-idx1-ubyte.gz")
-        write_parquet(arguments.output / f"{name}.parquet", images[rows], labels[rows])
+    data = load_dataset("fashion_mnist", arguments.idx_dir)
+    of_reference = (data.x_train[-N_REFERENCE:], data.y_train[-N_REFERENCE:])
+    write_parquet(arguments.output / "reference.parquet", *of_reference)
+    write_parquet(arguments.output / "test.parquet", data.x_test, data.y_test)
 
 
 if __name__ == "__main__":
